@@ -1,0 +1,51 @@
+# Two commands: `make demo` does the main job, `make test` proves it. Both install what they need.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+.DEFAULT_GOAL := help
+.PHONY: help install install-test demo test test-long lint format benchmark clean
+
+help: ## show the commands
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	@sh packaging/system.sh python
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing churnkit into $(VENV) (about a minute) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	@touch $@
+
+$(VENV)/.installed-test: $(VENV)/.installed
+	@sh packaging/system.sh tests
+	@echo "Installing what the tests need into $(VENV) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
+	@touch $@
+
+install: $(VENV)/.installed ## install churnkit into .venv
+install-test: $(VENV)/.installed-test ## install what the tests need, too
+
+demo: install ## the main job on the shipped Telco data, into ./demo
+	@$(BIN)/churnkit demo demo
+
+lint: install-test ## ruff, mypy, import-linter
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: lint ## lint and the ordinary tests
+	$(BIN)/pytest -n 2 --dist loadfile
+
+test-long: install-test ## what takes longer
+	$(BIN)/pytest -m long
+
+format: install-test ## format the code
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+benchmark: install-test ## print the benchmarks' tables
+	$(BIN)/python tests/benchmarks/quality.py
+	$(BIN)/python tests/benchmarks/inference.py
+
+clean: ## remove the environment and the demo
+	rm -rf $(VENV) demo build *.egg-info

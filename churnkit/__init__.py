@@ -1,0 +1,1 @@
+"""churnkit: churn models that one can trust."""

@@ -1,0 +1,1 @@
+"""From files and queries to typed DuckDB tables."""

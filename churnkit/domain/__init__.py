@@ -1,0 +1,1 @@
+"""Words that the rooms share: frozen types without behaviour of their own."""

@@ -1,0 +1,271 @@
+"""Every error that a user can cause, as one tree.
+
+ChurnkitError
+├── ProjectError: ProjectNotFound · ProjectExists · ProjectBusy · SettingsInvalid
+├── DataError: DataUnreadable · DataEmpty · ColumnMissing · BadValue · AmbiguousTarget ·
+│   TargetInvalid · DuplicateIds · TooManyColumns · LeakageFound · UnknownCustomer
+├── TrainingError: TooFewRows · BudgetTooSmall · UnknownRun · CannotRepeat
+├── RegistryError: NoChampion · UnknownModelVersion · NothingToRollBack · ParityFailed ·
+│   BundleError: BundleUnreadable · BundleTampered · BundleTooNew · BundleForeign · UntrustedType
+├── StorageError: StorageUnreachable · FolderReadOnly · DiskFull
+├── MissingDependency
+└── Cancelled
+
+Each says what was wrong, where (file, row, column, field, …) and what to do about it.
+"""
+
+from __future__ import annotations
+
+import difflib
+import errno
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import ClassVar
+
+
+class ChurnkitError(Exception):
+    """Base of all errors that churnkit raises on purpose.
+
+    Parameters
+    ----------
+    what : one sentence that says what was wrong
+    fix : one sentence that says what to do
+    where : named places, such as ``file=…``, ``row=…``, ``column=…``; None is left out
+    """
+
+    code: ClassVar[str] = "error"
+
+    def __init__(self, what: str, *, fix: str = "", **where: object) -> None:
+        self.what = what
+        self.fix = fix
+        self.where = {name: value for name, value in where.items() if value is not None}
+        super().__init__(what)
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        name = "".join(f"_{c.lower()}" if c.isupper() else c for c in cls.__name__)
+        cls.code = name.lstrip("_")
+
+    def __str__(self) -> str:
+        places = ", ".join(f"{name} {value}" for name, value in self.where.items())
+        text = f"{places}: {self.what}" if places else self.what
+        return f"{text} {self.fix}".rstrip()
+
+    def to_json(self) -> dict[str, object]:
+        """The error as plain data: code, what, fix, where."""
+        where = {
+            name: value if isinstance(value, int | float | bool) else str(value)
+            for name, value in self.where.items()
+        }
+        return {"code": self.code, "what": self.what, "fix": self.fix, "where": where}
+
+
+def did_you_mean(given: str, known: Iterable[str]) -> str:
+    """A hint that names the closest known word, or lists some of them."""
+    names = list(known)
+    folded = {name.casefold().strip(): name for name in names}
+    close = difflib.get_close_matches(given.casefold().strip(), folded, n=1, cutoff=0.6)
+    if close:
+        return f"Did you mean '{folded[close[0]]}'?"
+    if not names:
+        return "There are none."
+    shown = ", ".join(f"'{name}'" for name in names[:12])
+    return f"Known: {shown}{' …' if len(names) > 12 else ''}."
+
+
+# --- the project folder ---------------------------------------------------------------
+
+
+class ProjectError(ChurnkitError):
+    """Something is wrong with the project folder."""
+
+
+class ProjectNotFound(ProjectError):
+    """The folder holds no churnkit.toml."""
+
+
+class ProjectExists(ProjectError):
+    """`init` was asked to create a project where one is."""
+
+
+class ProjectBusy(ProjectError):
+    """Another process is writing to this project; the message names it."""
+
+
+class SettingsInvalid(ProjectError):
+    """churnkit.toml or a CHURNKIT_* variable holds something that cannot be used."""
+
+
+# --- data -------------------------------------------------------------------------------
+
+
+class DataError(ChurnkitError):
+    """Something is wrong with the customer's data."""
+
+
+class DataUnreadable(DataError):
+    """A file or a query cannot be read as a table."""
+
+
+class DataEmpty(DataError):
+    """A table without columns or without rows."""
+
+
+class ColumnMissing(DataError):
+    """A column that is needed is not there."""
+
+
+class BadValue(DataError):
+    """A value that its column cannot hold."""
+
+
+class AmbiguousTarget(DataError):
+    """Several columns could be the target (or none); churnkit does not guess silently."""
+
+
+class TargetInvalid(DataError):
+    """The target has one class, more than two, or blanks."""
+
+
+class DuplicateIds(DataError):
+    """One customer has several rows where one is allowed."""
+
+
+class TooManyColumns(DataError):
+    """More columns than churnkit handles."""
+
+
+class LeakageFound(DataError):
+    """Columns know the answer; training on them is blocked."""
+
+
+class UnknownCustomer(DataError):
+    """No row for this customer."""
+
+
+# --- training ---------------------------------------------------------------------------
+
+
+class TrainingError(ChurnkitError):
+    """A model cannot be trained."""
+
+
+class TooFewRows(TrainingError):
+    """Not enough customers, or not enough of them churned."""
+
+
+class BudgetTooSmall(TrainingError):
+    """No candidate could be tried within the budget."""
+
+
+class UnknownRun(TrainingError):
+    """No record of a run with this name."""
+
+
+class CannotRepeat(TrainingError):
+    """A recorded run cannot be repeated: the data or the versions differ."""
+
+
+# --- registry ---------------------------------------------------------------------------
+
+
+class RegistryError(ChurnkitError):
+    """A model version cannot be admitted, found or moved."""
+
+
+class NoChampion(RegistryError):
+    """No model serves yet."""
+
+
+class UnknownModelVersion(RegistryError):
+    """No model version with this name."""
+
+
+class NothingToRollBack(RegistryError):
+    """There is no earlier champion."""
+
+
+class ParityFailed(RegistryError):
+    """The compiled path and scikit-learn disagree."""
+
+
+class BundleError(RegistryError):
+    """A model's files cannot be used."""
+
+
+class BundleUnreadable(BundleError):
+    """A file of the bundle is missing, cut off or not what it should be."""
+
+
+class BundleTampered(BundleError):
+    """A file's SHA-256 is not the one that was recorded."""
+
+
+class BundleTooNew(BundleError):
+    """The bundle was written by a later churnkit."""
+
+
+class BundleForeign(BundleError):
+    """The folder is not a churnkit bundle."""
+
+
+class UntrustedType(BundleError):
+    """The model's file names a type that is not on churnkit's list."""
+
+
+# --- storage ----------------------------------------------------------------------------
+
+
+class StorageError(ChurnkitError):
+    """A file or a database cannot be written or reached."""
+
+
+class StorageUnreachable(StorageError):
+    """The ledger's database does not answer."""
+
+
+class FolderReadOnly(StorageError):
+    """No permission to write here."""
+
+
+class DiskFull(StorageError):
+    """No space left on the device."""
+
+
+# --- the rest ---------------------------------------------------------------------------
+
+
+class MissingDependency(ChurnkitError):
+    """An optional package is needed for this."""
+
+
+class Cancelled(ChurnkitError):
+    """The user stopped the work; what was there before is unchanged."""
+
+
+@contextmanager
+def storage_errors(path: Path | str) -> Iterator[None]:
+    """Turn the operating system's refusals to write into our errors.
+
+    Raises
+    ------
+    DiskFull : no space, or a quota is used up
+    FolderReadOnly : no permission, or a read-only file system
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise DiskFull(
+                "the disk is full; nothing was changed.",
+                fix="Free some space and run the command again.",
+                path=path,
+            ) from error
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise FolderReadOnly(
+                "churnkit may not write here.",
+                fix="Give yourself write permission, or choose another folder.",
+                path=path,
+            ) from error
+        raise

@@ -1,0 +1,1 @@
+"""From a raw row to a probability and its reasons."""

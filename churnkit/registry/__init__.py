@@ -1,0 +1,1 @@
+"""Bundles, the journal's rules, and MLflow."""

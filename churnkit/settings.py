@@ -1,0 +1,208 @@
+"""churnkit.toml: what a person may decide about a project, and the CHURNKIT_* environment."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import tomlkit
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from churnkit.errors import ProjectNotFound, SettingsInvalid, storage_errors
+
+FILE_NAME = "churnkit.toml"
+FORMAT = 1
+CANDIDATES = (
+    "logistic_regression",
+    "random_forest",
+    "gradient_boosting",
+    "hist_gradient_boosting",
+)
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ProjectTable(_Table):
+    """Who this project is."""
+
+    name: str
+    format: Literal[1] = 1
+
+
+class DataTable(_Table):
+    """Where the customers come from."""
+
+    source: str = Field(description="A file (CSV, Parquet, Excel) or a database URL.")
+    query: str = Field("", description="The SQL query, when the source is a database URL.")
+    sheet: str = Field("", description="The sheet, when the source is an Excel file.")
+
+
+class ColumnsTable(_Table):
+    """What each column is for. Columns that are not named are inputs of the model."""
+
+    target: str = Field(description="The column that says whether the customer left.")
+    positive: str = Field(description="The value of the target that means 'left'.")
+    id: str = Field("", description="The column that names the customer; empty: the row's number.")
+    time: str = Field("", description="The date a row looks from, if rows have one.")
+    ignore: tuple[str, ...] = Field((), description="Columns the model must not see.")
+    allow_leaking: tuple[str, ...] = Field(
+        (), description="Columns to use although churnkit suspects that they know the answer."
+    )
+    segments: tuple[str, ...] = Field(
+        (), description="Columns by which quality is shown; empty: churnkit chooses."
+    )
+
+
+class Money(_Table):
+    """What a customer and a campaign are worth, in one currency.
+
+    Sources: Neslin et al. (2006), Verbraken et al. (2013).
+    """
+
+    currency: str = "EUR"
+    customer_value: float = Field(200.0, gt=0, description="Profit lost when a customer leaves.")
+    contact_cost: float = Field(1.0, ge=0, description="Cost to contact one customer.")
+    offer_cost: float = Field(10.0, ge=0, description="Cost of the offer when it is accepted.")
+    success_rate: float = Field(
+        0.3, gt=0, le=1, description="Share of would-be churners whom the offer keeps."
+    )
+
+    @model_validator(mode="after")
+    def _offer_below_value(self) -> Money:
+        if self.offer_cost >= self.customer_value:
+            raise ValueError("offer_cost must be below customer_value, or no offer ever pays")
+        return self
+
+
+class TrainingTable(_Table):
+    """How models are searched for."""
+
+    budget_seconds: float = Field(120.0, gt=0)
+    seed: int = Field(0, ge=0, le=2**32 - 1)
+    test_share: float = Field(
+        0.25, gt=0, lt=0.9, description="Share of customers kept for the test."
+    )
+    candidates: tuple[str, ...] = CANDIDATES
+
+
+class ServingTable(_Table):
+    """How scores are shown."""
+
+    medium_risk: float = Field(
+        0.3, gt=0, lt=1, description="Probability from which risk is medium."
+    )
+    high_risk: float = Field(0.6, gt=0, lt=1, description="Probability from which risk is high.")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> ServingTable:
+        if self.medium_risk >= self.high_risk:
+            raise ValueError("medium_risk must be below high_risk")
+        return self
+
+    def risk_band(self, probability: float) -> str:
+        """``low``, ``medium`` or ``high``."""
+        if probability >= self.high_risk:
+            return "high"
+        return "medium" if probability >= self.medium_risk else "low"
+
+
+class LedgerTable(_Table):
+    """Where predictions and decisions are kept."""
+
+    url: str = Field("", description="A SQLAlchemy URL; empty: store/ledger.sqlite.")
+
+
+class Settings(_Table):
+    """The whole of churnkit.toml."""
+
+    project: ProjectTable
+    data: DataTable
+    columns: ColumnsTable
+    money: Money = Money()
+    training: TrainingTable = TrainingTable()
+    serving: ServingTable = ServingTable()
+    ledger: LedgerTable = LedgerTable()
+
+
+def read_settings(folder: Path, environ: Mapping[str, str] = os.environ) -> Settings:
+    """Read ``folder/churnkit.toml``, overridden by ``CHURNKIT_<TABLE>_<KEY>`` variables.
+
+    Raises
+    ------
+    ProjectNotFound : there is no such file
+    SettingsInvalid : it is not TOML, or a key or value is not allowed
+    """
+    path = folder / FILE_NAME
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise ProjectNotFound(
+            "this is not a churnkit project: it has no churnkit.toml.",
+            fix="Create one with 'churnkit init DIR --data FILE', or name a project with -C DIR.",
+            folder=folder,
+        ) from None
+    except UnicodeDecodeError as error:
+        raise SettingsInvalid("the file is not UTF-8 text.", file=path) from error
+    try:
+        content = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsInvalid(f"the file is not TOML: {error}.", file=path) from error
+    return _validated(_with_environment(content, environ), path)
+
+
+def write_settings(folder: Path, settings: Settings) -> None:
+    """Write ``folder/churnkit.toml`` in one step, with each key's meaning as a comment."""
+    path = folder / FILE_NAME
+    with storage_errors(path):
+        temporary = path.with_suffix(".toml.new")
+        temporary.write_text(settings_text(settings), encoding="utf-8")
+        temporary.replace(path)
+
+
+def settings_text(settings: Settings) -> str:
+    """The settings as a TOML document with comments."""
+    document = tomlkit.document()
+    document.add(tomlkit.comment("What churnkit knows about this project. Edit it freely."))
+    for name in type(settings).model_fields:
+        part = getattr(settings, name)
+        table = tomlkit.table()
+        for key, field in type(part).model_fields.items():
+            value = getattr(part, key)
+            item = tomlkit.item(list(value) if isinstance(value, tuple) else value)
+            if field.description:
+                item.comment(field.description)
+            table.add(key, item)
+        document.add(tomlkit.nl())
+        document.add(name, table)
+    return tomlkit.dumps(document)
+
+
+def _validated(content: dict[str, Any], path: Path) -> Settings:
+    try:
+        return Settings.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"]) or "the file"
+        raise SettingsInvalid(
+            f"{first['msg']}.",
+            fix="Mend this key; docs/architecture.md lists all of them.",
+            file=path,
+            field=field,
+        ) from error
+
+
+def _with_environment(content: dict[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:
+    merged = {k: dict(v) if isinstance(v, dict) else v for k, v in content.items()}
+    for name in Settings.model_fields:
+        prefix = f"CHURNKIT_{name.upper()}_"
+        for variable, value in environ.items():
+            if variable.startswith(prefix):
+                table = merged.setdefault(name, {})
+                if isinstance(table, dict):
+                    table[variable.removeprefix(prefix).lower()] = value
+    return merged

@@ -1,0 +1,33 @@
+#!/bin/sh
+# What `make` needs from the system: said, then installed where that is allowed.
+# usage: system.sh python|tests
+set -eu
+python=${PYTHON:-python3}
+
+missing=""
+case "$1" in
+  python)
+    "$python" -c 'import ensurepip, venv' 2>/dev/null || missing="python3-venv"
+    "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || {
+      echo "churnkit needs Python 3.11 or newer; '$python' is older or missing. Set PYTHON=/path/to/python3.11." >&2
+      exit 2
+    }
+    # treelite's and scikit-learn's trees are built with OpenMP
+    ldconfig -p 2>/dev/null | grep -q libgomp.so.1 || missing="$missing libgomp1"
+    ;;
+  tests)
+    # PostgreSQL will not run as root: the tests drop to another user with these.
+    command -v runuser >/dev/null || missing="util-linux"
+    ;;
+  *) echo "usage: system.sh python|tests" >&2; exit 2 ;;
+esac
+[ -n "$missing" ] || exit 0
+
+if [ "$(id -u)" = 0 ]; then as_root=""; elif sudo -n true 2>/dev/null; then as_root="sudo"; else
+  echo "Missing system packages:$missing. Install them, for example: sudo apt-get install$missing" >&2
+  exit 2
+fi
+echo "Installing system packages: $missing"
+$as_root apt-get update -qq
+# shellcheck disable=SC2086  # a list of packages
+$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing
