@@ -1,1 +1,98 @@
-"""churnkit: churn models that one can trust."""
+"""churnkit: whom to keep, when, with what offer, and whether the new model may take over.
+
+The public names are loaded when they are used, so that ``import churnkit`` stays quick.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from churnkit.errors import ChurnkitError
+    from churnkit.project import Project, open_project
+    from churnkit.training.estimator import ChurnClassifier
+    from churnkit.usecases.create import create_project
+    from churnkit.usecases.doctor import doctor
+    from churnkit.usecases.evaluating import evaluate
+    from churnkit.usecases.explaining import explain
+    from churnkit.usecases.history import history
+    from churnkit.usecases.importing import import_data
+    from churnkit.usecases.models import (
+        export_head,
+        journal,
+        list_models,
+        promote,
+        rollback,
+        serving_at,
+        show_model,
+        verify_models,
+    )
+    from churnkit.usecases.profiling import profile
+    from churnkit.usecases.reports import write_report
+    from churnkit.usecases.scoring import score
+    from churnkit.usecases.training import repeat, train
+
+_HOMES = {
+    "ChurnkitError": "churnkit.errors",
+    "Project": "churnkit.project",
+    "open_project": "churnkit.project",
+    "create_project": "churnkit.usecases.create",
+    "import_data": "churnkit.usecases.importing",
+    "profile": "churnkit.usecases.profiling",
+    "train": "churnkit.usecases.training",
+    "repeat": "churnkit.usecases.training",
+    "evaluate": "churnkit.usecases.evaluating",
+    "score": "churnkit.usecases.scoring",
+    "explain": "churnkit.usecases.explaining",
+    "list_models": "churnkit.usecases.models",
+    "show_model": "churnkit.usecases.models",
+    "promote": "churnkit.usecases.models",
+    "rollback": "churnkit.usecases.models",
+    "journal": "churnkit.usecases.models",
+    "serving_at": "churnkit.usecases.models",
+    "verify_models": "churnkit.usecases.models",
+    "export_head": "churnkit.usecases.models",
+    "history": "churnkit.usecases.history",
+    "write_report": "churnkit.usecases.reports",
+    "doctor": "churnkit.usecases.doctor",
+    "ChurnClassifier": "churnkit.training.estimator",
+}
+
+__all__ = [
+    "ChurnkitError",
+    "Project",
+    "open_project",
+    "create_project",
+    "import_data",
+    "profile",
+    "train",
+    "repeat",
+    "evaluate",
+    "score",
+    "explain",
+    "list_models",
+    "show_model",
+    "promote",
+    "rollback",
+    "journal",
+    "serving_at",
+    "verify_models",
+    "export_head",
+    "history",
+    "write_report",
+    "doctor",
+    "ChurnClassifier",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"churnkit has no '{name}'")
+    value = getattr(importlib.import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

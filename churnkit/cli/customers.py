@@ -1,0 +1,83 @@
+"""Commands about customers: score, explain, history."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from churnkit.cli.session import Folder, Json, Session
+from churnkit.usecases import explaining, scoring
+from churnkit.usecases import history as recorded
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands."""
+    app.command()(score)
+    app.command()(explain)
+    app.command()(history)
+
+
+def score(
+    ctx: typer.Context,
+    data: Annotated[
+        str, typer.Argument(metavar="INPUT", help="CSV, Parquet, Excel, or a database URL.")
+    ],
+    output: Annotated[Path, typer.Option("-o", "--output", help="A .csv or .parquet file.")],
+    reasons: Annotated[
+        int | None,
+        typer.Option(min=0, help="Reasons per customer; 3 up to 10,000 rows, else 0."),
+    ] = None,
+    record: Annotated[bool, typer.Option("--record", help="Keep them in the ledger.")] = False,
+    version: Annotated[str | None, typer.Option(help="A model version or alias.")] = None,
+    query: Annotated[str, typer.Option(help="SQL, when INPUT is a database URL.")] = "",
+    sheet: Annotated[str, typer.Option(help="The sheet of an Excel file.")] = "",
+    folder: Folder = None,
+    json: Json = False,
+) -> None:
+    """Say for each customer how probable it is that he leaves, and why."""
+    session = Session.begin(ctx, folder, json)
+    with session.project() as project, session.progress() as progress:
+        result = scoring.score(
+            project,
+            data,
+            output,
+            reasons=reasons,
+            record=record,
+            version=version,
+            query=query,
+            sheet=sheet,
+            progress=progress,
+        )
+    session.show(result)
+
+
+def explain(
+    ctx: typer.Context,
+    customer: Annotated[str, typer.Option(help="The customer's id in the imported table.")],
+    version: Annotated[str | None, typer.Option(help="A model version or alias.")] = None,
+    reasons: Annotated[int | None, typer.Option(min=1, help="How many; all if not given.")] = None,
+    folder: Folder = None,
+    json: Json = False,
+) -> None:
+    """Why a customer has this probability."""
+    session = Session.begin(ctx, folder, json)
+    with session.project() as project:
+        result = explaining.explain(project, customer, version=version, k=reasons)
+    session.show(result)
+
+
+def history(
+    ctx: typer.Context,
+    customer: Annotated[str | None, typer.Option(help="Only this customer.")] = None,
+    version: Annotated[str | None, typer.Option(help="Only this model version.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 100,
+    folder: Folder = None,
+    json: Json = False,
+) -> None:
+    """The recorded predictions, the newest first."""
+    session = Session.begin(ctx, folder, json)
+    with session.project() as project:
+        result = recorded.history(project, customer, version=version, limit=limit)
+    session.show(result)

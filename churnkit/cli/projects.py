@@ -1,0 +1,166 @@
+"""Commands about a project: init, import, profile, report, demo, doctor, mlflow."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from churnkit.cli.session import Folder, Json, Session, seconds
+from churnkit.errors import AmbiguousTarget
+from churnkit.usecases import create, importing, profiling, reports
+from churnkit.usecases import demo as demonstration
+from churnkit.usecases import doctor as health
+from churnkit.usecases.result import Result
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands."""
+    app.command()(init)
+    app.command("import")(import_)
+    app.command()(profile)
+    app.command()(report)
+    app.command()(demo)
+    app.command()(doctor)
+    app.command()(mlflow)
+
+
+def init(
+    ctx: typer.Context,
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="The new project's folder.")],
+    data: Annotated[
+        str, typer.Option(help="A CSV, Parquet or Excel file, or a database URL with --query.")
+    ],
+    target: Annotated[str | None, typer.Option(help="The column that says who left.")] = None,
+    positive: Annotated[str | None, typer.Option(help="Its value that means 'left'.")] = None,
+    id: Annotated[str | None, typer.Option(help="The column that names the customer.")] = None,
+    query: Annotated[str, typer.Option(help="SQL, when --data is a database URL.")] = "",
+    sheet: Annotated[str, typer.Option(help="The sheet of an Excel file.")] = "",
+    json: Json = False,
+) -> None:
+    """Create a project from a table of customers; each guess is printed with its ground."""
+    session = Session.begin(ctx, None, json)
+    ask = _ask if sys.stdin.isatty() and not session.json else None
+    with session.progress() as progress:
+        created = create.create_project(
+            directory,
+            data,
+            target=target,
+            positive=positive,
+            id_column=id,
+            query=query,
+            sheet=sheet,
+            choose=ask,
+            progress=progress,
+        )
+    session.show(created)
+    if not session.json:
+        session.err.print(f"Next: churnkit -C {directory} profile", markup=False)
+
+
+def _ask(error: AmbiguousTarget) -> str:
+    choices = [choice.strip() for choice in str(error.where["choices"]).rstrip(" …").split(",")]
+    console = Console(stderr=True, highlight=False)
+    console.print(Text(f"\n{error.what}"))
+    for number, choice in enumerate(choices, 1):
+        console.print(Text(f"  {number}  {choice}"))
+    while True:
+        answer = typer.prompt("Which one (number or name)", err=True).strip()
+        if answer in choices:
+            return str(answer)
+        if answer.isdigit() and 1 <= int(answer) <= len(choices):
+            return choices[int(answer) - 1]
+
+
+def import_(
+    ctx: typer.Context,
+    data: Annotated[
+        str | None, typer.Argument(help="The newer file; without it, the project's own again.")
+    ] = None,
+    compare: Annotated[bool, typer.Option("--compare", help="Only compare.")] = False,
+    query: Annotated[str, typer.Option(help="SQL, when the data is a database URL.")] = "",
+    sheet: Annotated[str, typer.Option(help="The sheet of an Excel file.")] = "",
+    folder: Folder = None,
+    json: Json = False,
+) -> None:
+    """Load newer data and say how it differs from what was there."""
+    session = Session.begin(ctx, folder, json)
+    with session.project() as project, session.progress() as progress:
+        result = importing.import_data(
+            project, data, query=query, sheet=sheet, compare_only=compare, progress=progress
+        )
+    session.show(result)
+
+
+def profile(ctx: typer.Context, folder: Folder = None, json: Json = False) -> None:
+    """Figures of every column, duplicates, and columns that know the answer."""
+    session = Session.begin(ctx, folder, json)
+    with session.project() as project, session.progress() as progress:
+        result = profiling.profile(project, progress=progress)
+    session.show(result)
+
+
+def report(
+    ctx: typer.Context,
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="The HTML file.")] = None,
+    version: Annotated[str | None, typer.Option(help="A model version or alias.")] = None,
+    folder: Folder = None,
+    json: Json = False,
+) -> None:
+    """Write the report of a model: one HTML file that needs nothing else."""
+    session = Session.begin(ctx, folder, json)
+    with session.project() as project, session.progress() as progress:
+        result = reports.write_report(project, output, version=version, progress=progress)
+    session.show(result)
+
+
+def demo(
+    ctx: typer.Context,
+    directory: Annotated[Path, typer.Argument(metavar="DIR")] = Path("churnkit-demo"),
+    budget: Annotated[str, typer.Option(help="For the search of models.")] = "40s",
+    json: Json = False,
+) -> None:
+    """The main job on the shipped Telco data: from a CSV to scores with reasons and a report."""
+    session = Session.begin(ctx, None, json)
+    console = Console(highlight=False)
+
+    def tell(heading: str, result: Result | None) -> None:
+        if not session.json:
+            console.print(Text(f"\n{heading}", style="bold"))
+            if result is not None:
+                console.print(result)
+
+    with session.progress() as progress:
+        made = demonstration.demo(
+            directory, budget_seconds=seconds(budget) or 40.0, tell=tell, progress=progress
+        )
+    if not session.json:
+        console.print()
+    session.show(made)
+
+
+def doctor(ctx: typer.Context, folder: Folder = None, json: Json = False) -> None:
+    """Look at what churnkit needs, and say what is wrong."""
+    session = Session.begin(ctx, folder, json)
+    result = health.doctor(session.folder)
+    session.show(result)
+    if not result.ok:
+        raise typer.Exit(2)
+
+
+def mlflow(
+    ctx: typer.Context,
+    port: Annotated[int, typer.Option(help="The port on this machine.")] = 5000,
+    folder: Folder = None,
+) -> None:
+    """Open MLflow's own pages on this project's runs."""
+    session = Session.begin(ctx, folder, False)
+    with session.project() as project:
+        command = project.mlflow.ui_command(port)
+    session.err.print(f"MLflow is at http://127.0.0.1:{port} (Ctrl-C ends it)")
+    raise typer.Exit(subprocess.run(command, check=False).returncode)

@@ -1,0 +1,58 @@
+"""Commands about training: train, evaluate."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from churnkit.cli.session import Folder, Json, Session, seconds
+from churnkit.usecases import evaluating, training
+from churnkit.usecases.result import Result
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands."""
+    app.command()(train)
+    app.command()(evaluate)
+
+
+def train(
+    ctx: typer.Context,
+    budget: Annotated[
+        str | None, typer.Option(help="Time for the search: 120s, 2m.", metavar="TIME")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Of all that is random.")] = None,
+    repeat: Annotated[
+        str | None, typer.Option(metavar="RUN", help="Fit a recorded run again and compare.")
+    ] = None,
+    why: Annotated[str, typer.Option(help="A sentence for the journal.")] = "",
+    folder: Folder = None,
+    json: Json = False,
+) -> None:
+    """Search, calibrate and evaluate models; admit the best one."""
+    session = Session.begin(ctx, folder, json)
+    result: Result
+    with session.project() as project, session.progress() as progress:
+        if repeat is None:
+            result = training.train(
+                project, budget_seconds=seconds(budget), seed=seed, why=why, progress=progress
+            )
+        else:
+            result = training.repeat(project, repeat, progress=progress)
+    session.show(result)
+    if isinstance(result, training.Repeated) and not result.identical:
+        raise typer.Exit(2)
+
+
+def evaluate(
+    ctx: typer.Context,
+    version: Annotated[str | None, typer.Option(help="A model version or alias.")] = None,
+    folder: Folder = None,
+    json: Json = False,
+) -> None:
+    """How good a model is on customers it never saw, with intervals."""
+    session = Session.begin(ctx, folder, json)
+    with session.project() as project:
+        result = evaluating.evaluate(project, version)
+    session.show(result)

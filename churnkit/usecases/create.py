@@ -1,0 +1,185 @@
+"""Create a project from a table of customers."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Group, RenderableType
+
+from churnkit.data.importing import import_table
+from churnkit.data.reading import read_arrow
+from churnkit.data.roles import guess_roles
+from churnkit.data.sources import open_source
+from churnkit.domain.columns import TableSchema
+from churnkit.domain.profiles import RoleGuess
+from churnkit.domain.progress import Cancel, Progress, Step, silent
+from churnkit.errors import AmbiguousTarget, ProjectExists, storage_errors
+from churnkit.project import Project, open_project
+from churnkit.reporting.tables import roles_table
+from churnkit.settings import (
+    FILE_NAME,
+    ColumnsTable,
+    DataTable,
+    ProjectTable,
+    Settings,
+    write_settings,
+)
+from churnkit.usecases.result import Result
+
+Choose = Callable[[AmbiguousTarget], str]
+"""Answers which of ``error.where["choices"]`` is meant."""
+
+
+@dataclass(frozen=True, repr=False)
+class Created(Result):
+    """A new project, and what was guessed about its columns."""
+
+    project: Project
+    roles: tuple[RoleGuess, ...]
+    table: TableSchema
+
+    def __rich__(self) -> RenderableType:
+        return Group(
+            f"Created the project '{self.project.settings.project.name}' with "
+            f"{self.table.n_rows:,} customers and {len(self.table.columns)} columns.",
+            roles_table(self.roles),
+            "Is a role wrong? Change it in churnkit.toml.",
+        )
+
+    def to_json(self) -> dict[str, object]:
+        return {
+            "folder": str(self.project.folder),
+            "n_rows": self.table.n_rows,
+            "fingerprint": self.table.fingerprint,
+            "roles": [guess.model_dump(mode="json") for guess in self.roles],
+        }
+
+
+def create_project(
+    folder: Path | str,
+    data: Path | str,
+    *,
+    target: str | None = None,
+    positive: str | None = None,
+    id_column: str | None = None,
+    query: str = "",
+    sheet: str = "",
+    name: str | None = None,
+    choose: Choose | None = None,
+    progress: Progress = silent,
+    cancel: Cancel | None = None,
+) -> Created:
+    """Create a project folder from a file or a query.
+
+    The folder appears whole or not at all.
+
+    Parameters
+    ----------
+    folder : where; it may exist, but holds no project yet
+    data : a CSV, Parquet or Excel file, or a SQLAlchemy URL (with ``query``)
+    target, positive, id_column : columns and value, where the guess is not wanted
+    query, sheet : for a database URL, and for an Excel file
+    name : of the project; the folder's name if not given
+    choose : asked when the target is not clear; without it the error is raised
+
+    Raises
+    ------
+    ProjectExists : the folder holds a project
+    DataError : the file cannot be read, or the target cannot be used
+    AmbiguousTarget : the target is not clear and nobody was there to choose
+    FolderReadOnly, DiskFull : the folder cannot be written
+    """
+    home = Path(folder).expanduser().resolve()
+    _refuse_existing(home)
+    is_url = "://" in str(data)
+    source = open_source(data if is_url else Path(data).expanduser(), query=query, sheet=sheet)
+    missing_before = not home.exists()
+    with storage_errors(home):
+        home.mkdir(parents=True, exist_ok=True)
+        workshop = Path(tempfile.mkdtemp(prefix=".churnkit-new-", dir=home))
+    try:
+        store = workshop / "store"
+        store.mkdir()
+        schema = import_table(source, store / "churnkit.duckdb", progress=progress, cancel=cancel)
+        progress(Step("guessing what each column is for"))
+        table = read_arrow(store / "churnkit.duckdb")
+        while True:
+            try:
+                roles = guess_roles(
+                    table, schema, target=target, positive=positive, id_column=id_column
+                )
+                break
+            except AmbiguousTarget as error:
+                if choose is None or not error.where.get("choices"):
+                    raise
+                answer = choose(error)
+                if "column" in error.where:
+                    target, positive = str(error.where["column"]), answer
+                else:
+                    target = answer
+        settings = Settings(
+            project=ProjectTable(name=name or home.name),
+            data=DataTable(
+                source=str(data) if is_url else _located(Path(data), home),
+                query=query,
+                sheet=sheet,
+            ),
+            columns=_columns(roles),
+        )
+        with storage_errors(home):
+            store.replace(home / "store")
+        # The settings come last: a folder is a project when it has them.
+        write_settings(home, settings)
+    except BaseException:
+        shutil.rmtree(workshop, ignore_errors=True)
+        if missing_before and not any(home.iterdir()):
+            home.rmdir()
+        raise
+    shutil.rmtree(workshop, ignore_errors=True)
+    return Created(project=open_project(home), roles=roles, table=schema)
+
+
+def _refuse_existing(home: Path) -> None:
+    if (home / FILE_NAME).exists():
+        raise ProjectExists(
+            "this folder already holds a churnkit project.",
+            fix="Choose another folder; or load newer data into this one with 'churnkit import'.",
+            folder=home,
+        )
+    if home.exists() and not home.is_dir():
+        raise ProjectExists("this is a file, not a folder.", fix="Choose another name.", path=home)
+    store = home / "store"
+    if store.exists():
+        # Left by a process that died between its two last steps? Only then may it go.
+        if {path.name for path in store.iterdir()} - {"churnkit.duckdb"}:
+            raise ProjectExists(
+                "this folder has a 'store' folder that churnkit did not make.",
+                fix="Choose another folder.",
+                folder=home,
+            )
+        with storage_errors(store):
+            shutil.rmtree(store)
+
+
+def _located(data: Path, home: Path) -> str:
+    """A path that still works when the project moves together with its data."""
+    path = data.expanduser().resolve()
+    return str(path.relative_to(home)) if path.is_relative_to(home) else str(path)
+
+
+def _columns(roles: tuple[RoleGuess, ...]) -> ColumnsTable:
+    def named(role: str) -> tuple[str, ...]:
+        return tuple(guess.column for guess in roles if guess.role == role)
+
+    target = next(guess for guess in roles if guess.role == "target")
+    return ColumnsTable(
+        target=target.column,
+        positive=target.positive,
+        id=next(iter(named("id")), ""),
+        time=next(iter(named("time")), ""),
+        ignore=named("ignore"),
+    )

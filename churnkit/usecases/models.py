@@ -1,0 +1,270 @@
+"""Who serves, who served, who decided; and whether the files are what was admitted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from rich.console import Group, RenderableType
+
+from churnkit.domain.models import Check, JournalEntry, ModelVersion
+from churnkit.domain.runs import RunRecord
+from churnkit.errors import BundleUnreadable
+from churnkit.project import Project, user_name
+from churnkit.registry.bundle import verify_bundle
+from churnkit.registry.head import check_head, load_key
+from churnkit.registry.journal import holders, rollback_target, seal, verify_chain
+from churnkit.reporting.tables import (
+    checks_table,
+    evaluation_table,
+    journal_table,
+    trials_table,
+    versions_table,
+)
+from churnkit.settings import Money
+from churnkit.usecases.journal_head import read_head, write_head
+from churnkit.usecases.result import Result
+from churnkit.usecases.serving import find_version
+
+
+@dataclass(frozen=True, repr=False)
+class Versions(Result):
+    """All model versions, and who holds which alias."""
+
+    versions: tuple[ModelVersion, ...]
+    holders: dict[str, str | None]
+
+    def __rich__(self) -> RenderableType:
+        if not self.versions:
+            return "No models yet. Train one with 'churnkit train'."
+        return versions_table(self.versions, self.holders)
+
+    def to_json(self) -> dict[str, object]:
+        return {
+            "holders": self.holders,
+            "versions": [version.model_dump(mode="json") for version in self.versions],
+        }
+
+
+@dataclass(frozen=True, repr=False)
+class Shown(Result):
+    """One model version and the run that made it."""
+
+    version: ModelVersion
+    record: RunRecord
+    aliases: tuple[str, ...]
+
+    def __rich__(self) -> RenderableType:
+        money = Money.model_validate(self.record.settings.get("money", {}))
+        held = f", {' and '.join(self.aliases)}" if self.aliases else ""
+        return Group(
+            f"{self.version.version} ({self.version.candidate}{held}), run {self.version.run_id}, "
+            f"data {self.version.data_fingerprint[:12]}, bundle {self.version.bundle_hash[:12]}",
+            trials_table(self.record),
+            evaluation_table(self.record.evaluation, money),
+        )
+
+    def to_json(self) -> dict[str, object]:
+        return {
+            "version": self.version.model_dump(mode="json"),
+            "aliases": list(self.aliases),
+            "run": self.record.model_dump(mode="json"),
+        }
+
+
+@dataclass(frozen=True, repr=False)
+class Journal(Result):
+    """Every change of who serves."""
+
+    entries: tuple[JournalEntry, ...]
+
+    def __rich__(self) -> RenderableType:
+        if not self.entries:
+            return "Nothing has happened yet."
+        return journal_table(self.entries)
+
+    def to_json(self) -> dict[str, object]:
+        return {"journal": [entry.model_dump(mode="json") for entry in self.entries]}
+
+
+@dataclass(frozen=True, repr=False)
+class Moved(Result):
+    """One change of who serves."""
+
+    entry: JournalEntry
+
+    def __rich__(self) -> RenderableType:
+        before = self.entry.previous_version or "nobody"
+        return f"{self.entry.version} is now the {self.entry.alias} (before: {before})."
+
+    def to_json(self) -> dict[str, object]:
+        return self.entry.model_dump(mode="json")
+
+
+@dataclass(frozen=True, repr=False)
+class Checks(Result):
+    """What was looked at, and whether it holds."""
+
+    checks: tuple[Check, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing failed."""
+        return all(check.state != "failed" for check in self.checks)
+
+    def __rich__(self) -> RenderableType:
+        return checks_table(self.checks)
+
+    def to_json(self) -> dict[str, object]:
+        return {"ok": self.ok, "checks": [check.model_dump() for check in self.checks]}
+
+
+def list_models(project: Project) -> Versions:
+    """All model versions, in the order of their creation."""
+    ledger = project.ledger
+    return Versions(versions=ledger.model_versions(), holders=dict(holders(ledger.journal())))
+
+
+def show_model(project: Project, version: str | None = None) -> Shown:
+    """A model version by name or alias; None is the champion.
+
+    Raises
+    ------
+    NoChampion, UnknownModelVersion : there is no such model
+    """
+    known = find_version(project, version)
+    held = dict(holders(project.ledger.journal()))
+    return Shown(
+        version=known,
+        record=project.read_run(known.run_id),
+        aliases=tuple(str(alias) for alias, name in held.items() if name == known.version),
+    )
+
+
+def journal(project: Project) -> Journal:
+    """Every change of who serves, the oldest first."""
+    return Journal(project.ledger.journal())
+
+
+def serving_at(project: Project, moment: datetime) -> str | None:
+    """The version that was the champion at a moment, or None."""
+    return dict(holders(project.ledger.journal(), moment)).get("champion")
+
+
+def promote(project: Project, version: str, *, why: str = "") -> Moved:
+    """Let a version serve as the champion.
+
+    Raises
+    ------
+    UnknownModelVersion : no such version
+    BundleError : its files are not what was admitted
+    ProjectBusy : another process writes to the project
+    """
+    known = find_version(project, version)
+    failed = [
+        check
+        for check in verify_bundle(project.bundle(known.version), known.bundle_hash)
+        if check.state == "failed"
+    ]
+    if failed:
+        raise BundleUnreadable(
+            f"{known.version} may not serve: {failed[0].subject}: {failed[0].detail}",
+            fix="Restore its files from a backup, or train again.",
+            version=known.version,
+        )
+    return _move(project, "promote", known.version, why or "promoted by hand")
+
+
+def rollback(project: Project, *, why: str = "") -> Moved:
+    """Let the champion before this one serve again.
+
+    Raises
+    ------
+    NothingToRollBack : there was none
+    """
+    return _move(project, "rollback", None, why or "rolled back by hand")
+
+
+def _move(project: Project, action: Any, version: str | None, why: str) -> Moved:
+    now = datetime.now(UTC)
+
+    def decide(entries: tuple[JournalEntry, ...]) -> JournalEntry:
+        return seal(
+            at=now,
+            who=user_name(),
+            action=action,
+            alias="champion",
+            version=rollback_target(entries) if version is None else version,
+            why=why,
+            evidence={},
+            journal=entries,
+        )
+
+    with project.lease(f"changing who serves ({action})"):
+        entry = project.ledger.append_journal(decide)
+        entries = project.ledger.journal()
+        if dict(holders(entries)).get("challenger") == entry.version:
+            project.ledger.append_journal(
+                lambda known: seal(
+                    at=now,
+                    who=user_name(),
+                    action="retire",
+                    alias="challenger",
+                    version=None,
+                    why="it is the champion now",
+                    evidence={},
+                    journal=known,
+                )
+            )
+            entries = project.ledger.journal()
+        write_head(project, entries, project.journal_head, now)
+        # The journal is the truth; MLflow follows it.
+        project.mlflow.set_aliases(dict(holders(entries)))
+    return Moved(entry)
+
+
+def export_head(project: Project, path: Path | str) -> Path:
+    """Sign the journal's end and write it to a file that is kept elsewhere."""
+    target = Path(path).expanduser()
+    write_head(project, project.ledger.journal(), target, datetime.now(UTC))
+    return target
+
+
+def verify_models(project: Project, head: Path | str | None = None) -> Checks:
+    """Check every file of every model, and the journal.
+
+    Parameters
+    ----------
+    head : a signed head that was exported; None: the one that the project keeps
+    """
+    entries = project.ledger.journal()
+    checks: list[Check] = []
+    for version in project.ledger.model_versions():
+        checks += verify_bundle(project.bundle(version.version), version.bundle_hash)
+    checks += verify_chain(entries)
+    path = project.journal_head if head is None else Path(head).expanduser()
+    if head is None and not path.exists():
+        checks.append(
+            Check(
+                subject="journal's end",
+                state="failed" if entries and load_key(create=False) else "unchecked",
+                detail="the project's signed head is missing: whether rows were cut off at the "
+                "end, or the chain was recomputed, cannot be seen; give one with --head FILE.",
+            )
+        )
+        return Checks(tuple(checks))
+    key = load_key(create=False)
+    if key is None:
+        checks.append(
+            Check(
+                subject="journal's end",
+                state="unchecked",
+                detail="the signing key is not here: the chain is consistent in itself, but it "
+                "could have been cut off or recomputed; set CHURNKIT_JOURNAL_KEY.",
+            )
+        )
+        return Checks(tuple(checks))
+    checks += check_head(entries, read_head(path), key=key)
+    return Checks(tuple(checks))

@@ -1,0 +1,101 @@
+"""Write the report of a model version: one HTML file that needs nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from rich.console import RenderableType
+
+from churnkit.data.reading import read_arrow
+from churnkit.domain.predictions import Explanation
+from churnkit.domain.progress import Cancel, Progress, Step, silent
+from churnkit.inference.predictor import Predictor
+from churnkit.project import Project
+from churnkit.registry.journal import holders
+from churnkit.reporting.html import render_report
+from churnkit.reporting.html import write_report as write_html
+from churnkit.settings import Money
+from churnkit.usecases.profiling import profile
+from churnkit.usecases.result import Result
+from churnkit.usecases.serving import find_version, load_predictor
+from churnkit.usecases.tables import typed
+
+
+@dataclass(frozen=True, repr=False)
+class Report(Result):
+    """Where the report is."""
+
+    path: Path
+    version: str
+
+    def __rich__(self) -> RenderableType:
+        return f"The report on {self.version} is in {self.path}"
+
+    def to_json(self) -> dict[str, object]:
+        return {"path": str(self.path), "version": self.version}
+
+
+def write_report(
+    project: Project,
+    output: Path | str | None = None,
+    *,
+    version: str | None = None,
+    progress: Progress = silent,
+    cancel: Cancel | None = None,
+) -> Report:
+    """Write the report of a model version; None is the champion.
+
+    Parameters
+    ----------
+    output : the HTML file; None: ``reports/<version>.html`` in the project
+
+    Raises
+    ------
+    NoChampion, UnknownModelVersion, BundleError : there is no such model, or it was damaged
+    FolderReadOnly, DiskFull : the report cannot be written
+    """
+    known = find_version(project, version)
+    record = project.read_run(known.run_id)
+    seen = profile(project, progress=progress, cancel=cancel).profile
+    progress(Step("explaining examples"))
+    predictor, _ = load_predictor(project, known.version)
+    table = read_arrow(project.database)
+    held = dict(holders(project.ledger.journal()))
+    progress(Step("writing the report"))
+    html = render_report(
+        project=project.settings.project.name,
+        profile=seen,
+        record=record,
+        version=known,
+        alias=next((str(alias) for alias, name in held.items() if name == known.version), None),
+        money=Money.model_validate(record.settings.get("money", {})),
+        examples=_examples(predictor, table),
+        made_at=datetime.now(UTC),
+        next_steps=(
+            f"churnkit score NEW_CUSTOMERS.csv -o scores.csv   scores with {known.version}",
+            "churnkit explain --customer ID   why one customer is at risk",
+            "churnkit models history   who served when, and who decided",
+        ),
+    )
+    path = project.reports / f"{known.version}.html" if output is None else Path(output)
+    write_html(path, html)
+    return Report(path=path, version=known.version)
+
+
+def _examples(predictor: Predictor, table: pa.Table) -> tuple[Explanation, ...]:
+    """One customer each at high, middling and low risk."""
+    schema = predictor.schema
+    probabilities = predictor.predict_encoded(predictor.encoder.encode_arrow(typed(table, schema)))
+    order = np.argsort(probabilities, kind="stable")
+    ranks = sorted({int(q * (len(order) - 1)) for q in (0.99, 0.5, 0.05)}, reverse=True)
+    chosen = []
+    for rank in ranks:
+        position = int(order[rank])
+        row = table.slice(position, 1).to_pylist()[0]
+        name = str(row[schema.id_column]) if schema.id_column else str(position + 1)
+        chosen.append(predictor.explain(row, customer_id=name, k=6))
+    return tuple(chosen)

@@ -1,0 +1,223 @@
+"""Score a file or a table of customers."""
+
+from __future__ import annotations
+
+import itertools
+import uuid
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from rich.console import Group, RenderableType
+from rich.table import Table
+
+from churnkit.data.scoring_input import TypedBatch, extra_columns, stream_typed
+from churnkit.data.sources import Source, open_source
+from churnkit.data.writing import Writer, open_writer
+from churnkit.domain.predictions import PredictionRow, Reason
+from churnkit.domain.progress import Cancel, Progress, Step, silent
+from churnkit.errors import DataEmpty
+from churnkit.inference.batch import ScoreNotes, score_batches
+from churnkit.project import Project
+from churnkit.reporting.tables import escape_text
+from churnkit.usecases.result import Result
+from churnkit.usecases.serving import load_predictor
+from churnkit.usecases.tables import TableSource, as_arrow
+
+REASONS_UP_TO_ROWS = 10_000
+"""Reasons cost a millisecond per row: by default they are given up to here."""
+DEFAULT_REASONS = 3
+BANDS = ("high", "medium", "low")
+
+
+@dataclass(frozen=True, repr=False)
+class Scored(Result):
+    """Customers and their probabilities of leaving."""
+
+    n_rows: int
+    model_version: str
+    output: Path | None
+    table: pa.Table | None
+    """The scores, when no output file was named."""
+    mean_probability: float
+    bands: dict[str, int]
+    reasons: int
+    recorded: bool
+    extra_columns: tuple[str, ...] = ()
+    unseen: dict[str, dict[str, int]] = field(default_factory=dict)
+    """Categories that the model had not seen: column → value → rows."""
+
+    def to_pandas(self) -> Any:
+        """The scores as a pandas DataFrame (only when no output file was named)."""
+        return None if self.table is None else self.table.to_pandas()
+
+    def __rich__(self) -> RenderableType:
+        where = f" into {self.output}" if self.output else ""
+        view = Table(title=f"Scored {self.n_rows:,} customers with {self.model_version}{where}")
+        view.add_column("risk")
+        view.add_column("customers", justify="right")
+        view.add_column("share", justify="right")
+        for band in BANDS:
+            n = self.bands.get(band, 0)
+            view.add_row(band, f"{n:,}", f"{n / self.n_rows:.1%}")
+        lines: list[RenderableType] = [
+            view,
+            f"Mean probability of leaving: {self.mean_probability:.3f}.",
+        ]
+        if self.extra_columns:
+            names = ", ".join(self.extra_columns[:8]) + (
+                " …" if len(self.extra_columns) > 8 else ""
+            )
+            lines.append(escape_text(f"The model does not read these columns: {names}."))
+        for column, values in self.unseen.items():
+            shown = ", ".join(f"'{value}' ({n:,} rows)" for value, n in list(values.items())[:5])
+            lines.append(escape_text(f"New categories in '{column}', treated as missing: {shown}."))
+        if self.recorded:
+            lines.append("The predictions are in the ledger.")
+        return Group(*lines)
+
+    def to_json(self) -> dict[str, object]:
+        return {
+            "n_rows": self.n_rows,
+            "model_version": self.model_version,
+            "output": str(self.output) if self.output else None,
+            "mean_probability": self.mean_probability,
+            "bands": self.bands,
+            "reasons": self.reasons,
+            "recorded": self.recorded,
+            "extra_columns": list(self.extra_columns),
+            "unseen_categories": self.unseen,
+        }
+
+
+def score(
+    project: Project,
+    data: Any = None,
+    output: Path | str | None = None,
+    *,
+    reasons: int | None = None,
+    record: bool = False,
+    version: str | None = None,
+    query: str = "",
+    sheet: str = "",
+    progress: Progress = silent,
+    cancel: Cancel | None = None,
+) -> Scored:
+    """Say for each customer how probable it is that he leaves.
+
+    Files stream through in bounded memory; the output appears whole or not at all.
+
+    Parameters
+    ----------
+    project : an opened project
+    data : a file (CSV, Parquet, Excel) or database URL, a pandas DataFrame, an arrow table or a
+        list of dicts; None: the source that churnkit.toml names
+    output : a .csv or .parquet file; None keeps the scores in ``result.table``
+    reasons : reasons per customer; None: 3 up to 10,000 rows, else 0
+    record : write the predictions to the ledger, all in one transaction
+    version : a model version or alias; None: the champion
+
+    Raises
+    ------
+    ColumnMissing, BadValue : the table lacks a column, or holds a value of another type
+    NoChampion, UnknownModelVersion, BundleError : there is no such model, or it was damaged
+    FolderReadOnly, DiskFull : the output cannot be written; a file that was there is unchanged
+    """
+    predictor, bundle = load_predictor(project, version)
+    schema = bundle.schema
+    source = _source(project, data, query, sheet)
+    path = None if output is None else Path(output).expanduser()
+    head, batches = _peek(stream_typed(source, schema, cancel=cancel))
+    if not head:
+        raise DataEmpty("there are no customers in it.", file=source.name)
+    wanted = reasons
+    if wanted is None:
+        few = sum(len(batch.ids) for batch in head) <= REASONS_UP_TO_ROWS
+        wanted = DEFAULT_REASONS if few else 0
+    notes = ScoreNotes()
+    kept: list[pa.RecordBatch] = []
+    total, mass, bands = 0, 0.0, dict.fromkeys(BANDS, 0)
+    made_at = datetime.now(UTC)
+    with ExitStack() as stack:
+        # The ledger's transaction is the outer one: it commits after the file is complete.
+        ledger_rows = stack.enter_context(project.ledger.recording()) if record else None
+        writer: Writer | None = stack.enter_context(open_writer(path)) if path else None
+        for batch in score_batches(predictor, batches, reasons=wanted, notes=notes):
+            if writer is None:
+                kept.append(batch)
+            else:
+                writer.write(batch)
+            if ledger_rows is not None:
+                ledger_rows.add(_prediction_rows(batch, wanted, made_at))
+            total += batch.num_rows
+            mass += pc.sum(batch.column("probability")).as_py()
+            for pair in pc.value_counts(batch.column("risk_band")).to_pylist():
+                bands[pair["values"]] += pair["counts"]
+            progress(Step("scoring", None, f"{total:,} customers"))
+            if cancel is not None:
+                cancel.check()
+    return Scored(
+        n_rows=total,
+        model_version=predictor.version,
+        output=path,
+        table=pa.Table.from_batches(kept) if writer is None else None,
+        mean_probability=mass / total,
+        bands=bands,
+        reasons=wanted,
+        recorded=record,
+        extra_columns=extra_columns(source, schema),
+        unseen=notes.unseen,
+    )
+
+
+def _source(project: Project, data: Any, query: str, sheet: str) -> Source:
+    if data is None:
+        told = project.settings.data
+        return open_source(told.source, folder=project.folder, query=told.query, sheet=told.sheet)
+    if isinstance(data, str | Path):
+        return open_source(data, query=query, sheet=sheet)
+    return TableSource(as_arrow(data))
+
+
+def _peek(stream: Iterator[TypedBatch]) -> tuple[list[TypedBatch], Iterator[TypedBatch]]:
+    """The first batches, until they show whether the table is small; and all of them again."""
+    head: list[TypedBatch] = []
+    seen = 0
+    for batch in stream:
+        head.append(batch)
+        seen += len(batch.ids)
+        if seen > REASONS_UP_TO_ROWS:
+            break
+    return head, itertools.chain(head, stream)
+
+
+def _prediction_rows(
+    batch: pa.RecordBatch, reasons: int, made_at: datetime
+) -> Iterator[PredictionRow]:
+    for row in batch.to_pylist():
+        yield PredictionRow(
+            prediction_id=uuid.uuid4().hex,
+            customer_id=row["customer_id"],
+            model_version=row["model_version"],
+            probability=row["probability"],
+            risk_band=row["risk_band"],
+            made_at=made_at,
+            reasons=tuple(
+                _reason(row, rank)
+                for rank in range(1, reasons + 1)
+                if row.get(f"reason_{rank}") is not None
+            ),
+        )
+
+
+def _reason(row: dict[str, Any], rank: int) -> Reason:
+    return Reason(
+        column=row[f"reason_{rank}"],
+        value=row[f"reason_{rank}_value"],
+        points=row[f"reason_{rank}_points"],
+    )

@@ -1,0 +1,71 @@
+"""The model that serves, ready to predict."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from churnkit.domain.models import ModelVersion
+from churnkit.errors import NoChampion
+from churnkit.inference.compile import CompiledModel
+from churnkit.inference.predictor import Predictor
+from churnkit.project import Project
+from churnkit.registry.bundle import Bundle, read_bundle
+from churnkit.registry.journal import holders
+from churnkit.settings import ServingTable
+
+
+def find_version(project: Project, version: str | None = None) -> ModelVersion:
+    """A model version by its name or alias; None is the champion.
+
+    Raises
+    ------
+    NoChampion : none serves yet
+    UnknownModelVersion : no such version
+    """
+    if version in (None, "champion", "challenger"):
+        holding: Mapping[str, str | None] = dict(holders(project.ledger.journal()))
+        alias = version or "champion"
+        held = holding.get(alias)
+        if held is None:
+            raise NoChampion(
+                f"there is no {alias} in this project.",
+                fix="Train a model with 'churnkit train'.",
+                folder=project.folder,
+            )
+        return project.ledger.model_version(held)
+    return project.ledger.model_version(version)
+
+
+def load_predictor(project: Project, version: str | None = None) -> tuple[Predictor, Bundle]:
+    """The predictor of a model version, after checking every file's hash.
+
+    Raises
+    ------
+    NoChampion, UnknownModelVersion : there is no such model
+    BundleError : its files are not what was admitted
+    """
+    known = find_version(project, version)
+    bundle = read_bundle(project.bundle(known.version), manifest_hash=known.bundle_hash)
+    return bundle_predictor(bundle, project.settings.serving), bundle
+
+
+def bundle_predictor(bundle: Bundle, serving: ServingTable) -> Predictor:
+    """A predictor on a bundle that was read; scikit-learn is imported when it is needed."""
+    return Predictor(
+        CompiledModel.from_files(bundle.compiled_files),
+        bundle.schema,
+        pipeline=bundle.load_pipeline,
+        version=bundle.manifest.version,
+        serving=serving,
+        base_rate=bundle.manifest.base_rate,
+    )
+
+
+def read_predictor(folder: Path) -> Predictor:
+    """The predictor of a bundle's folder, outside of any project (MLflow uses it)."""
+    bundle = read_bundle(folder)
+    manifest = bundle.manifest
+    return bundle_predictor(
+        bundle, ServingTable(medium_risk=manifest.medium_risk, high_risk=manifest.high_risk)
+    )
