@@ -1,0 +1,407 @@
+"""Each mistake gets a clear error with a way out, and what was there before still works."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from pyarrow import csv, parquet
+
+import churnkit as ck
+from churnkit import errors
+from churnkit.domain.progress import Cancel, Step
+
+Cli = Callable[..., tuple[int, str, str]]
+
+
+def _table(customers: Path, n: int = 400) -> pa.Table:
+    return csv.read_csv(customers).slice(0, n)
+
+
+def _write(path: Path, table: pa.Table) -> Path:
+    csv.write_csv(table, path)
+    return path
+
+
+# --- files that no project can be made of --------------------------------------------------
+
+
+def _broken_files(folder: Path, customers: Path) -> dict[str, tuple[Path, type[Exception]]]:
+    table = _table(customers)
+    n = table.num_rows
+
+    def target(values: list[str | None]) -> pa.Table:
+        position = table.column_names.index("Churn")
+        return table.set_column(position, "Churn", pa.array(values, pa.string()))
+
+    whole = folder / "whole.parquet"
+    parquet.write_table(table, whole)
+    truncated = folder / "truncated.parquet"
+    truncated.write_bytes(whole.read_bytes()[:-200])
+    (folder / "empty.csv").write_bytes(b"")
+    (folder / "header.csv").write_text("customerID,tenure,Churn\n", encoding="utf-8")
+    (folder / "image.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(40))
+    return {
+        "empty": (folder / "empty.csv", errors.DataEmpty),
+        "header only": (folder / "header.csv", errors.DataEmpty),
+        "truncated": (truncated, errors.DataUnreadable),
+        "not there": (folder / "nowhere.csv", errors.DataUnreadable),
+        "an image": (folder / "image.png", errors.DataUnreadable),
+        "no target": (
+            _write(folder / "no.csv", table.drop_columns(["Churn"])),
+            errors.AmbiguousTarget,
+        ),
+        "one class": (_write(folder / "one.csv", target(["No"] * n)), errors.TargetInvalid),
+        "three values": (
+            _write(folder / "three.csv", target((["Yes", "No", "Maybe"] * n)[:n])),
+            errors.TargetInvalid,
+        ),
+        "blanks": (
+            _write(folder / "blank.csv", target((["Yes", "No", None] * n)[:n])),
+            errors.TargetInvalid,
+        ),
+    }
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        "empty", "header only", "truncated", "not there", "an image",
+        "no target", "one class", "three values", "blanks",
+    ],
+)  # fmt: skip
+def test_init_refuses_and_leaves_nothing(
+    case: str, cli: Cli, customers: Path, tmp_path: Path
+) -> None:
+    path, expected = _broken_files(tmp_path, customers)[case]
+    code, out, err = cli("init", tmp_path / "p", "--data", path, "--json")
+    assert code == 2
+    error = json.loads(out)["error"]
+    assert error["code"] == expected.code  # type: ignore[attr-defined]  # a ChurnkitError class
+    assert error["fix"]
+    assert "Traceback" not in err
+    assert not (tmp_path / "p").exists()
+
+
+def test_target_that_is_not_there_is_named(cli: Cli, customers: Path, tmp_path: Path) -> None:
+    code, _, err = cli("init", tmp_path / "p", "--data", customers, "--target", "Chrn")
+    assert code == 2
+    assert "Did you mean 'Churn'?" in err
+
+
+def test_duplicate_ids_are_reported_and_explained(customers: Path, tmp_path: Path) -> None:
+    table = _table(customers, 1_000)
+    data = _write(tmp_path / "twice.csv", pa.concat_tables([table, table.slice(0, 30)]))
+    with ck.create_project(tmp_path / "p", data).project as project:
+        assert ck.profile(project).profile.duplicate_ids == 30
+        trained = ck.train(project, budget_seconds=2)
+        assert "group" in trained.record.split
+        twice = table["customerID"][0].as_py()
+        with pytest.raises(errors.DuplicateIds, match=twice):
+            ck.explain(project, twice)
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-16", "utf-8-sig"])
+def test_other_encodings_are_read(encoding: str, customers: Path, tmp_path: Path) -> None:
+    text = customers.read_text(encoding="utf-8").replace("Mailed check", "Chèque posté")
+    path = tmp_path / "customers.csv"
+    path.write_bytes("".join(text.splitlines(True)[:300]).encode(encoding))
+    made = ck.create_project(tmp_path / "p", path)
+    column = made.table.column("PaymentMethod")
+    assert column is not None
+    assert "Chèque posté" in (column.categories or ())
+    made.project.close()
+
+
+def test_five_thousand_columns(tmp_path: Path, customers: Path) -> None:
+    import numpy as np
+
+    rng = np.random.default_rng(5)
+    noise = {f"n{i}": rng.normal(size=200).round(3) for i in range(5_000)}
+    left = rng.random(200) < 0.5
+    table = pa.table({**noise, "churn": np.where(left, "Yes", "No")})
+    path = _write(tmp_path / "wide.csv", table)
+    with ck.create_project(tmp_path / "p", path).project as project:
+        seen = ck.profile(project).profile
+    assert len(seen.columns) == 5_001
+    assert not seen.blocked
+
+
+# --- scoring ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def scoring(project: ck.Project, tmp_path: Path) -> Callable[[pa.Table], Path]:
+    """Score a table into a file that held something before."""
+    output = tmp_path / "scores.csv"
+    output.write_text("before\n", encoding="utf-8")
+
+    def call(table: pa.Table) -> Path:
+        ck.score(project, _write(tmp_path / "in.csv", table), output)
+        return output
+
+    return call
+
+
+def test_missing_columns_are_all_named(
+    scoring: Callable[[pa.Table], Path], customers: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(errors.ColumnMissing, match=r"tenure.*|Contract.*") as caught:
+        scoring(_table(customers).drop_columns(["tenure", "Contract"]))
+    assert "tenure" in str(caught.value)
+    assert "Contract" in str(caught.value)
+    assert (tmp_path / "scores.csv").read_text(encoding="utf-8") == "before\n"
+
+
+def test_wrong_type_is_placed(
+    scoring: Callable[[pa.Table], Path], customers: Path, tmp_path: Path
+) -> None:
+    table = _table(customers)
+    months = [str(value) for value in table["tenure"].to_pylist()]
+    months[7] = "a year"
+    position = table.column_names.index("tenure")
+    with pytest.raises(errors.BadValue) as caught:
+        scoring(table.set_column(position, "tenure", pa.array(months)))
+    assert caught.value.where["column"] == "tenure"
+    assert caught.value.where["row"] == 9  # the header is line 1
+    assert "a year" in str(caught.value)
+    assert (tmp_path / "scores.csv").read_text(encoding="utf-8") == "before\n"
+
+
+@pytest.mark.parametrize("bad", [float("inf"), float("-inf")])
+def test_infinity_is_refused_nan_is_missing(
+    bad: float, project: ck.Project, customers: Path
+) -> None:
+    rows = _table(customers, 5).to_pylist()
+    rows[2]["TotalCharges"] = float("nan")
+    for row in rows:
+        row["TotalCharges"] = float(row["TotalCharges"])
+    assert ck.score(project, rows).n_rows == 5
+    rows[3]["MonthlyCharges"] = bad
+    with pytest.raises(errors.BadValue, match="MonthlyCharges"):
+        ck.score(project, rows)
+
+
+def test_new_categories_are_scored_and_reported(
+    scoring: Callable[[pa.Table], Path], project: ck.Project, customers: Path, tmp_path: Path
+) -> None:
+    table = _table(customers, 50)
+    position = table.column_names.index("Contract")
+    table = table.set_column(position, "Contract", pa.array(["Weekly"] * 50))
+    table = table.append_column("shoe_size", pa.array([42] * 50))
+    scored = ck.score(project, table)
+    assert scored.n_rows == 50
+    assert scored.unseen == {"Contract": {"Weekly": 50}}
+    assert scored.extra_columns == ("shoe_size",)
+    assert "Weekly" in str(scored)
+    scoring(table)
+    assert len((tmp_path / "scores.csv").read_text(encoding="utf-8").splitlines()) == 51
+
+
+def test_cancelled_scoring_leaves_the_old_file(
+    project: ck.Project, customers: Path, tmp_path: Path
+) -> None:
+    output = tmp_path / "scores.parquet"
+    ck.score(project, customers, output)
+    before = output.read_bytes()
+    n_before = len(ck.history(project, "7590-VHVEG").rows)
+
+    def interrupt(step: Step) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        ck.score(project, customers, output, record=True, progress=interrupt)
+    asked = Cancel()
+    with pytest.raises(errors.Cancelled):
+        ck.score(project, customers, output, record=True, cancel=asked, progress=lambda _: asked.cancel())  # noqa: E501
+    assert output.read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir() if "scores" in path.name] == [output.name]
+    assert len(ck.history(project, "7590-VHVEG").rows) == n_before
+
+
+# --- Ctrl-C --------------------------------------------------------------------------------
+
+
+def _interrupt_at(stage: str) -> Callable[[Step], None]:
+    def progress(step: Step) -> None:
+        if stage in step.stage:
+            raise KeyboardInterrupt
+
+    return progress
+
+
+def test_ctrl_c_in_init_leaves_nothing_at_any_stage(customers: Path, tmp_path: Path) -> None:
+    stages: list[str] = []
+    made = ck.create_project(
+        tmp_path / "whole", customers, progress=lambda step: stages.append(step.stage)
+    )
+    made.project.close()
+    assert stages
+    for number, stage in enumerate(dict.fromkeys(stages)):
+        with pytest.raises(KeyboardInterrupt):
+            ck.create_project(tmp_path / f"p{number}", customers, progress=_interrupt_at(stage))
+        assert not (tmp_path / f"p{number}").exists()
+
+
+@pytest.mark.parametrize("stage", ["reading", "compiling", "admitting"])
+def test_ctrl_c_in_training_changes_nothing(stage: str, project: ck.Project) -> None:
+    before = ck.list_models(project).to_json()
+    with pytest.raises(KeyboardInterrupt):
+        ck.train(project, budget_seconds=1, progress=_interrupt_at(stage))
+    assert ck.list_models(project).to_json() == before
+    assert ck.verify_models(project).ok
+    assert ck.score(project).n_rows == 2_000
+
+
+def test_sigint_stops_a_training_process(project: ck.Project) -> None:
+    command = [sys.executable, "-m", "churnkit", "-C", str(project.folder), "train"]
+    process = subprocess.Popen(
+        [*command, "--budget", "60s"], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stderr is not None
+    for line in process.stderr:
+        if "search" in line:
+            break
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == 130, err
+    assert "Traceback" not in err
+    assert [version.version for version in ck.list_models(project).versions] == ["v1"]
+    with project.lease("a test"):  # the lock went with the process
+        pass
+
+
+# --- one writer ------------------------------------------------------------------------------
+
+
+def test_the_second_trainer_hears_who_is_first(project: ck.Project, cli: Cli) -> None:
+    hold = (
+        "import sys, churnkit as ck\n"
+        "with ck.open_project(sys.argv[1]).lease('training'):\n"
+        "    print('held', flush=True); sys.stdin.readline()\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", hold, str(project.folder)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as first:
+        assert first.stdout is not None
+        assert first.stdout.readline() == "held\n"
+        code, out, err = cli("-C", project.folder, "--json", "train")
+        assert code == 2
+        error = json.loads(out)["error"]
+        assert error["code"] == "project_busy"
+        assert error["where"]["pid"] == first.pid
+        assert ck.score(project).n_rows == 2_000  # readers are not disturbed
+        first.communicate("\n")
+
+
+# --- storage ------------------------------------------------------------------------------------
+
+
+def test_a_folder_that_may_not_be_written(cli: Cli, customers: Path) -> None:
+    # Even root may make no folder here.
+    code, out, _ = cli("init", "/sys/churnkit", "--data", customers, "--json")
+    assert code == 2
+    assert json.loads(out)["error"]["code"] == "folder_read_only"
+
+
+def test_a_full_disk(
+    project: ck.Project, customers: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import errno
+
+    output = tmp_path / "scores.csv"
+    ck.score(project, customers, output)
+    before = output.read_bytes()
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "replace", full)
+    monkeypatch.setattr(Path, "replace", full)
+    with pytest.raises(errors.DiskFull):
+        ck.score(project, customers, output)
+    with pytest.raises(errors.DiskFull):
+        ck.write_report(project)
+    with pytest.raises(errors.DiskFull):
+        ck.train(project, budget_seconds=1)
+    monkeypatch.undo()
+    assert output.read_bytes() == before
+    assert [version.version for version in ck.list_models(project).versions] == ["v1"]
+    assert ck.verify_models(project).ok
+
+
+# --- bundles ------------------------------------------------------------------------------------
+
+
+def test_a_flipped_byte_is_found_in_any_file(project: ck.Project) -> None:
+    folder = project.bundle("v1")
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    assert len(files) >= 4
+    for path in files:
+        good = path.read_bytes()
+        bad = bytearray(good)
+        bad[len(bad) // 2] ^= 1
+        path.write_bytes(bytes(bad))
+        checks = ck.verify_models(project)
+        assert not checks.ok
+        assert any(
+            check.state == "failed" and path.name in check.subject for check in checks.checks
+        ), path
+        with pytest.raises(errors.BundleError):
+            ck.score(project)
+        path.write_bytes(good)
+    assert ck.verify_models(project).ok
+
+
+def test_a_lost_bundle_is_named(project: ck.Project, cli: Cli) -> None:
+    shutil.rmtree(project.bundle("v1"))
+    code, _, err = cli("-C", project.folder, "explain", "--customer", "7590-VHVEG")
+    assert code == 2
+    assert "Traceback" not in err
+    code, out, _ = cli("-C", project.folder, "--json", "models", "verify")
+    assert code == 2
+    assert not json.loads(out)["ok"]
+
+
+def test_an_edited_journal_is_found(project: ck.Project) -> None:
+    import sqlalchemy as sa
+
+    engine = sa.create_engine(project.ledger_url, poolclass=sa.NullPool)
+    with engine.begin() as connection:
+        # Who owns the database can remove the triggers that refuse this.
+        names = connection.execute(
+            sa.text("select name from sqlite_master where type = 'trigger'")
+        ).scalars()
+        for name in list(names):
+            connection.execute(sa.text(f'drop trigger "{name}"'))
+        connection.execute(sa.text("update journal set who = 'somebody else'"))
+    engine.dispose()
+    checks = ck.verify_models(project)
+    assert not checks.ok
+    assert any(check.state == "failed" and "journal" in check.subject for check in checks.checks)
+
+
+def test_a_cut_off_journal_is_found_with_the_head(project: ck.Project) -> None:
+    import sqlalchemy as sa
+
+    engine = sa.create_engine(project.ledger_url, poolclass=sa.NullPool)
+    with engine.begin() as connection:
+        names = connection.execute(
+            sa.text("select name from sqlite_master where type = 'trigger'")
+        ).scalars()
+        for name in list(names):
+            connection.execute(sa.text(f'drop trigger "{name}"'))
+        connection.execute(sa.text("delete from journal"))
+    engine.dispose()
+    assert not ck.verify_models(project).ok

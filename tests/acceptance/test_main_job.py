@@ -1,0 +1,224 @@
+"""From a CSV to scores with reasons, as a user of the command line does it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow.compute as pc
+import pytest
+from pyarrow import csv, parquet
+
+import churnkit as ck
+
+Cli = Callable[..., tuple[int, str, str]]
+
+
+def test_init_prints_each_guess_with_its_ground(cli: Cli, customers: Path, tmp_path: Path) -> None:
+    code, out, err = cli("init", tmp_path / "p", "--data", customers)
+    assert code == 0, err
+    assert "customerID" in out
+    assert "Churn" in out
+    assert "its name speaks of leaving" in " ".join(out.split())
+    assert (tmp_path / "p" / "churnkit.toml").exists()
+
+
+def test_init_without_a_terminal_fails_with_the_choices(cli: Cli, tmp_path: Path) -> None:
+    data = tmp_path / "two.csv"
+    rows = "".join(f"{i},{i % 2},{(i // 2) % 2}\n" for i in range(60))
+    data.write_text("id,won,lost\n" + rows, encoding="utf-8")
+    code, out, err = cli("init", tmp_path / "p", "--data", data)
+    assert code == 2
+    assert "won, lost" in err
+    assert "--target" in err
+    assert "Traceback" not in err
+    assert not (tmp_path / "p").exists()
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("profile",),
+        ("evaluate",),
+        ("explain", "--customer", "7590-VHVEG"),
+        ("models", "list"),
+        ("models", "show"),
+        ("models", "history"),
+        ("models", "verify"),
+        ("history", "--customer", "7590-VHVEG"),
+        ("report",),
+        ("doctor",),
+        ("import", "--compare"),
+    ],
+    ids=" ".join,
+)
+def test_json_is_all_that_stdout_holds(
+    cli: Cli, project: ck.Project, command: tuple[str, ...]
+) -> None:
+    code, out, err = cli(*command, "-C", project.folder, "--json")
+    assert code == 0, err
+    assert isinstance(json.loads(out), dict)
+    # The options may stand before the command, too.
+    code, again, err = cli("-C", project.folder, "--json", *command)
+    assert code == 0, err
+    assert json.loads(again).keys() == json.loads(out).keys()
+
+
+@pytest.mark.parametrize(
+    "command",
+    [("profile",), ("evaluate",), ("models", "list"), ("models", "history"), ("doctor",)],
+    ids=" ".join,
+)
+def test_a_person_can_read_it(cli: Cli, project: ck.Project, command: tuple[str, ...]) -> None:
+    code, out, err = cli(*command, "-C", project.folder)
+    assert code == 0, err
+    assert len(out.splitlines()) > 3
+    assert max(len(line) for line in out.splitlines()) <= 100
+
+
+def test_scores_are_the_same_in_every_format(
+    cli: Cli, project: ck.Project, customers: Path, tmp_path: Path
+) -> None:
+    as_csv, as_parquet = tmp_path / "s.csv", tmp_path / "s.parquet"
+    rewritten = tmp_path / "customers.parquet"
+    parquet.write_table(csv.read_csv(customers), rewritten)
+    code, _, err = cli("-C", project.folder, "score", customers, "-o", as_parquet)
+    assert code == 0, err
+    code, _, err = cli("-C", project.folder, "score", rewritten, "-o", as_csv)
+    assert code == 0, err
+    ours, theirs = parquet.read_table(as_parquet), csv.read_csv(as_csv)
+    assert ours.column_names[:4] == ["customer_id", "probability", "risk_band", "model_version"]
+    assert ours["customer_id"].to_pylist() == theirs["customer_id"].to_pylist()
+    assert ours["probability"].to_pylist() == theirs["probability"].to_pylist()
+    assert ours["customer_id"].to_pylist() == csv.read_csv(customers)["customerID"].to_pylist()
+
+
+def test_reasons_are_three_for_few_rows_none_for_many(
+    project: ck.Project, customers: Path, tmp_path: Path
+) -> None:
+    few = ck.score(project, customers)
+    assert few.reasons == 3
+    assert {"reason_1", "reason_2", "reason_3"} <= set(few.table.column_names)
+    lines = customers.read_text(encoding="utf-8").splitlines(keepends=True)
+    many = tmp_path / "many.csv"
+    many.write_text(lines[0] + "".join(lines[1:]) * 6, encoding="utf-8")
+    scored = ck.score(project, many)
+    assert scored.n_rows > 10_000
+    assert scored.reasons == 0
+    assert scored.table.column_names == [
+        "customer_id",
+        "probability",
+        "risk_band",
+        "model_version",
+    ]
+    asked = ck.score(project, customers, reasons=1)
+    assert "reason_1" in asked.table.column_names
+    assert "reason_2" not in asked.table.column_names
+
+
+def test_explanation_adds_up_to_the_score(project: ck.Project, customers: Path) -> None:
+    scored = ck.score(project, customers, reasons=2).table.slice(0, 5).to_pylist()
+    for row in scored:
+        told = ck.explain(project, row["customer_id"]).explanation
+        assert told.probability == pytest.approx(row["probability"], abs=1e-12)
+        total = told.base_probability + sum(reason.points for reason in told.reasons)
+        assert total == pytest.approx(told.probability, abs=1e-6)
+        assert told.reasons[0].column == row["reason_1"]
+
+
+def test_recorded_predictions_come_back(project: ck.Project, cli: Cli) -> None:
+    code, out, err = cli("-C", project.folder, "--json", "history", "--customer", "7590-VHVEG")
+    assert code == 0, err
+    (row,) = json.loads(out)["predictions"]
+    assert row["customer_id"] == "7590-VHVEG"
+    assert row["model_version"] == "v1"
+    assert len(row["reasons"]) == 3
+
+
+def test_a_challenger_is_promoted_and_rolled_back(project: ck.Project, cli: Cli) -> None:
+    trained = ck.train(project, budget_seconds=2, seed=2)
+    assert trained.alias == "challenger"
+    assert ck.list_models(project).holders["champion"] == "v1"
+    before = ck.journal(project).entries[-1].at
+    code, out, err = cli("-C", project.folder, "models", "promote", "v2", "--why", "a try")
+    assert code == 0, err
+    assert ck.list_models(project).holders == {"champion": "v2", "challenger": None}
+    assert ck.serving_at(project, before) == "v1"
+    assert ck.score(project).model_version == "v2"
+    code, out, err = cli("-C", project.folder, "models", "rollback")
+    assert code == 0, err
+    assert ck.list_models(project).holders["champion"] == "v1"
+    assert [entry.action for entry in ck.journal(project).entries] == [
+        "promote",
+        "challenge",
+        "promote",
+        "retire",
+        "rollback",
+    ]
+    assert ck.verify_models(project).ok
+
+
+def test_a_run_repeats_bit_for_bit(project: ck.Project, cli: Cli) -> None:
+    run_id = ck.show_model(project).version.run_id
+    code, out, err = cli("-C", project.folder, "--json", "train", "--repeat", run_id)
+    assert code == 0, err
+    assert json.loads(out)["identical"] is True
+    assert json.loads(out)["differences"] == []
+    # Other data: it says so instead of repeating.
+    lines = (project.folder.parent / "other.csv", ck.score)
+    data = Path(project.settings.data.source).read_text(encoding="utf-8").splitlines(True)
+    lines[0].write_text("".join(data[:-50]), encoding="utf-8")
+    ck.import_data(project, lines[0])
+    code, out, err = cli("-C", project.folder, "train", "--repeat", run_id)
+    assert code == 2
+    assert "data changed" in err
+
+
+def test_report_is_one_file(project: ck.Project) -> None:
+    report = ck.write_report(project)
+    html = report.path.read_text(encoding="utf-8")
+    assert "<svg" in html
+    assert 'src="http' not in html
+    assert 'href="http' not in html
+
+
+def test_mlflow_serves_the_champion_with_the_same_probabilities(
+    project: ck.Project, customers: Path
+) -> None:
+    import mlflow
+    import pandas as pd
+
+    mlflow.set_tracking_uri(f"sqlite:///{project.store / 'mlflow.db'}")
+    mlflow.set_registry_uri(f"sqlite:///{project.store / 'mlflow.db'}")
+    model = mlflow.pyfunc.load_model("models:/churn@champion")
+    frame = pd.read_csv(customers, na_values=[" "]).head(300)
+    ours = ck.score(project, frame, reasons=0).table["probability"].to_numpy()
+    assert abs(model.predict(frame) - ours).max() <= 1e-12
+
+
+def test_import_reports_what_changed(project: ck.Project, customers: Path, tmp_path: Path) -> None:
+    text = customers.read_text(encoding="utf-8")
+    later = tmp_path / "later.csv"
+    head, rest = text.split("\n", 1)
+    later.write_text(
+        head.replace("Dependents", "Children") + "\n" + rest.replace("DSL", "Satellite"),
+        encoding="utf-8",
+    )
+    before = project.database.read_bytes()
+    seen = ck.import_data(project, later, compare_only=True)
+    found = {(change.column, change.change) for change in seen.changes}
+    assert {("Dependents", "missing"), ("Children", "new")} <= found
+    assert ("InternetService", "new_categories") in found
+    assert project.database.read_bytes() == before
+
+
+def test_library_takes_a_frame_and_rows(project: ck.Project, customers: Path) -> None:
+    import pandas as pd
+
+    frame = pd.read_csv(customers, na_values=[" "]).head(20)
+    scored = ck.score(project, frame)
+    rows = [{k: (None if v != v else v) for k, v in r.items()} for r in frame.to_dict("records")]
+    assert pc.equal(scored.table["probability"], ck.score(project, rows).table["probability"])
+    assert "customers" in scored._repr_html_()
+    assert "Scored 20 customers" in str(scored)

@@ -1,0 +1,43 @@
+"""What `import churnkit` gives, what it costs, and what it leaves alone."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import churnkit
+
+HEAVY = (
+    "PySide6", "mlflow", "shap", "sklearn", "aiohttp", "pandas", "numpy", "matplotlib",
+    "sqlalchemy", "duckdb", "pyarrow",
+)  # fmt: skip
+
+
+def test_public_names_are_pinned() -> None:
+    assert churnkit.__all__ == [
+        "ChurnkitError", "Project", "open_project", "create_project", "import_data", "profile",
+        "train", "repeat", "evaluate", "score", "explain", "list_models", "show_model", "promote",
+        "rollback", "journal", "serving_at", "verify_models", "export_head", "history",
+        "write_report", "doctor", "ChurnClassifier",
+    ]  # fmt: skip
+    for name in churnkit.__all__:
+        assert getattr(churnkit, name).__doc__, name
+
+
+def test_import_is_light_and_quick() -> None:
+    code = (
+        "import sys, time; start = time.perf_counter(); import churnkit;"
+        "took = time.perf_counter() - start;"
+        f"print([name for name in {HEAVY!r} if name in sys.modules], took < 0.3)"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == "[] True"
+
+
+def test_mlflow_is_not_imported_to_look_at_a_project() -> None:
+    code = (
+        "import sys; import churnkit as ck; ck.score, ck.train, ck.explain, ck.list_models;"
+        "print('mlflow' in sys.modules, 'shap' in sys.modules)"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == "False False"

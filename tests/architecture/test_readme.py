@@ -1,0 +1,69 @@
+"""The README is short, and what it says works."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from churnkit.data.samples.locate import telco_path
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def _blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL)
+
+
+def test_readme_is_short_and_has_a_picture() -> None:
+    assert len(README.splitlines()) <= 120
+    pictures = re.findall(r"!\[[^\]]+\]\(([^)]+)\)", README)
+    assert pictures
+    for name in (*pictures, *re.findall(r"(?<!!)\[[^\]]+\]\((?!http)([^)#]+)\)", README)):
+        assert (ROOT / name).exists(), name
+
+
+def test_every_make_target_of_the_readme_exists() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    targets = set(re.findall(r"\bmake ([a-z-]+)", README))
+    assert {"demo", "test"} <= targets
+    for target in targets:
+        assert re.search(rf"^{target}:", makefile, flags=re.MULTILINE), target
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Path:
+    """A folder with the files that the README speaks of, and a short budget."""
+    shutil.copyfile(telco_path(), tmp_path / "customers.csv")
+    return tmp_path
+
+
+def test_the_commands_run(desk: Path) -> None:
+    commands = [
+        line.split("  #")[0].strip()
+        for block in _blocks("console")
+        for line in block.splitlines()
+        if line.startswith("churnkit ")
+    ]
+    assert len(commands) >= 8
+    for command in commands:
+        words = command.replace("--budget 120s", "--budget 3s").split()[1:]
+        ran = subprocess.run(
+            [sys.executable, "-m", "churnkit", *words], cwd=desk, capture_output=True, text=True
+        )
+        assert ran.returncode == 0, (command, ran.stderr)
+
+
+def test_the_library_lines_run(desk: Path) -> None:
+    (block,) = _blocks("python")
+    assert len(block.splitlines()) <= 10
+    script = desk / "readme.py"
+    script.write_text(block.replace("budget_seconds=60", "budget_seconds=3"), encoding="utf-8")
+    ran = subprocess.run([sys.executable, script], cwd=desk, capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stderr
+    assert "probability" in ran.stdout.lower()
