@@ -1,0 +1,96 @@
+"""Excel files: one sheet, its first row is the header."""
+
+from __future__ import annotations
+
+import datetime
+import warnings
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
+
+from churnkit.data.names import checked_names
+from churnkit.domain.progress import Cancel
+from churnkit.errors import DataEmpty, DataUnreadable, did_you_mean
+
+
+class ExcelSource:
+    """A sheet of an .xlsx file; it is read into memory, as Excel's own limit is a million rows.
+
+    Raises
+    ------
+    DataUnreadable : no such sheet, or no Excel file
+    DataEmpty : the sheet has no rows
+    """
+
+    row_offset = 2
+
+    def __init__(self, path: Path, sheet: str = "") -> None:
+        self.path = path
+        self.name = f"{path} ({sheet})" if sheet else str(path)
+        rows = self._read(sheet)
+        if not rows:
+            raise DataEmpty("the sheet is empty.", fix="Name another one.", file=path)
+        width = max((i + 1 for i, cell in enumerate(rows[0]) if cell is not None), default=0)
+        self._names = checked_names(rows[0][:width], file=path)
+        body = [row[:width] for row in rows[1:] if any(cell is not None for cell in row)]
+        if not body:
+            raise DataEmpty(
+                "the sheet has a header but no rows.", fix="Choose one with customers.", file=path
+            )
+        columns = [[row[i] if i < len(row) else None for row in body] for i in range(width)]
+        self._batch = pa.RecordBatch.from_arrays(
+            [_array(column) for column in columns], names=list(self._names)
+        )
+
+    def columns(self) -> tuple[str, ...]:
+        """The header."""
+        return self._names
+
+    def batches(self, cancel: Cancel | None = None) -> Iterator[pa.RecordBatch]:
+        """All rows."""
+        if cancel is not None:
+            cancel.check()
+        yield self._batch
+
+    def _read(self, sheet: str) -> list[tuple[object, ...]]:
+        import openpyxl  # only Excel files need it
+
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", UserWarning)  # styles that it does not know
+                book = openpyxl.load_workbook(self.path, read_only=True, data_only=True)
+        except (zipfile.BadZipFile, KeyError, ValueError, OSError) as error:
+            raise DataUnreadable(
+                "this is no Excel file.", fix="Save it as .xlsx again.", file=self.path
+            ) from error
+        try:
+            if sheet and sheet not in book.sheetnames:
+                raise DataUnreadable(
+                    f"there is no sheet '{sheet}'.",
+                    fix=did_you_mean(sheet, book.sheetnames),
+                    file=self.path,
+                )
+            page = book[sheet] if sheet else book.worksheets[0]
+            return list(page.iter_rows(values_only=True))
+        finally:
+            book.close()
+
+
+def _array(values: list[object]) -> pa.Array:
+    """One type for a column; text where its cells are of several kinds."""
+    kinds = {type(value) for value in values if value is not None}
+    if kinds <= {int, float} or (len(kinds) <= 1 and not kinds & {datetime.time}):
+        return pa.array(values)
+    if kinds <= {datetime.datetime, datetime.date}:
+        return pa.array(values, pa.timestamp("us"))
+    return pa.array([None if value is None else _text(value) for value in values], pa.string())
+
+
+def _text(value: object) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return str(value)

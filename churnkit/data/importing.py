@@ -1,0 +1,139 @@
+"""Read a source into the project's DuckDB file, whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from churnkit.data.fingerprint import table_fingerprint
+from churnkit.data.infer import Typed, decimal_mark, typed_column
+from churnkit.data.names import ROW
+from churnkit.data.sources import Source
+from churnkit.domain.columns import TableColumn, TableSchema
+from churnkit.domain.progress import Cancel, Progress, Step, silent
+from churnkit.errors import DataEmpty, DiskFull, storage_errors
+
+FORMAT = 1
+TABLE = "customers"
+META = "churnkit_meta"
+MAX_CATEGORIES = 1_000
+
+
+def import_table(
+    source: Source, database: Path, *, progress: Progress = silent, cancel: Cancel | None = None
+) -> TableSchema:
+    """Read all rows, give each column its type, and replace the database file in one step.
+
+    Parameters
+    ----------
+    source : the file or query
+    database : the DuckDB file; an earlier one is replaced, or kept if anything fails
+
+    Raises
+    ------
+    DataError : the source cannot be read as a table
+    DiskFull, FolderReadOnly : the database cannot be written
+    Cancelled : somebody asked to stop
+    """
+    progress(Step("reading the customers"))
+    raw = _read(source, progress, cancel)
+    progress(Step("finding the columns' types"))
+    names = source.columns()
+    columns = [raw.column(i) for i in range(raw.num_columns)]
+    mark = decimal_mark(columns)
+    typed: list[Typed] = []
+    for name, column in zip(names, columns, strict=True):
+        if cancel is not None:
+            cancel.check()
+        typed.append(
+            typed_column(column, name, mark=mark, file=source.name, row_offset=source.row_offset)
+        )
+    table = pa.table([column.values for column in typed], names=list(names))
+    described = tuple(_described(n, t) for n, t in zip(names, typed, strict=True))
+    schema = TableSchema(
+        columns=described,
+        n_rows=table.num_rows,
+        fingerprint=table_fingerprint(table, described),
+    )
+    meta = {
+        "format": str(FORMAT),
+        "source": source.name,
+        "schema": schema.model_dump_json(),
+        "blanks": json.dumps({n: t.blanks for n, t in zip(names, typed, strict=True) if t.blanks}),
+    }
+    progress(Step("writing the customers"))
+    if cancel is not None:
+        cancel.check()
+    _write(table, meta, database)
+    return schema
+
+
+def read_blanks(database: Path) -> dict[str, int]:
+    """How many values of a column were blank text: column → count, without zeros."""
+    with duckdb.connect(str(database), read_only=True) as connection:
+        row = connection.execute(f"select value from {META} where key = 'blanks'").fetchone()
+    return {} if row is None else dict(json.loads(row[0]))
+
+
+def _read(source: Source, progress: Progress, cancel: Cancel | None) -> pa.Table:
+    batches: list[pa.RecordBatch] = []
+    n_rows = 0
+    for batch in source.batches(cancel):
+        batches.append(batch)
+        n_rows += batch.num_rows
+        progress(Step("reading the customers", None, f"{n_rows:,} rows"))
+    if not n_rows:
+        raise DataEmpty(
+            "there are no rows.", fix="Choose a source with customers.", file=source.name
+        )
+    return pa.Table.from_batches(batches)
+
+
+def _described(name: str, typed: Typed) -> TableColumn:
+    categories: tuple[str, ...] | None = None
+    if typed.kind == "category":
+        distinct = pc.drop_null(pc.unique(typed.values))
+        if len(distinct) <= MAX_CATEGORIES:
+            categories = tuple(sorted(distinct.to_pylist()))
+    return TableColumn(
+        name=name, kind=typed.kind, categories=categories, missing_words=typed.missing_words
+    )
+
+
+def _write(table: pa.Table, meta: dict[str, str], database: Path) -> None:
+    with storage_errors(database):
+        database.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".import-", dir=database.parent) as work:
+            path = Path(work) / database.name
+            try:
+                _fill(table, meta, path)
+            except duckdb.IOException as error:
+                if "No space left" in str(error):
+                    raise DiskFull(
+                        "the disk is full; nothing was changed.",
+                        fix="Free some space and run the command again.",
+                        path=database,
+                    ) from error
+                raise
+            path.replace(database)
+
+
+def _fill(table: pa.Table, meta: dict[str, str], path: Path) -> None:
+    # DuckDB keeps moments without a zone; all of ours are UTC.
+    for i, field in enumerate(table.schema):
+        if pa.types.is_timestamp(field.type):
+            table = table.set_column(i, field.name, table.column(i).cast(pa.timestamp("us")))
+    table = table.append_column(ROW, pa.array(range(table.num_rows), pa.int64()))
+    with duckdb.connect(str(path)) as connection:
+        connection.execute("begin")
+        connection.register("incoming", table)
+        connection.execute(f"create table {TABLE} as select * from incoming")
+        connection.execute(f"create table {META} (key varchar primary key, value varchar)")
+        connection.executemany(f"insert into {META} values (?, ?)", list(meta.items()))
+        connection.unregister("incoming")
+        connection.execute("commit")

@@ -1,0 +1,136 @@
+"""The result of a query on any database that SQLAlchemy reaches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+
+import pyarrow as pa
+import sqlalchemy as sa
+
+from churnkit.data.names import checked_names
+from churnkit.domain.progress import Cancel
+from churnkit.errors import DataEmpty, DataUnreadable, MissingDependency, StorageUnreachable
+
+_BATCH_ROWS = 20_000
+
+
+class SqlSource:
+    """A query.
+
+    Raises
+    ------
+    DataUnreadable : no query, or the database refuses it
+    StorageUnreachable : the database does not answer
+    """
+
+    row_offset = 1
+
+    def __init__(self, url: str, query: str) -> None:
+        try:
+            self._url = sa.make_url(url)
+        except sa.exc.ArgumentError as error:
+            raise DataUnreadable(
+                "this is no database URL.", fix="Write it as 'postgresql://user@host/database'."
+            ) from error
+        self.name = self._url.render_as_string(hide_password=True)
+        if not query.strip():
+            raise DataUnreadable(
+                "a database needs a query.", fix="Give one with --query.", source=self.name
+            )
+        self._query = query
+        self._names: tuple[str, ...] = ()
+
+    def columns(self) -> tuple[str, ...]:
+        """The columns of the query's result."""
+        if not self._names:
+            next(self.batches())
+        return self._names
+
+    def batches(self, cancel: Cancel | None = None) -> Iterator[pa.RecordBatch]:
+        """The rows, in the query's order; the first batch decides the types."""
+        try:
+            engine = sa.create_engine(self._url, poolclass=sa.NullPool)
+        except (sa.exc.NoSuchModuleError, ImportError) as error:
+            raise MissingDependency(
+                f"there is no driver for {self._url.drivername}.",
+                fix="Install the database's Python driver.",
+                source=self.name,
+            ) from error
+        try:
+            with engine.connect() as connection:
+                yield from self._rows(connection, cancel)
+        except sa.exc.OperationalError as error:
+            raise self._refused(error) from error
+        except sa.exc.DBAPIError as error:
+            raise DataUnreadable(
+                f"the database refuses the query: {_first_line(error)}",
+                fix="Try the query in the database's own shell.",
+                source=self.name,
+            ) from error
+        finally:
+            engine.dispose()
+
+    def _rows(self, connection: sa.Connection, cancel: Cancel | None) -> Iterator[pa.RecordBatch]:
+        result = connection.execution_options(stream_results=True).execute(sa.text(self._query))
+        if not result.returns_rows:
+            raise DataUnreadable(
+                "the query returns no rows.", fix="Write a SELECT.", source=self.name
+            )
+        self._names = checked_names(list(result.keys()), file=self.name)
+        schema: pa.Schema | None = None
+        while chunk := result.fetchmany(_BATCH_ROWS):
+            if cancel is not None:
+                cancel.check()
+            columns = [[_plain(value) for value in column] for column in zip(*chunk, strict=True)]
+            try:
+                batch = pa.RecordBatch.from_arrays(
+                    [
+                        pa.array(column, None if schema is None else schema.field(i).type)
+                        for i, column in enumerate(columns)
+                    ],
+                    names=list(self._names),
+                )
+            except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+                raise DataUnreadable(
+                    f"a column holds values of several types: {error}.",
+                    fix="Cast it in the query.",
+                    source=self.name,
+                ) from error
+            if schema is None:
+                schema = pa.schema([field.with_type(_wider(field.type)) for field in batch.schema])
+                batch = batch.cast(schema)
+            yield batch
+        if schema is None:
+            raise DataEmpty(
+                "the query returns no customers.", fix="Check its conditions.", source=self.name
+            )
+
+    def _refused(self, error: sa.exc.OperationalError) -> DataUnreadable | StorageUnreachable:
+        text = _first_line(error)
+        if "no such table" in text or "syntax" in text or "no such column" in text:
+            return DataUnreadable(
+                f"the database refuses the query: {text}", fix="Mend the query.", source=self.name
+            )
+        return StorageUnreachable(
+            f"the database does not answer: {text}",
+            fix="Check the address, the network and the password.",
+            source=self.name,
+        )
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Decimal):
+        return float(value)
+    return str(value) if value.__class__.__name__ == "UUID" else value
+
+
+def _wider(kind: pa.DataType) -> pa.DataType:
+    """Later rows may have what the first ones had not: fractions, or any value at all."""
+    if pa.types.is_integer(kind):
+        return pa.float64()
+    return pa.string() if pa.types.is_null(kind) else kind
+
+
+def _first_line(error: sa.exc.DBAPIError) -> str:
+    return str(error.orig).strip().splitlines()[0]
