@@ -44,7 +44,7 @@ class CsvSource:
         self.path = path
         self.name = str(path)
         self.encoding = _encoding(path)
-        with _reading(path), pa.input_stream(str(path), compression="detect") as stream:
+        with _Reading(path), pa.input_stream(str(path), compression="detect") as stream:
             sample = stream.read(_SAMPLE_BYTES)
         text = codecs.getincrementaldecoder(self.encoding)(errors="replace").decode(sample)
         if not text.strip():
@@ -68,7 +68,7 @@ class CsvSource:
         DataUnreadable : a row has more or fewer values than the header
         """
         n_rows = 0
-        with _reading(self.path):
+        with _Reading(self.path):
             reader = arrow_csv.open_csv(
                 self.path,
                 read_options=arrow_csv.ReadOptions(
@@ -96,7 +96,7 @@ class CsvSource:
             raise _no_rows(self.path)
 
 
-class _reading:
+class _Reading:
     """Turn arrow's complaints about a file into ours."""
 
     def __init__(self, path: Path) -> None:
@@ -141,7 +141,7 @@ def _no_rows(path: Path) -> DataEmpty:
 def _encoding(path: Path) -> str:
     """UTF-8 if all of it is; otherwise what a byte-order mark or the bytes' statistics say."""
     decoder = codecs.getincrementaldecoder("utf-8")()
-    with _reading(path), pa.input_stream(str(path), compression="detect") as stream:
+    with _Reading(path), pa.input_stream(str(path), compression="detect") as stream:
         chunk = first = stream.read(_SAMPLE_BYTES)
         for mark, name in _BOMS:
             if first.startswith(mark):

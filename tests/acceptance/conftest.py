@@ -37,9 +37,7 @@ def customers(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def trained_folder(
-    tmp_path_factory: pytest.TempPathFactory, customers: Path
-) -> Path:
+def trained_folder(tmp_path_factory: pytest.TempPathFactory, customers: Path) -> Path:
     """A project with a champion; all workers of a run share it, none changes it."""
     base = tmp_path_factory.getbasetemp()
     shared = base.parent if base.name.startswith("popen-") else base

@@ -221,7 +221,9 @@ def test_cancelled_scoring_leaves_the_old_file(
         ck.score(project, customers, output, record=True, progress=interrupt)
     asked = Cancel()
     with pytest.raises(errors.Cancelled):
-        ck.score(project, customers, output, record=True, cancel=asked, progress=lambda _: asked.cancel())  # noqa: E501
+        ck.score(
+            project, customers, output, record=True, cancel=asked, progress=lambda _: asked.cancel()
+        )
     assert output.read_bytes() == before
     assert [path.name for path in tmp_path.iterdir() if "scores" in path.name] == [output.name]
     assert len(ck.history(project, "7590-VHVEG").rows) == n_before

@@ -1,0 +1,142 @@
+"""Reach the ledger's database, and bring its tables up to date."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from alembic.util import CommandError
+
+from churnkit.errors import (
+    DiskFull,
+    FolderReadOnly,
+    MissingDependency,
+    StorageError,
+    StorageUnreachable,
+)
+
+_MIGRATION_LOCK = 0x636875726E  # "churn"
+_SQLITE_WAIT_MS = 15_000
+
+
+def make_engine(url: str) -> sa.Engine:
+    """An engine on SQLite or PostgreSQL.
+
+    Raises
+    ------
+    StorageUnreachable : the URL cannot be understood
+    MissingDependency : there is no driver for it
+    """
+    try:
+        parsed = sa.make_url(url)
+        if parsed.get_backend_name() == "sqlite":
+            engine = sa.create_engine(parsed, poolclass=sa.NullPool)
+            sa.event.listen(engine, "connect", _prepare_sqlite)
+            sa.event.listen(engine, "begin", _begin_sqlite)
+            return engine
+        if parsed.drivername in ("postgres", "postgresql"):
+            parsed = parsed.set(drivername="postgresql+psycopg2")
+        return sa.create_engine(parsed, pool_pre_ping=True, connect_args={"connect_timeout": 5})
+    except sa.exc.ArgumentError as error:
+        raise StorageUnreachable(
+            "ledger.url is no SQLAlchemy URL.", fix="Write it as 'postgresql://user@host/database'."
+        ) from error
+    except (sa.exc.NoSuchModuleError, ImportError) as error:
+        raise MissingDependency(
+            "there is no driver for this database.", fix="Use SQLite or PostgreSQL."
+        ) from error
+
+
+def _prepare_sqlite(connection: sqlite3.Connection, _: Any) -> None:
+    # SQLAlchemy says when a transaction begins; Python's own guess does not cover reads.
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    cursor.execute(f"pragma busy_timeout = {_SQLITE_WAIT_MS}")
+    cursor.execute("pragma journal_mode = wal")
+    cursor.execute("pragma synchronous = full")
+    cursor.execute("pragma foreign_keys = on")
+    cursor.close()
+
+
+def _begin_sqlite(connection: sa.Connection) -> None:
+    mode = connection.get_execution_options().get("churnkit_mode", "deferred")
+    connection.exec_driver_sql(f"begin {mode}")
+
+
+@contextmanager
+def database_errors(engine: sa.Engine) -> Iterator[None]:
+    """Turn the database's refusals into ours; none of them shows a password.
+
+    Raises
+    ------
+    DiskFull, FolderReadOnly : SQLite cannot write its file
+    StorageUnreachable : the database does not answer, or refuses us
+    """
+    place = engine.url.render_as_string(hide_password=True)
+    try:
+        yield
+    except (sa.exc.OperationalError, sa.exc.InternalError, sa.exc.DatabaseError) as error:
+        if isinstance(error, sa.exc.IntegrityError | sa.exc.ProgrammingError | sa.exc.DataError):
+            raise
+        said = str(error.orig).strip()
+        lowered = said.lower()
+        if "disk is full" in lowered or "no space left" in lowered:
+            raise DiskFull(
+                "the disk is full; nothing was changed.",
+                fix="Free some space and run the command again.",
+                database=place,
+            ) from error
+        if "readonly" in lowered or "read-only" in lowered or "unable to open" in lowered:
+            raise FolderReadOnly(
+                "churnkit may not write the ledger.",
+                fix="Give yourself write permission to the file and its folder.",
+                database=place,
+            ) from error
+        raise StorageUnreachable(
+            f"the ledger's database refuses: {said.splitlines()[0] if said else 'no reason given'}",
+            fix="Check ledger.url in churnkit.toml, that the database runs, and try again.",
+            database=place,
+        ) from error
+
+
+def migrate(engine: sa.Engine) -> None:
+    """Make the tables, or bring them up to date; of several processes one does it.
+
+    Raises
+    ------
+    StorageError : the database was made by a later churnkit
+    """
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    script = ScriptDirectory.from_config(config)
+    with database_errors(engine):
+        with engine.connect() as connection, connection.begin():
+            if _current(connection) == script.get_current_head():
+                return
+        locked = engine.execution_options(churnkit_mode="immediate")
+        with locked.connect() as connection, connection.begin():
+            if connection.dialect.name == "postgresql":
+                connection.execute(sa.text(f"select pg_advisory_xact_lock({_MIGRATION_LOCK})"))
+            config.attributes["connection"] = connection
+            try:
+                command.upgrade(config, "head")
+            except CommandError as error:
+                raise StorageError(
+                    "the ledger was written by a later churnkit.",
+                    fix="Install that version of churnkit.",
+                    database=engine.url.render_as_string(hide_password=True),
+                ) from error
+
+
+def _current(connection: sa.Connection) -> str | None:
+    if not sa.inspect(connection).has_table("churnkit_migrations"):
+        return None
+    found = connection.execute(sa.text("select version_num from churnkit_migrations")).scalar()
+    return None if found is None else str(found)

@@ -1,0 +1,1 @@
+"""Migrations of the ledger (Alembic), shipped with the package."""

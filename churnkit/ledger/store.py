@@ -1,0 +1,308 @@
+"""The ledger: predictions, model versions, metrics and the journal, on SQLite or PostgreSQL."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from itertools import islice
+from types import TracebackType
+from typing import Any
+
+import sqlalchemy as sa
+
+from churnkit.domain.evaluation import Estimate
+from churnkit.domain.models import JournalEntry, ModelVersion
+from churnkit.domain.predictions import PredictionRow, Reason
+from churnkit.errors import BadValue, UnknownModelVersion, did_you_mean
+from churnkit.ledger import tables
+from churnkit.ledger.engine import database_errors, make_engine, migrate
+
+_CHUNK = 1_000
+_JOURNAL_LOCK = 0x6A6F75726E616C  # "journal"
+
+Decide = Callable[[tuple[JournalEntry, ...]], JournalEntry]
+"""Makes the next entry from the journal so far."""
+
+
+class Recording:
+    """An open transaction that takes predictions."""
+
+    def __init__(self, connection: sa.Connection) -> None:
+        self._connection = connection
+
+    def add(self, rows: Iterable[PredictionRow]) -> None:
+        """Add predictions; they are there when the transaction commits.
+
+        Raises
+        ------
+        BadValue : a prediction id is there already; nothing of the transaction is kept
+        """
+        for chunk in _chunks(rows):
+            try:
+                self._connection.execute(
+                    sa.insert(tables.predictions), [_prediction_values(row) for row in chunk]
+                )
+            except sa.exc.IntegrityError as error:
+                raise BadValue(
+                    "a prediction with this id is in the ledger already; none was added.",
+                    fix="Give each prediction an id of its own.",
+                    field="prediction_id",
+                ) from error
+
+
+class Ledger:
+    """An opened ledger; safe to use from several threads."""
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self._engine = engine
+
+    @classmethod
+    def open(cls, url: str) -> Ledger:
+        """Open the database, making or updating its tables.
+
+        Raises
+        ------
+        StorageUnreachable : it does not answer
+        FolderReadOnly, DiskFull : SQLite cannot write its file
+        StorageError : it was made by a later churnkit
+        """
+        engine = make_engine(url)
+        try:
+            migrate(engine)
+        except BaseException:
+            engine.dispose()
+            raise
+        return cls(engine)
+
+    def close(self) -> None:
+        """Let go of all connections."""
+        self._engine.dispose()
+
+    def __enter__(self) -> Ledger:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @contextmanager
+    def _reading(self) -> Iterator[sa.Connection]:
+        with database_errors(self._engine), self._engine.connect() as connection:
+            with connection.begin():
+                yield connection
+
+    @contextmanager
+    def _writing(self, *, lock: int | None = None) -> Iterator[sa.Connection]:
+        """One transaction; with a lock, writers with the same lock come one after another."""
+        engine = self._engine.execution_options(churnkit_mode="immediate")
+        with database_errors(self._engine), engine.connect() as connection, connection.begin():
+            if lock is not None and connection.dialect.name == "postgresql":
+                connection.execute(sa.text(f"select pg_advisory_xact_lock({lock})"))
+            yield connection
+
+    # --- predictions -----------------------------------------------------------------------
+
+    @contextmanager
+    def recording(self) -> Iterator[Recording]:
+        """Take predictions in one transaction, which commits at the end of the block."""
+        with self._writing() as connection:
+            yield Recording(connection)
+
+    def record_predictions(self, rows: Iterable[PredictionRow]) -> None:
+        """Write predictions: all of them or none.
+
+        Raises
+        ------
+        BadValue : a prediction id is there already
+        """
+        with self.recording() as recording:
+            recording.add(rows)
+
+    def predictions(
+        self,
+        *,
+        customer_id: str | None = None,
+        model_version: str | None = None,
+        limit: int = 100,
+    ) -> tuple[PredictionRow, ...]:
+        """Recorded predictions, the newest first, at most ``limit``."""
+        table = tables.predictions
+        query = sa.select(table).order_by(table.c.made_at.desc(), table.c.prediction_id)
+        if customer_id is not None:
+            query = query.where(table.c.customer_id == customer_id)
+        if model_version is not None:
+            query = query.where(table.c.model_version == model_version)
+        with self._reading() as connection:
+            rows = connection.execute(query.limit(limit)).mappings().all()
+        return tuple(_prediction(row) for row in rows)
+
+    def prediction(self, prediction_id: str) -> PredictionRow | None:
+        """One prediction by its id."""
+        table = tables.predictions
+        with self._reading() as connection:
+            query = sa.select(table).where(table.c.prediction_id == prediction_id)
+            row = connection.execute(query).mappings().one_or_none()
+        return None if row is None else _prediction(row)
+
+    # --- model versions ----------------------------------------------------------------------
+
+    def admit(
+        self,
+        version: ModelVersion,
+        entries: Callable[[tuple[JournalEntry, ...]], Sequence[JournalEntry]],
+        at: datetime,
+    ) -> tuple[JournalEntry, ...]:
+        """Add a model version, its metrics and what the journal says of it: one transaction.
+
+        Parameters
+        ----------
+        entries : makes the new journal entries from the journal so far
+
+        Returns
+        -------
+        journal : with the new entries
+        """
+        with self._writing(lock=_JOURNAL_LOCK) as connection:
+            known = _read_journal(connection)
+            new = tuple(entries(known))
+            _insert_version(connection, version)
+            _insert_metrics(connection, version.version, version.metrics, at)
+            for entry in new:
+                connection.execute(sa.insert(tables.journal), _journal_values(entry))
+        return known + new
+
+    def add_model_version(self, version: ModelVersion) -> None:
+        """Add a model version and its metrics."""
+        with self._writing() as connection:
+            _insert_version(connection, version)
+            _insert_metrics(connection, version.version, version.metrics, version.created_at)
+
+    def model_versions(self) -> tuple[ModelVersion, ...]:
+        """All of them, in the order of their creation."""
+        table = tables.model_versions
+        with self._reading() as connection:
+            rows = connection.execute(sa.select(table).order_by(table.c.number)).mappings().all()
+            first = _first_metrics(connection)
+        return tuple(_version(row, first.get(row["version"], {})) for row in rows)
+
+    def model_version(self, name: str) -> ModelVersion:
+        """One by its name.
+
+        Raises
+        ------
+        UnknownModelVersion : there is none; the message names the closest
+        """
+        known = {version.version: version for version in self.model_versions()}
+        if name not in known:
+            raise UnknownModelVersion(
+                f"there is no model version '{name}'.",
+                fix=did_you_mean(name, known),
+                version=name,
+            )
+        return known[name]
+
+    def next_version(self) -> str:
+        """``v1``, ``v2``, …: one above the highest."""
+        with self._reading() as connection:
+            highest = connection.execute(sa.select(sa.func.max(tables.model_versions.c.number)))
+            return f"v{(highest.scalar() or 0) + 1}"
+
+    # --- journal -----------------------------------------------------------------------------
+
+    def append_journal(self, decide: Decide) -> JournalEntry:
+        """Add an entry that is made from the journal so far; two processes never fork it."""
+        with self._writing(lock=_JOURNAL_LOCK) as connection:
+            entry = decide(_read_journal(connection))
+            connection.execute(sa.insert(tables.journal), _journal_values(entry))
+        return entry
+
+    def journal(self) -> tuple[JournalEntry, ...]:
+        """All entries, the oldest first."""
+        with self._reading() as connection:
+            return _read_journal(connection)
+
+    # --- metrics ------------------------------------------------------------------------------
+
+    def record_metrics(
+        self, model_version: str, metrics: Mapping[str, Estimate], at: datetime
+    ) -> None:
+        """Add figures of a model version."""
+        with self._writing() as connection:
+            _insert_metrics(connection, model_version, metrics, at)
+
+    def metrics(self, model_version: str) -> dict[str, Estimate]:
+        """The latest figure of each name."""
+        table = tables.metrics
+        query = sa.select(table).where(table.c.model_version == model_version).order_by(table.c.at)
+        with self._reading() as connection:
+            rows = connection.execute(query).mappings().all()
+        return {row["name"]: _estimate(row) for row in rows}
+
+
+def _chunks(rows: Iterable[PredictionRow]) -> Iterator[Sequence[PredictionRow]]:
+    stream = iter(rows)
+    while chunk := tuple(islice(stream, _CHUNK)):
+        yield chunk
+
+
+def _prediction_values(row: PredictionRow) -> dict[str, Any]:
+    values = row.model_dump(exclude={"reasons"})
+    reasons = [reason.model_dump() for reason in row.reasons]
+    return {**values, "reasons": json.dumps(reasons, ensure_ascii=False)}
+
+
+def _prediction(row: sa.RowMapping) -> PredictionRow:
+    reasons = tuple(Reason(**reason) for reason in json.loads(row["reasons"]))
+    return PredictionRow(**{**row, "reasons": reasons})
+
+
+def _insert_version(connection: sa.Connection, version: ModelVersion) -> None:
+    number = int(version.version.removeprefix("v"))
+    values = version.model_dump(exclude={"metrics"})
+    connection.execute(sa.insert(tables.model_versions), {**values, "number": number})
+
+
+def _insert_metrics(
+    connection: sa.Connection, version: str, metrics: Mapping[str, Estimate], at: datetime
+) -> None:
+    rows = [
+        {"model_version": version, "name": name, "at": at, **estimate.model_dump()}
+        for name, estimate in metrics.items()
+    ]
+    if rows:
+        connection.execute(sa.insert(tables.metrics), rows)
+
+
+def _first_metrics(connection: sa.Connection) -> dict[str, dict[str, Estimate]]:
+    """The figures with which each version was admitted."""
+    table = tables.metrics
+    found: dict[str, dict[str, Estimate]] = {}
+    for row in connection.execute(sa.select(table).order_by(table.c.at)).mappings():
+        found.setdefault(row["model_version"], {}).setdefault(row["name"], _estimate(row))
+    return found
+
+
+def _version(row: sa.RowMapping, metrics: dict[str, Estimate]) -> ModelVersion:
+    values = {name: value for name, value in row.items() if name != "number"}
+    return ModelVersion(**values, metrics=metrics)
+
+
+def _estimate(row: sa.RowMapping) -> Estimate:
+    return Estimate(value=row["value"], low=row["low"], high=row["high"])
+
+
+def _journal_values(entry: JournalEntry) -> dict[str, Any]:
+    evidence = json.dumps(entry.evidence, ensure_ascii=False, sort_keys=True)
+    return {**entry.model_dump(exclude={"evidence"}), "evidence": evidence}
+
+
+def _read_journal(connection: sa.Connection) -> tuple[JournalEntry, ...]:
+    table = tables.journal
+    rows = connection.execute(sa.select(table).order_by(table.c.sequence)).mappings()
+    return tuple(JournalEntry(**{**row, "evidence": json.loads(row["evidence"])}) for row in rows)

@@ -1,0 +1,121 @@
+"""The journal's rules: who serves since when, chained so that no change goes unseen."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from churnkit.domain.models import Action, Alias, Check, JournalEntry
+from churnkit.errors import NothingToRollBack
+
+GENESIS = "0" * 64
+"""What the first entry has as its previous hash."""
+
+
+def seal(
+    *,
+    at: datetime,
+    who: str,
+    action: Action,
+    alias: Alias,
+    version: str | None,
+    why: str,
+    evidence: Mapping[str, Any],
+    journal: Sequence[JournalEntry],
+) -> JournalEntry:
+    """The next entry of a journal.
+
+    Parameters
+    ----------
+    version : who holds the alias from now on; None: nobody
+    evidence : plain data (JSON)
+    journal : all entries so far, the oldest first
+    """
+    entry = JournalEntry(
+        sequence=len(journal) + 1,
+        at=at.astimezone(UTC),
+        who=who,
+        action=action,
+        alias=alias,
+        version=version,
+        previous_version=holders(journal).get(alias),
+        why=why,
+        evidence=dict(evidence),
+        previous_hash=journal[-1].hash if journal else GENESIS,
+        hash="",
+    )
+    return entry.model_copy(update={"hash": entry_hash(entry)})
+
+
+def entry_hash(entry: JournalEntry) -> str:
+    """SHA-256 (hex) over the previous hash and the canonical JSON of all other fields."""
+    fields = entry.model_dump(exclude={"hash", "previous_hash"})
+    fields["at"] = entry.at.astimezone(UTC).isoformat(timespec="microseconds")
+    text = json.dumps(fields, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(f"{entry.previous_hash}\n{text}".encode()).hexdigest()
+
+
+def verify_chain(entries: Sequence[JournalEntry]) -> tuple[Check, ...]:
+    """Whether every row is the one that was written, in its place, with none between missing.
+
+    A chain cannot show that its end was cut off, or that all of it was computed anew: the
+    signed head does.
+    """
+    failed: list[Check] = []
+    previous = GENESIS
+    for place, entry in enumerate(entries, 1):
+        problem = ""
+        if entry.sequence != place:
+            problem = f"row {entry.sequence} stands where row {place} belongs"
+        elif entry.previous_hash != previous:
+            problem = "does not follow the row before it"
+        elif entry_hash(entry) != entry.hash:
+            problem = "was edited"
+        if problem:
+            failed.append(
+                Check(subject=f"journal row {entry.sequence}", state="failed", detail=problem)
+            )
+        previous = entry.hash
+    if failed:
+        return tuple(failed)
+    detail = f"{len(entries):,} rows, chained without a gap"
+    return (Check(subject="journal", state="ok", detail=detail),)
+
+
+def holders(entries: Sequence[JournalEntry], at: datetime | None = None) -> dict[Alias, str | None]:
+    """Who holds which alias, now or at a moment of the past.
+
+    Parameters
+    ----------
+    at : with a zone; entries after it do not count
+    """
+    held: dict[Alias, str | None] = {"champion": None, "challenger": None}
+    for entry in entries:
+        if at is None or entry.at <= at:
+            held[entry.alias] = entry.version
+    return held
+
+
+def rollback_target(entries: Sequence[JournalEntry]) -> str:
+    """The champion before the present one; going back twice goes back further.
+
+    Raises
+    ------
+    NothingToRollBack : there was none
+    """
+    line: list[str] = []
+    for entry in entries:
+        if entry.alias != "champion" or entry.version is None:
+            continue
+        if entry.action == "rollback" and entry.version in line:
+            del line[line.index(entry.version) + 1 :]
+        elif not line or line[-1] != entry.version:
+            line.append(entry.version)
+    if len(line) < 2:
+        raise NothingToRollBack(
+            "there is no earlier champion.", fix="Promote a version with 'churnkit models promote'."
+        )
+    return line[-2]
