@@ -75,7 +75,7 @@ def running_postgres() -> Iterator[str]:
         start = [*as_user, binaries / "pg_ctl", "-D", data, "-l", log, "-w", "-t", "60"]
         _call([*start, "-o", options, "start"])
         try:
-            yield f"postgresql://churnkit@127.0.0.1:{port}/postgres"
+            yield f"postgresql+psycopg2://churnkit@127.0.0.1:{port}/postgres"
         finally:
             _call([*as_user, binaries / "pg_ctl", "-D", data, "-m", "immediate", "-w", "stop"])
     finally:

@@ -93,9 +93,12 @@ class Ledger:
 
     @contextmanager
     def _reading(self) -> Iterator[sa.Connection]:
-        with database_errors(self._engine), self._engine.connect() as connection:
-            with connection.begin():
-                yield connection
+        with (
+            database_errors(self._engine),
+            self._engine.connect() as connection,
+            connection.begin(),
+        ):
+            yield connection
 
     @contextmanager
     def _writing(self, *, lock: int | None = None) -> Iterator[sa.Connection]:

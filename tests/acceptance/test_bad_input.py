@@ -273,7 +273,7 @@ def test_sigint_stops_a_training_process(project: ck.Project) -> None:
         if "search" in line:
             break
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=30)
+    _, err = process.communicate(timeout=30)
     assert process.returncode == 130, err
     assert "Traceback" not in err
     assert [version.version for version in ck.list_models(project).versions] == ["v1"]
@@ -298,7 +298,7 @@ def test_the_second_trainer_hears_who_is_first(project: ck.Project, cli: Cli) ->
     ) as first:
         assert first.stdout is not None
         assert first.stdout.readline() == "held\n"
-        code, out, err = cli("-C", project.folder, "--json", "train")
+        code, out, _ = cli("-C", project.folder, "--json", "train")
         assert code == 2
         error = json.loads(out)["error"]
         assert error["code"] == "project_busy"

@@ -28,7 +28,7 @@ def test_init_without_a_terminal_fails_with_the_choices(cli: Cli, tmp_path: Path
     data = tmp_path / "two.csv"
     rows = "".join(f"{i},{i % 2},{(i // 2) % 2}\n" for i in range(60))
     data.write_text("id,won,lost\n" + rows, encoding="utf-8")
-    code, out, err = cli("init", tmp_path / "p", "--data", data)
+    code, _, err = cli("init", tmp_path / "p", "--data", data)
     assert code == 2
     assert "won, lost" in err
     assert "--target" in err
@@ -141,12 +141,12 @@ def test_a_challenger_is_promoted_and_rolled_back(project: ck.Project, cli: Cli)
     assert trained.alias == "challenger"
     assert ck.list_models(project).holders["champion"] == "v1"
     before = ck.journal(project).entries[-1].at
-    code, out, err = cli("-C", project.folder, "models", "promote", "v2", "--why", "a try")
+    code, _, err = cli("-C", project.folder, "models", "promote", "v2", "--why", "a try")
     assert code == 0, err
     assert ck.list_models(project).holders == {"champion": "v2", "challenger": None}
     assert ck.serving_at(project, before) == "v1"
     assert ck.score(project).model_version == "v2"
-    code, out, err = cli("-C", project.folder, "models", "rollback")
+    code, _, err = cli("-C", project.folder, "models", "rollback")
     assert code == 0, err
     assert ck.list_models(project).holders["champion"] == "v1"
     assert [entry.action for entry in ck.journal(project).entries] == [
@@ -170,7 +170,7 @@ def test_a_run_repeats_bit_for_bit(project: ck.Project, cli: Cli) -> None:
     data = Path(project.settings.data.source).read_text(encoding="utf-8").splitlines(True)
     lines[0].write_text("".join(data[:-50]), encoding="utf-8")
     ck.import_data(project, lines[0])
-    code, out, err = cli("-C", project.folder, "train", "--repeat", run_id)
+    code, _, err = cli("-C", project.folder, "train", "--repeat", run_id)
     assert code == 2
     assert "data changed" in err
 
