@@ -17,6 +17,15 @@ COMMON_ROWS = 20
 LARGEST_SHARE = 0.05
 
 
+def stream(seed: int, purpose: str) -> np.random.Generator:
+    """Random numbers for one purpose, unlike those that the same seed gives for another.
+
+    Otherwise customers that were simulated with the split's seed would be drawn by the very
+    numbers that decided whether they left.
+    """
+    return np.random.default_rng([seed, *purpose.encode()])
+
+
 def input_names(names: Sequence[str], columns: ColumnsTable) -> tuple[str, ...]:
     """The columns a model may read: all but the target, the id, the time and the ignored."""
     others = {columns.target, columns.id, columns.time, *columns.ignore}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from churnkit.data.codes import column_codes
+from churnkit.data.groups import customer_groups, deal, stream
 from churnkit.data.target import labels
 from churnkit.domain.columns import TableColumn, TableSchema
 from churnkit.domain.profiles import LeakFinding
@@ -33,7 +35,10 @@ SUSPECT = 0.9
 """A convicting figure below the limits is reported as a warning from here on."""
 _FOLDS = 5
 _BINS = 50
+_ROWS_PER_BIN = 10
 _MIN_FILLED = 20
+_STAYERS_COVERED = 0.9
+_STRAY = 0.1
 _Z = 2.58
 """99 %: a small table does not convict by chance."""
 
@@ -57,8 +62,9 @@ def find_leaks(
 
     A column is judged by the label's mean within its values (a number's within 50 quantile
     bins), learnt on four fifths of the rows and applied to the fifth: a column with many
-    values gains nothing from learning them by heart. It is convicted when the 99 % lower
-    bound of that AUC (Hanley & McNeil 1982) exceeds 0.93.
+    values gains nothing from learning them by heart, and rows of one customer are in the same
+    fifth, so that what merely names him gains nothing either. It is convicted when the 99 %
+    lower bound of that AUC (Newcombe 2006) exceeds 0.93.
 
     Parameters
     ----------
@@ -78,12 +84,14 @@ def find_leaks(
     left = labels(table, columns.target, columns.positive)
     if left.all() or not left.any():
         return ()
-    rng = np.random.default_rng(seed)
-    known = _Known(left, rng.permutation(len(left)) % _FOLDS)
+    rng = stream(seed, "leakage")
+    groups, _ = customer_groups(table, columns)
+    known = _Known(left, deal(groups, left, (1.0,) * _FOLDS, rng))
     findings: list[LeakFinding] = []
     skipped = {columns.target, columns.time, *columns.ignore}
+    present = set(table.column_names)
     for column in schema.columns:
-        if column.name in skipped or column.name not in table.column_names:
+        if column.name in skipped or column.name not in present:
             continue
         if column.name == columns.id:
             findings += _of_id(table.column(column.name), column, known)
@@ -105,7 +113,7 @@ def find_leaks(
 
 
 def single_column_auc(values: pa.ChunkedArray, kind: str, left: Bools, *, seed: int = 0) -> float:
-    """How well a column alone predicts, cross-fitted: AUC in [0.5, 1].
+    """How well a column alone predicts, cross-fitted: AUC in [0.5, 1]; rows are independent.
 
     Parameters
     ----------
@@ -183,7 +191,7 @@ def _copy(values: pa.ChunkedArray, column: TableColumn, known: _Known) -> LeakFi
         kind="copy",
         figure=best,
         evidence=f"whether it is '{best_value}' agrees with the target in {best:.1%} of the rows",
-        blocked=True,
+        blocked=_lower_bound(best, known) > PREDICTS,
     )
 
 
@@ -197,9 +205,14 @@ def _filled(values: pa.ChunkedArray, column: TableColumn, known: _Known) -> Leak
         (share, known.rate, "left"),
         (1 - share, 1 - known.rate, "stayed"),
     ):
-        # A tenth more than chance is needed as well: where 97 % stay, most columns are so.
-        covered = float(present[known.left if who == "left" else ~known.left].mean())
-        enough = (1 - figure) <= (1 - base) / 4 and covered > 0.2
+        # Much more than chance is needed as well: where 97 % stay, most columns are so.
+        enough = (1 - figure) <= (1 - base) / 4
+        if who == "left":
+            # A reason for leaving convicts however few churners gave one, if beyond chance.
+            enough = enough and _upper_share(1 - figure, n) <= min(_STRAY, (1 - base) / 2)
+        else:
+            # Some kinds of customers hardly ever leave; what only these have is honest.
+            enough = enough and float(present[~known.left].mean()) >= _STAYERS_COVERED
         if figure >= FILLED and enough:
             return LeakFinding(
                 column=column.name,
@@ -225,11 +238,17 @@ def _cells(values: pa.ChunkedArray, kind: str) -> npt.NDArray[np.int64]:
 
 def _binned(numbers: Floats) -> npt.NDArray[np.int64]:
     present = ~np.isnan(numbers)
-    if not present.any():
-        return np.zeros(len(numbers), dtype=np.int64)
-    edges = np.unique(np.quantile(numbers[present], np.linspace(0, 1, _BINS + 1)[1:-1]))
-    cells = np.searchsorted(edges, numbers, side="right") + 1
-    return np.where(present, cells, 0).astype(np.int64)
+    n = int(present.sum())
+    cells = np.zeros(len(numbers), dtype=np.int64)
+    if n:
+        distinct, rank, count = np.unique(numbers[present], return_inverse=True, return_counts=True)
+        n_bins = min(_BINS, max(4, n // _ROWS_PER_BIN))
+        if len(distinct) > n_bins:
+            # A value is in the bin of its middle row, so a frequent one is alone in its bin.
+            middle = (np.cumsum(count) - count / 2) / n
+            rank = np.floor(middle * n_bins).astype(np.int64)[rank]
+        cells[present] = rank + 1
+    return cells
 
 
 def _cross_fitted_auc(cells: npt.NDArray[np.int64], known: _Known) -> float:
@@ -266,11 +285,25 @@ def _auc(score: Floats, churned: Floats, stayed: Floats) -> float:
 
 
 def _lower_bound(auc: float, known: _Known) -> float:
-    """The 99 % lower bound of an AUC (Hanley & McNeil 1982, equation 1)."""
+    """The 99 % lower bound of an AUC: the smallest area that ``auc`` does not contradict.
+
+    Method 5 of Newcombe (2006): the variance of Hanley & McNeil (1982) is taken at the bound and
+    not at ``auc``, so that an AUC of 1 from few rows has a bound well below 1.
+    """
     n_left = int(known.left.sum())
     n_stayed = len(known.left) - n_left
-    q1, q2 = auc / (2 - auc), 2 * auc * auc / (1 + auc)
-    variance = (
-        auc * (1 - auc) + (n_left - 1) * (q1 - auc * auc) + (n_stayed - 1) * (q2 - auc * auc)
-    ) / (n_left * n_stayed)
-    return auc - _Z * float(np.sqrt(max(variance, 0.0)))
+    half = len(known.left) / 2 - 1
+    low, high = 0.0, auc
+    for _ in range(40):
+        middle = (low + high) / 2
+        spread = 1 + half * ((1 - middle) / (2 - middle) + middle / (1 + middle))
+        error = math.sqrt(middle * (1 - middle) * spread / (n_left * n_stayed))
+        low, high = (middle, high) if auc - middle > _Z * error else (low, middle)
+    return low
+
+
+def _upper_share(share: float, n: int) -> float:
+    """The 99 % upper bound of a share of n rows (Wilson 1927)."""
+    z2 = _Z * _Z
+    error = _Z * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n))
+    return (share + z2 / (2 * n) + error) / (1 + z2 / n)

@@ -14,10 +14,6 @@ from churnkit.domain.columns import TableColumn, TableSchema
 from churnkit.domain.profiles import RoleGuess
 from churnkit.errors import AmbiguousTarget
 
-# Other modules know these rules as part of the roles.
-check_target = targets.check_target
-labels = targets.labels
-
 FREE_TEXT_SHARE = 0.5
 """A text column with more distinct values than this share of the rows is no category."""
 NEAR_UNIQUE_SHARE = 0.95

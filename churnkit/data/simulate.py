@@ -6,8 +6,13 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from churnkit.data.codes import as_array, column_codes
+
 Floats = npt.NDArray[np.float64]
 
+CONTRACTS = ("Month-to-month", "One year", "Two year")
+INTERNETS = ("DSL", "Fiber optic", "No")
+PAYMENTS = ("Electronic check", "Mailed check", "Bank transfer", "Credit card")
 NAIVE_BAYES = (
     "Naive_Bayes_Classifier_Attrition_Flag_Card_Category_Contacts_Count_12_mon_"
     "Dependent_count_Education_Level_Months_Inactive_12_mon_1",
@@ -20,7 +25,7 @@ NAIVE_BAYES = (
 def snapshot(n_rows: int, *, seed: int, missing_share: float = 0.02) -> pa.Table:
     """Telco-like customers: one row each, ``churn`` is Yes or No.
 
-    The probability of leaving is ``snapshot_probability`` of the row before values were lost.
+    The probability of leaving is ``snapshot_probability`` of the table.
 
     Parameters
     ----------
@@ -36,8 +41,6 @@ def snapshot(n_rows: int, *, seed: int, missing_share: float = 0.02) -> pa.Table
     charge = (20 + 30 * (internet == 1) + 18 * (internet == 0) + rng.gamma(2, 8, n_rows)).round(2)
     calls = rng.poisson(1.2, size=n_rows).astype(np.float64)
     senior = rng.random(n_rows) < 0.16
-    probability = _probability(contract, internet, payment, tenure, charge, calls, senior)
-    left = rng.random(n_rows) < probability
 
     def named(codes: npt.NDArray[np.int64], names: tuple[str, ...]) -> pa.Array:
         return pa.DictionaryArray.from_arrays(pa.array(codes), pa.array(names)).cast(pa.string())
@@ -46,49 +49,58 @@ def snapshot(n_rows: int, *, seed: int, missing_share: float = 0.02) -> pa.Table
         return pa.array(values, mask=rng.random(n_rows) < missing_share)
 
     ids = pa.array(np.char.mod("C%08d", np.arange(n_rows)))
-    return pa.table(
+    table = pa.table(
         {
             "customer_id": ids,
             "contract": named(contract, CONTRACTS),
-            "internet": named(internet, ("DSL", "Fiber optic", "No")),
-            "payment": named(
-                payment, ("Electronic check", "Mailed check", "Bank transfer", "Credit card")
-            ),
+            "internet": named(internet, INTERNETS),
+            "payment": named(payment, PAYMENTS),
             "tenure": tenure.astype(np.int64),
             "monthly_charge": thinned(charge),
             "support_calls": thinned(calls),
             "senior": senior,
-            "churn": pa.DictionaryArray.from_arrays(
-                pa.array(left.astype(np.int64)), pa.array(["No", "Yes"])
-            ).cast(pa.string()),
         }
     )
+    left = rng.random(n_rows) < snapshot_probability(table)
+    return table.append_column("churn", named(left.astype(np.int64), ("No", "Yes")))
 
 
-CONTRACTS = ("Month-to-month", "One year", "Two year")
+def snapshot_probability(table: pa.Table) -> Floats:
+    """The true probability of each customer of ``snapshot`` to have left.
 
+    A logit with one interaction of what the table shows; a lost value counts as the mean.
 
-def _probability(
-    contract: npt.NDArray[np.int64],
-    internet: npt.NDArray[np.int64],
-    payment: npt.NDArray[np.int64],
-    tenure: Floats,
-    charge: Floats,
-    calls: Floats,
-    senior: npt.NDArray[np.bool_],
-) -> Floats:
-    """The law of the simulated customers: a logit with one interaction."""
+    Parameters
+    ----------
+    table : of ``snapshot``; any rows of it, with or without ``churn``
+
+    Returns
+    -------
+    probability : shape (n_rows,), in (0, 1)
+    """
+    contract = _positions(table, "contract", CONTRACTS)
+    calls = _numbers(table, "support_calls", missing=1.2)
     logit = (
         -1.1
         + np.array([0.9, -0.5, -1.6])[contract]
-        + np.array([0.0, 0.6, -0.7])[internet]
-        + np.array([0.4, 0.0, -0.1, -0.15])[payment]
-        - 0.035 * tenure
-        + 0.008 * (charge - 50)
+        + np.array([0.0, 0.6, -0.7])[_positions(table, "internet", INTERNETS)]
+        + np.array([0.4, 0.0, -0.1, -0.15])[_positions(table, "payment", PAYMENTS)]
+        - 0.035 * _numbers(table, "tenure", missing=0.0)
+        + 0.008 * (_numbers(table, "monthly_charge", missing=55.0) - 50)
         + 0.25 * calls * (contract == 0)
-        + 0.2 * senior
+        + 0.2 * _numbers(table, "senior", missing=0.0)
     )
     return np.asarray(1 / (1 + np.exp(-logit)))
+
+
+def _positions(table: pa.Table, name: str, names: tuple[str, ...]) -> npt.NDArray[np.int64]:
+    codes, values = column_codes(table.column(name))
+    return np.array([names.index(value) for value in values.to_pylist()], dtype=np.int64)[codes]
+
+
+def _numbers(table: pa.Table, name: str, *, missing: float) -> Floats:
+    column = as_array(table.column(name)).cast(pa.float64()).fill_null(missing)
+    return np.asarray(column.to_numpy(zero_copy_only=False), dtype=np.float64)
 
 
 def bank_like(n_rows: int = 10_127, *, seed: int) -> pa.Table:

@@ -8,10 +8,12 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from churnkit.data.codes import column_codes, row_groups
-from churnkit.data.target import labels, require_column
-from churnkit.errors import TooFewRows
+from churnkit.data.codes import column_codes
+from churnkit.data.groups import customer_groups, deal, stream
+from churnkit.data.target import labels, require_column, value_text
+from churnkit.errors import BadValue, TooFewRows
 from churnkit.settings import ColumnsTable
 
 Ints = npt.NDArray[np.int64]
@@ -46,9 +48,15 @@ def split_rows(table: pa.Table, columns: ColumnsTable, *, test_share: float, see
     """Keep some customers for the test.
 
     With a time column the latest rows are the test, so that the model is judged on a future it
-    has not seen; rows of the cut-off moment all go to the test, and earlier rows of customers
-    who are in the test are in neither part. Without one, rows of the same customer, and rows
-    that are equal in all inputs, stay together; the rest is stratified by the label.
+    has not seen; rows of one moment stay together. A customer with rows on both sides of the
+    cut-off is drawn to one of them (to the test with probability ``test_share``) and his rows
+    on the other are in neither part: so the test is later and on other customers, and a panel,
+    in which everybody is on both sides, can be divided too. What churnkit cannot know: a label
+    that looks months ahead is learnt from before it could be known, if its row lies less than
+    that before the cut-off.
+
+    Without a time column (or with one moment only), rows that belong together stay together,
+    see ``groups.customer_groups``; the rest is stratified by the label.
 
     Parameters
     ----------
@@ -57,21 +65,26 @@ def split_rows(table: pa.Table, columns: ColumnsTable, *, test_share: float, see
 
     Raises
     ------
+    ColumnMissing : the target, the id or the time column is not there
+    BadValue : a row has no time
     TooFewRows : either part has fewer than 10 customers of a class
     """
     left = labels(table, columns.target, columns.positive)
-    groups, why_grouped = _groups(table, columns)
-    if columns.time:
-        split = _by_time(table, columns, groups, test_share)
+    if columns.id:
+        require_column(table, columns.id, "id")
+    groups, why_grouped = customer_groups(table, columns)
+    rng = stream(seed, "split")
+    order = _moments(table, columns.time) if columns.time else None
+    if order is not None and len(order) and order.max() > 0:
+        split = _by_time(table, columns, groups, order, left, test_share, rng)
     else:
-        repeated = len(np.unique(groups)) < len(groups)
-        rng = np.random.default_rng(seed)
-        chosen = _grouped_sample(groups, left, test_share, rng)
+        repeated = bool(why_grouped)
+        chosen = deal(groups, left, (test_share, 1 - test_share), rng) == 0
         split = Split(
             train=np.flatnonzero(~chosen),
             test=np.flatnonzero(chosen),
             groups=groups,
-            order=None,
+            order=order,
             kind="grouped" if repeated else "random",
             why=f"grouped: {why_grouped}" if repeated else "random, the same rate in both parts",
         )
@@ -94,132 +107,113 @@ def fold_indices(
 
     Returns positions within ``split.train``: (fitted on, checked on) for each fold. Groups stay
     together; with a time column a fold is checked on rows later than those it is fitted on.
+    Then there may be fewer folds than asked for, since moments are not divided and each side
+    needs both classes; where no such fold is possible, the folds disregard time.
 
     Parameters
     ----------
     y_train : shape (n_train,)
+
+    Raises
+    ------
+    TooFewRows : a fold would lack churners or stayers
     """
     groups = split.groups[split.train]
-    if split.order is not None:
-        return _forward_folds(split.order[split.train], groups, n_folds)
-    rng = np.random.default_rng(seed)
-    fold = _deal(groups, y_train, n_folds, rng)
-    return [(np.flatnonzero(fold != i), np.flatnonzero(fold == i)) for i in range(n_folds)]
-
-
-def _groups(table: pa.Table, columns: ColumnsTable) -> tuple[Ints, str]:
-    """Rows of one customer, and rows equal in all inputs, joined; singletons otherwise."""
-    aside = {columns.target, columns.id, columns.time, *columns.ignore}
-    inputs = [name for name in table.column_names if name not in aside]
-    same_row = row_groups(table, inputs) if inputs else np.arange(table.num_rows)
-    reasons = []
-    if len(np.unique(same_row)) < table.num_rows:
-        reasons.append("identical rows")
-    if not columns.id:
-        return same_row, " and ".join(reasons)
-    require_column(table, columns.id, "id")
-    codes, _ = column_codes(table.column(columns.id))
-    nameless = codes < 0
-    codes = np.where(nameless, codes.max() + 1 + np.arange(len(codes)), codes)
-    if len(np.unique(codes)) < table.num_rows:
-        reasons.append("customers with several rows")
-    return _joined(same_row, codes), " and ".join(reasons)
-
-
-def _joined(a: Ints, b: Ints) -> Ints:
-    """The finest groups in which rows that share ``a`` or ``b`` are together."""
-    current = np.unique(a, return_inverse=True)[1].astype(np.int64)
-    other = np.unique(b, return_inverse=True)[1].astype(np.int64)
-    while True:
-        # Each customer's rows take their smallest group; then each group its smallest.
-        lowest = np.full(int(other.max()) + 1, np.iinfo(np.int64).max)
-        np.minimum.at(lowest, other, current)
-        pulled = lowest[other]
-        target = np.arange(int(current.max()) + 1)
-        np.minimum.at(target, current, pulled)
-        joined = target[current]
-        if np.array_equal(joined, current):
-            return np.unique(joined, return_inverse=True)[1].astype(np.int64)
-        current = joined
-
-
-def _grouped_sample(groups: Ints, left: Bools, share: float, rng: np.random.Generator) -> Bools:
-    """Whole groups for the test, with nearly the share and the rate that were asked for."""
-    n_groups = int(groups.max()) + 1
-    size = np.bincount(groups, minlength=n_groups)
-    churned = np.bincount(groups, weights=left, minlength=n_groups)
-    chosen = np.zeros(n_groups, dtype=np.bool_)
-    # Groups with churners and groups without are drawn apart: that keeps the rate.
-    for stratum in (churned > 0, churned == 0):
-        members = rng.permutation(np.flatnonzero(stratum))
-        filled = np.cumsum(size[members])
-        if len(members):
-            chosen[members[filled <= round(share * filled[-1])]] = True
-    return np.asarray(chosen[groups])
-
-
-def _by_time(table: pa.Table, columns: ColumnsTable, groups: Ints, test_share: float) -> Split:
-    require_column(table, columns.time, "time")
-    moments = table.column(columns.time).cast(pa.int64())
-    if moments.null_count:
+    rng = stream(seed, "folds")
+    if split.kind == "time" and split.order is not None:
+        folds = _forward_folds(split.order[split.train], groups, y_train, n_folds, rng)
+        if folds:
+            return folds
+    fold = deal(groups, y_train, (1.0,) * n_folds, rng)
+    folds = [(np.flatnonzero(fold != i), np.flatnonzero(fold == i)) for i in range(n_folds)]
+    if not all(_both(y_train[fit]) and _both(y_train[check]) for fit, check in folds):
         raise TooFewRows(
-            f"{moments.null_count:,} rows have no value in the time column.",
-            fix="Fill them in, or leave the rows out.",
-            column=columns.time,
+            f"{int(y_train.sum()):,} churners among {len(y_train):,} customers are not enough "
+            f"for {n_folds} folds that hold both classes.",
+            fix="Add customers of the rarer class.",
+            rows=len(y_train),
         )
-    order = np.unique(moments.to_numpy(), return_inverse=True)[1].astype(np.int64)
-    cutoff = int(np.quantile(order, 1 - test_share, method="lower"))
-    late = order >= max(cutoff, 1)
-    # Only a repeated customer, not a chance twin, would carry the answer across the cut-off.
-    customers = groups
-    if columns.id:
-        codes, _ = column_codes(table.column(columns.id))
-        customers = codes
-        seen_later = np.isin(customers, customers[late]) & (codes >= 0)
-    else:
-        seen_later = np.zeros(len(order), dtype=np.bool_)
-    early = ~late & ~seen_later
-    moment = table.column(columns.time)[int(np.argmax(order == max(cutoff, 1)))].as_py()
-    dropped = int((~late & seen_later).sum())
+    return folds
+
+
+def _moments(table: pa.Table, name: str) -> Ints:
+    """Each row's rank among the distinct moments."""
+    require_column(table, name, "time")
+    codes, values = column_codes(table.column(name))
+    n_blank = int((codes < 0).sum())
+    if n_blank:
+        raise BadValue(
+            f"{n_blank:,} of {len(codes):,} rows have no value in the time column.",
+            fix="Fill them in, leave the rows out, or set columns.time to '' in churnkit.toml.",
+            column=name,
+            row=int(np.argmax(codes < 0)) + 1,
+        )
+    rank = np.empty(len(values), dtype=np.int64)
+    rank[pc.sort_indices(values).to_numpy()] = np.arange(len(values))
+    return rank[codes]
+
+
+def _by_time(
+    table: pa.Table,
+    columns: ColumnsTable,
+    groups: Ints,
+    order: Ints,
+    left: Bools,
+    test_share: float,
+    rng: np.random.Generator,
+) -> Split:
+    share_from = np.cumsum(np.bincount(order)[::-1])[::-1] / len(order)
+    cuts = np.arange(1, len(share_from))
+    # The nearest cut-off that leaves enough of both classes; if none does, the nearest one.
+    cuts = cuts[np.argsort(np.abs(share_from[cuts] - test_share), kind="stable")][:50]
+    drawn = rng.random(int(groups.max()) + 1) < test_share
+    sides = [_apart(order < cut, order >= cut, groups, drawn) for cut in cuts]
+    enough = [i for i, parts in enumerate(sides) if all(_enough(left[part]) for part in parts)]
+    at = enough[0] if enough else 0
+    early, late = sides[at]
+    moment = pc.min(table.column(columns.time).filter(pa.array(order >= cuts[at]))).as_py()
+    shown = f"{moment:%Y-%m-%d}" if hasattr(moment, "strftime") else value_text(moment)
+    dropped = int((~early & ~late).sum())
     return Split(
         train=np.flatnonzero(early),
         test=np.flatnonzero(late),
         groups=groups,
         order=order,
         kind="time",
-        why=f"by time: judged on rows from {moment:%Y-%m-%d} on"
-        + (f"; {dropped:,} earlier rows of the same customers are left out" if dropped else ""),
+        why=f"by time: judged on rows from {shown} on"
+        + (f"; {dropped:,} rows of customers in the other part are left out" if dropped else ""),
     )
 
 
-def _deal(groups: Ints, left: Bools, n_folds: int, rng: np.random.Generator) -> Ints:
-    """Deal whole groups to folds, the largest first, each to where it is missed most."""
-    names, inverse = np.unique(groups, return_inverse=True)
-    size = np.bincount(inverse)
-    churned = np.bincount(inverse, weights=left)
-    fold_of = np.empty(len(names), dtype=np.int64)
-    single = size == 1
-    room = np.zeros((n_folds, 2))
-    for group in sorted(np.flatnonzero(~single), key=lambda g: -size[g]):
-        here = np.array([size[group] - churned[group], churned[group]])
-        fold = int(np.argmin(((room + here) ** 2).sum(axis=1)))
-        fold_of[group] = fold
-        room[fold] += here
-    start = 0
-    for label in (0, 1):
-        members = rng.permutation(np.flatnonzero(single & (churned == label)))
-        fold_of[members] = (np.arange(len(members)) + start) % n_folds
-        start += len(members)
-    return np.asarray(fold_of[inverse])
-
-
-def _forward_folds(order: Ints, groups: Ints, n_folds: int) -> list[tuple[Ints, Ints]]:
-    cuts = np.quantile(order, np.linspace(0, 1, n_folds + 2)[1:-1], method="lower")
+def _forward_folds(
+    order: Ints, groups: Ints, left: Bools, n_folds: int, rng: np.random.Generator
+) -> list[tuple[Ints, Ints]]:
+    """Fold k is fitted on the blocks before block k + 1 and checked on that block."""
+    rank = np.unique(order, return_inverse=True)[1]
+    count = np.bincount(rank)
+    middle = (np.cumsum(count) - count / 2) / len(order)
+    blocks = np.floor(middle * (n_folds + 1)).astype(np.int64)[rank]
     folds = []
-    for i, cut in enumerate(cuts):
-        until = cuts[i + 1] if i + 1 < len(cuts) else order.max()
-        check = np.flatnonzero((order > cut) & (order <= until))
-        fit = np.flatnonzero((order <= cut) & ~np.isin(groups, groups[check]))
-        if len(check) and len(fit):
-            folds.append((fit, check))
+    for block in np.unique(blocks)[1:]:
+        drawn = rng.random(int(groups.max()) + 1) < 1 / n_folds
+        fit, check = _apart(blocks < block, blocks == block, groups, drawn)
+        if _both(left[fit]) and _both(left[check]):
+            folds.append((np.flatnonzero(fit), np.flatnonzero(check)))
     return folds
+
+
+def _apart(early: Bools, late: Bools, groups: Ints, drawn: Bools) -> tuple[Bools, Bools]:
+    """Both sides without groups of the other; of groups on both, the ``drawn`` ones are late."""
+    n_groups = len(drawn)
+    astride = (np.bincount(groups[early], minlength=n_groups) > 0) & (
+        np.bincount(groups[late], minlength=n_groups) > 0
+    )
+    return early & ~(astride & drawn)[groups], late & ~(astride & ~drawn)[groups]
+
+
+def _both(left: Bools) -> bool:
+    return bool(left.any()) and not bool(left.all())
+
+
+def _enough(left: Bools) -> bool:
+    return min(int(left.sum()), int((~left).sum())) >= MIN_OF_A_CLASS
