@@ -1,0 +1,257 @@
+"""From a customer's raw values to the model's vector, without pandas.
+
+Entry i of the vector belongs to ``schema.inputs[i]``: numbers and booleans are themselves,
+categories their position in the schema; missing, unseen and rare become NaN.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from numbers import Real
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from churnkit.domain.columns import ModelInput, ModelSchema
+from churnkit.errors import BadValue, ColumnMissing, did_you_mean
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Floats = NDArray[np.float64]
+_NAN = math.nan
+
+
+class RowEncoder:
+    """Encodes rows for one model.
+
+    Parameters
+    ----------
+    schema : what the model reads
+    """
+
+    def __init__(self, schema: ModelSchema) -> None:
+        self.schema = schema
+        self._plan: list[tuple[str, str, dict[str, float]]] = [
+            (c.name, c.kind, {word: float(code) for code, word in enumerate(c.categories)})
+            for c in schema.inputs
+        ]
+
+    @property
+    def n_inputs(self) -> int:
+        """The length of the vector."""
+        return len(self._plan)
+
+    def encode(self, row: Mapping[str, object]) -> Floats:
+        """One row as a vector of shape (n_inputs,).
+
+        Raises
+        ------
+        ColumnMissing : the row lacks a column (a missing value is None or NaN, not absent)
+        BadValue : a value that its column cannot hold
+        """
+        return np.array(self._values(row), dtype=np.float64)
+
+    def encode_rows(self, rows: Sequence[Mapping[str, object]]) -> Floats:
+        """Rows as a matrix of shape (n, n_inputs); errors name the row, counted from 1."""
+        X = np.empty((len(rows), len(self._plan)), dtype=np.float64)
+        for i, row in enumerate(rows):
+            try:
+                X[i] = self._values(row)
+            except (BadValue, ColumnMissing) as error:
+                raise type(error)(
+                    error.what, fix=error.fix, **{"row": i + 1, **error.where}
+                ) from error
+        return X
+
+    def encode_arrow(self, columns: Mapping[str, pa.Array]) -> Floats:
+        """Columns as a matrix of shape (n, n_inputs), C-contiguous; null is missing.
+
+        Parameters
+        ----------
+        columns : for numbers and booleans, arrays of numbers or booleans; for categories, text
+
+        Raises
+        ------
+        ColumnMissing, BadValue : as for ``encode``; BadValue names the row, counted from 1
+        """
+        arrays = [self._column(columns, name) for name, _, _ in self._plan]
+        X = np.empty((len(arrays[0]) if arrays else 0, len(arrays)), dtype=np.float64)
+        for i, (array, column) in enumerate(zip(arrays, self.schema.inputs, strict=True)):
+            if column.kind == "category":
+                X[:, i] = _codes(array, column)
+            else:
+                X[:, i] = _numbers(array, column)
+        return X
+
+    def unseen(self, row: Mapping[str, object]) -> tuple[str, ...]:
+        """The columns whose category (not missing) the model does not know."""
+        return tuple(
+            name
+            for name, kind, codes in self._plan
+            if kind == "category"
+            and not _is_missing(value := row.get(name))
+            and str(value) not in codes
+        )
+
+    def unseen_arrow(self, columns: Mapping[str, pa.Array]) -> dict[str, dict[str, int]]:
+        """For each column with unknown categories, how often each of them occurs."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        found: dict[str, dict[str, int]] = {}
+        for column in self.schema.inputs:
+            if column.kind != "category":
+                continue
+            array = self._column(columns, column.name)
+            if pa.types.is_null(array.type):
+                continue
+            known = pc.is_in(array, value_set=pa.array(column.categories, type=pa.string()))
+            strange = array.filter(pc.and_(pc.is_valid(array), pc.invert(known)))
+            if len(strange):
+                counts = strange.value_counts().to_pylist()
+                found[column.name] = {str(c["values"]): int(c["counts"]) for c in counts}
+        return found
+
+    def _values(self, row: Mapping[str, object]) -> list[float]:
+        values: list[float] = []
+        for name, kind, codes in self._plan:
+            try:
+                value = row[name]
+            except KeyError:
+                raise _missing(name, row) from None
+            if kind == "category":
+                if type(value) is str:
+                    values.append(codes.get(value, _NAN))
+                else:
+                    values.append(_code(value, codes, name))
+            elif type(value) is float and value - value == 0.0 and kind == "number":
+                values.append(value)  # the common case: a finite float
+            else:
+                values.append(_number(value, name, kind))
+        return values
+
+    def _column(self, columns: Mapping[str, pa.Array], name: str) -> pa.Array:
+        try:
+            column = columns[name]
+        except KeyError:
+            raise _missing(name, columns) from None
+        return column.combine_chunks() if hasattr(column, "combine_chunks") else column
+
+
+def _missing(name: str, row: Mapping[str, object]) -> ColumnMissing:
+    return ColumnMissing(
+        "the model needs this column, and it is not there.",
+        fix=f"{did_you_mean(name, row)} Give None for a value that is not known.",
+        column=name,
+    )
+
+
+def _is_missing(value: object) -> bool:
+    if value is None or type(value).__name__ in ("NAType", "NaTType"):
+        return True
+    return isinstance(value, float) and math.isnan(value)
+
+
+def _number(value: object, name: str, kind: str) -> float:
+    """A number or a boolean as a float, None and NaN as NaN."""
+    if _is_missing(value):
+        return _NAN
+    if isinstance(value, bool | np.bool_):
+        return float(value)
+    if isinstance(value, Real | Decimal):
+        try:
+            number = float(value)
+        except OverflowError:
+            number = math.inf
+        if math.isnan(number):
+            return _NAN
+        if math.isfinite(number) and (kind == "number" or number in (0.0, 1.0)):
+            return number
+    wanted = "a finite number" if kind == "number" else "true or false"
+    raise BadValue(
+        f"{value!r} is not {wanted}.",
+        fix=f"Give {wanted}, or None when it is not known.",
+        column=name,
+    )
+
+
+def _code(value: object, codes: dict[str, float], name: str) -> float:
+    """The code of a category that was not given as a plain text."""
+    if _is_missing(value):
+        return _NAN
+    if isinstance(value, str):
+        return codes.get(value, _NAN)
+    if isinstance(value, int | np.integer) and not isinstance(value, bool):
+        code = codes.get(str(value))
+        if code is not None:
+            return code
+    raise BadValue(
+        f"{value!r} is not a text.",
+        fix="Give one of the column's categories as text, or None when it is not known.",
+        column=name,
+    )
+
+
+def _numbers(array: pa.Array, column: ModelInput) -> Floats:
+    import pyarrow as pa
+
+    of_numbers = (
+        pa.types.is_floating(array.type)
+        or pa.types.is_integer(array.type)
+        or pa.types.is_boolean(array.type)
+        or pa.types.is_decimal(array.type)
+        or pa.types.is_null(array.type)
+    )
+    if not of_numbers:
+        first = next((value for value in array.to_pylist() if value is not None), None)
+        if first is None:
+            return np.full(len(array), _NAN)
+        _number(first, column.name, column.kind)  # text: raises, with the column's name
+    if pa.types.is_boolean(array.type):
+        array = array.cast(pa.uint8())
+    values: Floats = array.cast(pa.float64()).to_numpy(zero_copy_only=False)
+    bad = np.isinf(values)
+    if column.kind == "boolean":
+        bad |= ~(np.isnan(values) | (values == 0.0) | (values == 1.0))
+    if bad.any():
+        row = int(np.argmax(bad))
+        raise _at_row(values[row].item(), column, row)
+    return values
+
+
+def _codes(array: pa.Array, column: ModelInput) -> Floats:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if pa.types.is_null(array.type):
+        return np.full(len(array), _NAN)
+    if pa.types.is_integer(array.type):
+        array = array.cast(pa.string())
+    text = array.type.value_type if pa.types.is_dictionary(array.type) else array.type
+    if not (pa.types.is_string(text) or pa.types.is_large_string(text)):
+        first = next((i for i, value in enumerate(array.to_pylist()) if value is not None), None)
+        if first is None:
+            return np.full(len(array), _NAN)
+        raise BadValue(
+            f"the column holds {array.type}, not text.",
+            fix="Give the column's categories as text.",
+            row=first + 1,
+            column=column.name,
+        )
+    if pa.types.is_dictionary(array.type):
+        array = array.cast(text)
+    codes = pc.index_in(array, value_set=pa.array(column.categories, type=text))
+    result: Floats = codes.cast(pa.float64()).to_numpy(zero_copy_only=False)
+    return result
+
+
+def _at_row(value: Any, column: ModelInput, row: int) -> BadValue:
+    try:
+        _number(value, column.name, column.kind)
+    except BadValue as error:
+        return BadValue(error.what, fix=error.fix, row=row + 1, column=column.name)
+    return BadValue("the value cannot be used.", row=row + 1, column=column.name)

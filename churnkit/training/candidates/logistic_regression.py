@@ -1,0 +1,49 @@
+"""Logistic regression on scaled numbers and one column for each category."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from sklearn.compose import ColumnTransformer
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
+from churnkit.domain.columns import ModelSchema
+from churnkit.training.candidate import Candidate, log_uniform
+
+
+def _suggest(rng: np.random.Generator) -> dict[str, Any]:
+    return {
+        "C": log_uniform(rng, 3e-3, 30.0),
+        "class_weight": "balanced" if rng.random() < 0.25 else None,
+    }
+
+
+def _build(params: Mapping[str, Any], schema: ModelSchema, seed: int) -> Pipeline:
+    numbers = [i for i, column in enumerate(schema.inputs) if column.kind != "category"]
+    categories = [i for i, column in enumerate(schema.inputs) if column.kind == "category"]
+    codes = [np.arange(len(schema.inputs[i].categories), dtype=np.float64) for i in categories]
+    parts = []
+    if numbers:
+        fill = SimpleImputer(strategy="median", add_indicator=True)
+        parts.append(("numbers", Pipeline([("impute", fill), ("scale", StandardScaler())]), numbers))
+    if categories:
+        # Missing, unseen and rare categories are NaN here and become zeros in all columns.
+        one_hot = OneHotEncoder(categories=codes, handle_unknown="ignore", sparse_output=False)
+        parts.append(("categories", one_hot, categories))
+    classifier = LogisticRegression(max_iter=3000, random_state=seed, **params)
+    return Pipeline([("prepare", ColumnTransformer(parts)), ("classifier", classifier)])
+
+
+CANDIDATE = Candidate(
+    name="logistic_regression",
+    title="logistic regression",
+    kind="linear",
+    defaults={"C": 1.0, "class_weight": None},
+    suggest=_suggest,
+    build=_build,
+)
