@@ -17,8 +17,11 @@ _numbers = itertools.count(1)
 @pytest.fixture(autouse=True, scope="session")
 def own_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Keys and settings of the person who runs the tests are left alone."""
+    base = tmp_path_factory.getbasetemp()
+    # Processes that run tests side by side share one home, as the shared project is signed once.
+    home = (base.parent if base.name.startswith("popen-") else base) / "config"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.mktemp("config")))
+        patch.setenv("XDG_CONFIG_HOME", str(home))
         patch.delenv("CHURNKIT_JOURNAL_KEY", raising=False)
         yield
 

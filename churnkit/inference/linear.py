@@ -72,7 +72,7 @@ class LinearModel:
         """Shapley values of one row's margin, shape (n_inputs,): distance from the mean."""
         row = x[None, :]
         each = [float(self._column(row, i)[0]) for i in range(self.n_inputs)]
-        return np.asarray(each) - self.means
+        return np.asarray(np.asarray(each) - self.means)
 
     def _column(self, X: Floats, i: int) -> Floats:
         values = X[:, i]
@@ -83,7 +83,7 @@ class LinearModel:
             return np.where(known, each, self.missing[i])
         table = self.tables[i - n_numbers]
         if not len(table):
-            return np.zeros(len(values))
+            return np.zeros(len(values), dtype=np.float64)
         codes = np.where(known, values, 0).astype(np.int64)
         return np.where(known, table[codes], 0.0)
 
@@ -109,7 +109,9 @@ def linear_from_json(content: Mapping[str, Any], schema: ModelSchema) -> LinearM
     try:
         model = LinearModel(
             float(content["base"]),
-            *(np.asarray(content[k], dtype=np.float64) for k in ("anchors", "slopes", "missing")),
+            np.asarray(content["anchors"], dtype=np.float64),
+            np.asarray(content["slopes"], dtype=np.float64),
+            np.asarray(content["missing"], dtype=np.float64),
             [np.asarray(table, dtype=np.float64) for table in content["tables"]],
             np.asarray(content["means"], dtype=np.float64),
         )

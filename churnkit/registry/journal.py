@@ -85,14 +85,14 @@ def verify_chain(entries: Sequence[JournalEntry]) -> tuple[Check, ...]:
     return (Check(subject="journal", state="ok", detail=detail),)
 
 
-def holders(entries: Sequence[JournalEntry], at: datetime | None = None) -> dict[Alias, str | None]:
+def holders(entries: Sequence[JournalEntry], at: datetime | None = None) -> dict[str, str | None]:
     """Who holds which alias, now or at a moment of the past.
 
     Parameters
     ----------
     at : with a zone; entries after it do not count
     """
-    held: dict[Alias, str | None] = {"champion": None, "challenger": None}
+    held: dict[str, str | None] = {"champion": None, "challenger": None}
     for entry in entries:
         if at is None or entry.at <= at:
             held[entry.alias] = entry.version

@@ -89,7 +89,9 @@ def render_report(
         headline=headline(evaluation),
         money_line=money_line(evaluation, money),
         metrics=metric_rows(evaluation, money),
-        figures=[(label, Markup(figures.svg(draw, label))) for label, draw in drawings],  # our own drawing
+        figures=[
+            (label, Markup(figures.svg(draw, label))) for label, draw in drawings
+        ],  # our own drawing
         style=Markup(environment.get_template("report.css").render()),  # our own file
     )
 

@@ -212,7 +212,7 @@ def versions_table(
     versions: Sequence[ModelVersion], holders: Mapping[str, str | None]
 ) -> RenderableType:
     """All model versions, and who holds which alias."""
-    table = _table("version", "alias", "candidate", "ROC AUC", "profit", "trained (UTC)")
+    table = _table("version", "alias", "candidate", "ROC AUC", "profit", "trained")
     for version in versions:
         aliases = [alias for alias, name in holders.items() if name == version.version]
         auc, profit = version.metrics.get("roc_auc"), version.metrics.get("profit")
@@ -220,9 +220,9 @@ def versions_table(
             version.version,
             Text(", ".join(aliases), style="bold"),
             candidate_title(version.candidate),
-            interval(auc) if auc else "",
-            interval(profit, ".2f") if profit else "",
-            f"{version.created_at:%Y-%m-%d %H:%M}",
+            Text(interval(auc) if auc else "", no_wrap=True),
+            Text(interval(profit, ".2f") if profit else "", no_wrap=True),
+            f"{version.created_at:%Y-%m-%d}",
         )
     return table
 
@@ -292,7 +292,13 @@ def _table(*heads: str, numbers: Sequence[int] = ()) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     for position, head in enumerate(heads):
         right = position in numbers
-        table.add_column(head, justify="right" if right else "left", no_wrap=right, overflow="fold")
+        table.add_column(
+            head,
+            justify="right" if right else "left",
+            # The first column names the row: it stays whole, the others wrap.
+            no_wrap=right or position == 0,
+            overflow="ellipsis" if position == 0 else "fold",
+        )
     return table
 
 

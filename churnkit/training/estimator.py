@@ -20,7 +20,7 @@ from churnkit.training.fit import encode_training, search_and_fit
 from churnkit.training.schema import fit_schema
 
 
-class ChurnClassifier(ClassifierMixin, BaseEstimator):
+class ChurnClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sklearn is untyped
     """A calibrated two-class classifier, chosen among candidates by cross-validated log loss.
 
     Parameters

@@ -131,11 +131,13 @@ def _deciles(left: Bools, p: Floats, groups: Ints, rounds: int, seed: int) -> tu
     def lift(weights: Floats) -> Floats:
         rate = (weights @ churned) / np.maximum(weights @ member, _SMALLEST)
         overall = (weights @ left.astype(np.float64)) / weights.sum(axis=1)
-        return rate / np.maximum(overall, _SMALLEST)[:, None]
+        return np.asarray(rate / np.maximum(overall, _SMALLEST)[:, None])
 
     def capture(weights: Floats) -> Floats:
         found = weights @ churned
-        return np.cumsum(found, axis=1) / np.maximum(found.sum(axis=1), _SMALLEST)[:, None]
+        return np.asarray(
+            np.cumsum(found, axis=1) / np.maximum(found.sum(axis=1), _SMALLEST)[:, None]
+        )
 
     told = many_estimates({"lift": lift, "capture": capture}, groups, rounds=rounds, seed=seed)
     return tuple(

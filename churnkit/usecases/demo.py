@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from rich.console import Group, RenderableType
+from rich.console import RenderableType
+from rich.text import Text
 
 from churnkit.data.samples.locate import telco_path
 from churnkit.domain.progress import Cancel, Progress, silent
@@ -39,18 +42,19 @@ class Demonstrated(Result):
     customer_id: str
 
     def __rich__(self) -> RenderableType:
-        home = self.project.folder
-        return Group(
+        home, program = _near(self.project.folder), _program()
+        lines = [
             f"The project is in {home}",
-            f"  report  {self.report}   (open it in a browser)",
-            f"  scores  {self.scores}",
+            f"  report  {_near(self.report)}   (open it in a browser)",
+            f"  scores  {_near(self.scores)}",
             "",
             "Next, try:",
-            f"  churnkit -C {home} explain --customer {self.customer_id}",
-            f"  churnkit -C {home} models list",
-            f"  churnkit -C {home} train --budget 60s     a challenger",
-            "  churnkit init my-project --data customers.csv     your own data",
-        )
+            f"  {program} -C {home} explain --customer {self.customer_id}   why this customer",
+            f"  {program} -C {home} models list   who serves",
+            f"  {program} -C {home} train --budget 60s   a challenger",
+            f"  {program} init my-project --data customers.csv   your own data",
+        ]
+        return Text("\n".join(lines))
 
     def to_json(self) -> dict[str, object]:
         return {
@@ -115,6 +119,19 @@ def demo(
         metrics={name: str(value) for name, value in trained.version.metrics.items()},
         customer_id=customer,
     )
+
+
+def _near(path: Path) -> str:
+    """A path as one types it from here."""
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
+
+
+def _program() -> str:
+    """How the command line is called from here: in a virtual environment it has a path."""
+    called = Path(sys.argv[0])
+    if shutil.which("churnkit") or called.name != "churnkit":
+        return "churnkit"
+    return _near(called.absolute())
 
 
 def _riskiest(scores: Path) -> str:

@@ -124,7 +124,7 @@ class Checks(Result):
 def list_models(project: Project) -> Versions:
     """All model versions, in the order of their creation."""
     ledger = project.ledger
-    return Versions(versions=ledger.model_versions(), holders=dict(holders(ledger.journal())))
+    return Versions(versions=ledger.model_versions(), holders=holders(ledger.journal()))
 
 
 def show_model(project: Project, version: str | None = None) -> Shown:
@@ -135,7 +135,7 @@ def show_model(project: Project, version: str | None = None) -> Shown:
     NoChampion, UnknownModelVersion : there is no such model
     """
     known = find_version(project, version)
-    held = dict(holders(project.ledger.journal()))
+    held = holders(project.ledger.journal())
     return Shown(
         version=known,
         record=project.read_run(known.run_id),
@@ -150,7 +150,7 @@ def journal(project: Project) -> Journal:
 
 def serving_at(project: Project, moment: datetime) -> str | None:
     """The version that was the champion at a moment, or None."""
-    return dict(holders(project.ledger.journal(), moment)).get("champion")
+    return holders(project.ledger.journal(), moment).get("champion")
 
 
 def promote(project: Project, version: str, *, why: str = "") -> Moved:
@@ -205,7 +205,7 @@ def _move(project: Project, action: Any, version: str | None, why: str) -> Moved
     with project.lease(f"changing who serves ({action})"):
         entry = project.ledger.append_journal(decide)
         entries = project.ledger.journal()
-        if dict(holders(entries)).get("challenger") == entry.version:
+        if holders(entries).get("challenger") == entry.version:
             project.ledger.append_journal(
                 lambda known: seal(
                     at=now,
@@ -221,7 +221,7 @@ def _move(project: Project, action: Any, version: str | None, why: str) -> Moved
             entries = project.ledger.journal()
         write_head(project, entries, project.journal_head, now)
         # The journal is the truth; MLflow follows it.
-        project.mlflow.set_aliases(dict(holders(entries)))
+        project.mlflow.set_aliases(holders(entries))
     return Moved(entry)
 
 

@@ -64,7 +64,7 @@ def write_report(
     progress(Step("explaining examples"))
     predictor, _ = load_predictor(project, known.version)
     table = read_arrow(project.database)
-    held = dict(holders(project.ledger.journal()))
+    held = holders(project.ledger.journal())
     progress(Step("writing the report"))
     html = render_report(
         project=project.settings.project.name,

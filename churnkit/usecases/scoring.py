@@ -58,7 +58,7 @@ class Scored(Result):
 
     def __rich__(self) -> RenderableType:
         where = f" into {self.output}" if self.output else ""
-        view = Table(title=f"Scored {self.n_rows:,} customers with {self.model_version}{where}")
+        view = Table(box=None, pad_edge=False, header_style="bold")
         view.add_column("risk")
         view.add_column("customers", justify="right")
         view.add_column("share", justify="right")
@@ -66,6 +66,7 @@ class Scored(Result):
             n = self.bands.get(band, 0)
             view.add_row(band, f"{n:,}", f"{n / self.n_rows:.1%}")
         lines: list[RenderableType] = [
+            escape_text(f"Scored {self.n_rows:,} customers with {self.model_version}{where}."),
             view,
             f"Mean probability of leaving: {self.mean_probability:.3f}.",
         ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 
 from churnkit.domain.models import ModelVersion
@@ -24,7 +23,7 @@ def find_version(project: Project, version: str | None = None) -> ModelVersion:
     UnknownModelVersion : no such version
     """
     if version in (None, "champion", "challenger"):
-        holding: Mapping[str, str | None] = dict(holders(project.ledger.journal()))
+        holding = holders(project.ledger.journal())
         alias = version or "champion"
         held = holding.get(alias)
         if held is None:

@@ -18,7 +18,7 @@ from churnkit.data.frames import model_frame
 from churnkit.data.leakage import find_leaks
 from churnkit.data.reading import read_arrow, read_schema
 from churnkit.data.target import check_target
-from churnkit.domain.models import JournalEntry, ModelVersion
+from churnkit.domain.models import Alias, JournalEntry, ModelVersion
 from churnkit.domain.profiles import LeakFinding
 from churnkit.domain.progress import Cancel, Progress, Step, silent
 from churnkit.domain.runs import RunRecord
@@ -342,7 +342,7 @@ def _admit(
 
     def entries(journal: tuple[JournalEntry, ...]) -> Sequence[JournalEntry]:
         first = holders(journal).get("champion") is None
-        alias = "champion" if first else "challenger"
+        alias: Alias = "champion" if first else "challenger"
         return (
             seal(
                 at=now,
@@ -395,5 +395,5 @@ def _tell_mlflow(
         bundle_folder=project.bundle(version.version),
         version=version.version,
     )
-    store.set_aliases(dict(holders(project.ledger.journal())))
+    store.set_aliases(holders(project.ledger.journal()))
     return ()

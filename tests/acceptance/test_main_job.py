@@ -73,7 +73,7 @@ def test_json_is_all_that_stdout_holds(
 def test_a_person_can_read_it(cli: Cli, project: ck.Project, command: tuple[str, ...]) -> None:
     code, out, err = cli(*command, "-C", project.folder)
     assert code == 0, err
-    assert len(out.splitlines()) > 3
+    assert len(out.splitlines()) >= 2
     assert max(len(line) for line in out.splitlines()) <= 100
 
 
