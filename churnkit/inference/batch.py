@@ -1,40 +1,46 @@
-"""Many customers: batches in, batches of scores out."""
+"""Scores for batches of typed columns, one record batch out for each in."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from churnkit.data.scoring_input import TypedBatch
-from churnkit.inference.predictor import Predictor, weightiest
+from churnkit.errors import BadValue, ColumnMissing
+from churnkit.inference.predictor import Predictor
+from churnkit.settings import ServingTable
+
+if TYPE_CHECKING:
+    from churnkit.data.scoring_input import TypedBatch
 
 Floats = NDArray[np.float64]
-_KEPT = 50
-"""New categories that are counted by name, per column."""
+_EXAMPLES = 20
 
 
+@dataclass
 class ScoreNotes:
-    """What was odd about the customers that were scored.
+    """What was noticed while scoring.
 
-    Attributes
-    ----------
-    unseen : column → category that the model does not know → rows
+    ``unseen`` counts, by column, the values that the model does not know (they count as
+    missing); ``examples`` holds up to 20 of them by column.
     """
 
-    def __init__(self) -> None:
-        self.unseen: dict[str, dict[str, int]] = {}
+    n_rows: int = 0
+    unseen: dict[str, int] = field(default_factory=dict)
+    examples: dict[str, list[str]] = field(default_factory=dict)
 
     def add(self, found: dict[str, dict[str, int]]) -> None:
-        """Count new categories of one more batch."""
-        for column, values in found.items():
-            counts = self.unseen.setdefault(column, {})
-            for value, n in values.items():
-                if value in counts or len(counts) < _KEPT:
-                    counts[value] = counts.get(value, 0) + n
+        """Take in one batch's unknown categories with their counts."""
+        for column, counts in found.items():
+            self.unseen[column] = self.unseen.get(column, 0) + sum(counts.values())
+            known = self.examples.setdefault(column, [])
+            for word in counts:
+                if len(known) < _EXAMPLES and word not in known:
+                    known.append(word)
 
 
 def score_batches(
@@ -44,67 +50,79 @@ def score_batches(
     reasons: int = 0,
     notes: ScoreNotes | None = None,
 ) -> Iterator[pa.RecordBatch]:
-    """Score batches as they come.
-
-    The columns are ``customer_id, probability, risk_band, model_version``, and for each of the
-    ``reasons`` its column's name, value and points (``reason_1, reason_1_value,
-    reason_1_points``, …), the weightiest first.
+    """Score typed batches, one after the other, in constant memory.
 
     Parameters
     ----------
-    reasons : how many per customer
-    notes : takes what was odd
+    reasons : how many reasons each row gets; the batch then has ``reason_i`` (text) and
+        ``reason_i_points`` for i = 1 … reasons
+    notes : filled while the batches are read
+
+    Raises
+    ------
+    ColumnMissing, BadValue : see ``RowEncoder.encode_arrow``; rows count over all batches
     """
-    wanted = min(reasons, len(predictor.schema.inputs))
     for batch in batches:
-        X = predictor.encoder.encode_arrow(batch.columns)
+        try:
+            X = predictor.encoder.encode_arrow(batch.columns)
+        except (BadValue, ColumnMissing) as error:
+            row = error.where.get("row")
+            if isinstance(row, int):
+                # The encoder counts from 1 within the batch; people count within the file.
+                error.where["row"] = batch.first_row + row - 1
+            raise
         if notes is not None:
+            notes.n_rows += len(X)
             notes.add(predictor.encoder.unseen_arrow(batch.columns))
-        columns: dict[str, Any] = {"customer_id": batch.ids}
-        if wanted:
-            p, told = _with_reasons(predictor, X, batch, wanted)
-        else:
-            p, told = predictor.predict_encoded(X), {}
-        columns["probability"] = pa.array(p)
-        columns["risk_band"] = _bands(predictor, p)
-        columns["model_version"] = pa.repeat(predictor.version, len(p))
-        yield pa.RecordBatch.from_pydict(columns | told)
+        p = predictor.predict_encoded(X)
+        columns: dict[str, pa.Array] = {
+            "customer_id": batch.ids,
+            "probability": pa.array(p),
+            "risk_band": _bands(p, predictor.serving),
+            "model_version": pa.repeat(pa.scalar(predictor.version, pa.string()), len(p)),
+        }
+        if reasons > 0:
+            columns |= _reasons(predictor, batch, X, reasons)
+        yield pa.RecordBatch.from_pydict(columns)
 
 
-def _bands(predictor: Predictor, p: Floats) -> pa.Array:
-    limits = [predictor.serving.medium_risk, predictor.serving.high_risk]
-    codes = np.searchsorted(limits, p, side="right").astype(np.int8)
-    names = pa.array(["low", "medium", "high"])
-    return pa.DictionaryArray.from_arrays(pa.array(codes), names).cast(pa.string())
+def _bands(p: Floats, serving: ServingTable) -> pa.Array:
+    level = (p >= serving.medium_risk).astype(np.int8) + (p >= serving.high_risk)
+    words = pa.array(["low", "medium", "high"])
+    return words.take(pa.array(level))
 
 
-def _with_reasons(
-    predictor: Predictor, X: Floats, batch: TypedBatch, wanted: int
-) -> tuple[Floats, dict[str, pa.Array]]:
-    p = np.empty(len(X))
-    chosen = np.empty((len(X), wanted), dtype=np.int64)
-    weights = np.empty((len(X), wanted))
-    for i, x in enumerate(X):
-        p[i], points = predictor.compiled.points(x)
-        chosen[i] = weightiest(points)[:wanted]
-        weights[i] = points[chosen[i]]
+def _reasons(
+    predictor: Predictor, batch: TypedBatch, X: Floats, wanted: int
+) -> dict[str, pa.Array]:
+    chosen, points = predictor.reasons_encoded(X, wanted)
     names = predictor.schema.names()
-    # As text: one column holds values of several kinds.
-    values = [_texts(batch.columns[name]) for name in names]
-    told: dict[str, pa.Array] = {}
-    for rank in range(wanted):
-        picks = chosen[:, rank].tolist()
-        told[f"reason_{rank + 1}"] = pa.array([names[j] for j in picks], pa.string())
-        told[f"reason_{rank + 1}_value"] = pa.array(
-            [values[j][i] for i, j in enumerate(picks)], pa.string()
-        )
-        told[f"reason_{rank + 1}_points"] = pa.array(weights[:, rank])
-    return p, told
+    values = [batch.columns[name].to_pylist() for name in names]
+    kinds = [column.kind for column in predictor.schema.inputs]
+    columns: dict[str, pa.Array] = {}
+    for place in range(wanted):
+        if place >= chosen.shape[1]:
+            texts: list[str | None] = [None] * len(X)
+            numbers = pa.nulls(len(X), pa.float64())
+        else:
+            texts = [
+                reason_text(names[j], values[j][i], points[i, place], kinds[j])
+                for i, j in enumerate(chosen[:, place].tolist())
+            ]
+            numbers = pa.array(np.ascontiguousarray(points[:, place]))
+        columns[f"reason_{place + 1}"] = pa.array(texts, type=pa.string())
+        columns[f"reason_{place + 1}_points"] = numbers
+    return columns
 
 
-def _texts(values: pa.Array) -> list[str | None]:
-    texts = []
-    for value in values.to_pylist():
-        whole = isinstance(value, float) and value.is_integer()
-        texts.append(None if value is None else str(int(value)) if whole else str(value))
-    return texts
+def reason_text(column: str, value: object, points: float, kind: str = "category") -> str:
+    """One reason in words, with percentage points: ``Contract=Two year (-8.1)``."""
+    if value is None or value != value:
+        shown = "missing"
+    elif kind == "boolean":
+        shown = "yes" if value else "no"
+    elif isinstance(value, float):
+        shown = f"{value:.6g}"
+    else:
+        shown = str(value)
+    return f"{column}={shown} ({100 * points:+.1f})"

@@ -1,212 +1,290 @@
-"""A trained pipeline as files that are quick to load and evaluate, without scikit-learn."""
+"""A trained pipeline as plain data that answers without scikit-learn.
+
+``compiled.json`` says what it is, and holds the calibration and a linear model's tables;
+``trees.treelite`` holds an ensemble. Both are data, never code; neither holds a customer's row.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+import math
+import threading
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from churnkit.domain.columns import ModelSchema
-from churnkit.errors import BundleUnreadable
+from churnkit.errors import BundleTooNew, BundleUnreadable
 from churnkit.inference.calibration import (
     Calibration,
     calibration_from_json,
     calibration_from_sklearn,
 )
-from churnkit.inference.linear import LinearModel, linear_from_json, probe_linear
+from churnkit.inference.linear import LinearMargin, probe_linear
 from churnkit.inference.native import NativeTrees, trees_from_bytes
 from churnkit.inference.pipelines import fitted_parts, sklearn_margin
-from churnkit.inference.tree_shap import (
-    TreeShapley,
-    build_shapley,
-    shapley_from_bytes,
-    sklearn_trees,
-)
+from churnkit.inference.sampled import SampledShapley, reference_row
+from churnkit.inference.tree_shap import TreeShapley, trees_of
 
 Floats = NDArray[np.float64]
-
 FORMAT = 1
-HEAD = "compiled.json"
-TREES = "trees.treelite"
-REASONS = "reasons.npz"
-_FLAT = 1e-9
-"""Margins closer than this to the base count as the base itself."""
+_JSON = "compiled.json"
+_TREES = "trees.treelite"
+_FLOAT32 = ("RandomForestClassifier", "GradientBoostingClassifier")
+_ENSEMBLES = (*_FLOAT32, "HistGradientBoostingClassifier")
 
 
-class _Walk(Protocol):
-    """What evaluates margins."""
+class Margin(Protocol):
+    """A model's output before calibration, with its Shapley values."""
 
-    def margin_one(self, x: Floats) -> float: ...
+    @property
+    def base_margin(self) -> float:
+        """The margin when no column is known; contributions add up to the rest."""
 
-    def margins(self, X: Floats) -> Floats: ...
+    def margin_one(self, x: Floats) -> float:
+        """For one encoded row of shape (n_inputs,)."""
+
+    def margins(self, X: Floats) -> Floats:
+        """For encoded rows of shape (n, n_inputs)."""
+
+    def contributions(self, x: Floats) -> Floats:
+        """Shapley values of the margin, shape (n_inputs,)."""
+
+
+class TreeMargin:
+    """An ensemble's margin; what its reasons need is built when they are first asked for."""
+
+    def __init__(self, trees: NativeTrees) -> None:
+        self.trees = trees
+        self.margin_one = trees.margin_one
+        self.margins = trees.margins
+        self._shapley: TreeShapley | None = None
+        self._lock = threading.Lock()
+
+    @property
+    def base_margin(self) -> float:
+        return self._explainer().base_margin
+
+    def contributions(self, x: Floats) -> Floats:
+        return self._explainer().contributions(self.trees.prepared(x[None, :])[0])
+
+    def _explainer(self) -> TreeShapley:
+        if self._shapley is None:
+            with self._lock:
+                if self._shapley is None:
+                    arrays, base = trees_of(self.trees.model)
+                    self._shapley = TreeShapley(arrays, self.trees.n_inputs, base)
+        return self._shapley
+
+
+class PipelineMargin:
+    """A classifier that has no compiled form: scikit-learn answers, reasons are sampled."""
+
+    def __init__(self, reference: Floats, pipeline: Callable[[], object] | None = None) -> None:
+        self.reference = reference
+        self.pipeline = pipeline
+
+    @property
+    def base_margin(self) -> float:
+        return self.margin_one(self.reference)
+
+    def margin_one(self, x: Floats) -> float:
+        return float(self.margins(x[None, :])[0])
+
+    def margins(self, X: Floats) -> Floats:
+        if self.pipeline is None:
+            raise BundleUnreadable(
+                "this model has no compiled form, and its pipeline was not given.",
+                fix="Load the bundle's scikit-learn pipeline too.",
+            )
+        return sklearn_margin(self.pipeline(), X)
+
+    def contributions(self, x: Floats) -> Floats:
+        return SampledShapley(self.margins, self.reference).contributions(x)
 
 
 class CompiledModel:
-    """A model that predicts and explains encoded rows; safe to share between threads.
+    """A calibrated model on encoded rows; may be shared between threads.
 
     Attributes
     ----------
-    kind : ``linear`` or ``trees``
-    base_margin : m₀, the margin of a row of which nothing is known
-    base_probability : g(m₀)
+    kind : ``linear``, ``trees``, or ``sklearn`` (no compiled form; needs ``with_pipeline``)
+    n_inputs : length of an encoded row
     """
 
-    def __init__(
-        self,
-        walk: LinearModel | NativeTrees,
-        calibration: Calibration,
-        shapley: LinearModel | TreeShapley,
-        schema: ModelSchema,
-    ) -> None:
-        self.kind = "linear" if isinstance(walk, LinearModel) else "trees"
-        self.schema = schema
+    def __init__(self, kind: str, n_inputs: int, margin: Margin, calibration: Calibration) -> None:
+        self.kind = kind
+        self.n_inputs = n_inputs
+        self.engine = margin
         self.calibration = calibration
-        self._walk: _Walk = walk
-        self._model = walk
-        self._shapley = shapley
-        self.base_margin = shapley.base_margin
-        self.base_probability = calibration.one(self.base_margin)
 
     def predict_one(self, x: Floats) -> float:
         """The calibrated probability of one encoded row of shape (n_inputs,)."""
-        return self.calibration.one(self._walk.margin_one(x))
+        return self.calibration.one(self.engine.margin_one(x))
 
     def predict(self, X: Floats) -> Floats:
-        """The calibrated probabilities of encoded rows of shape (n, n_inputs)."""
-        return self.calibration.many(self._walk.margins(X))
+        """The calibrated probabilities of rows of shape (n, n_inputs)."""
+        return self.calibration.many(self.engine.margins(X))
 
     def margin(self, X: Floats) -> Floats:
-        """The margins, before calibration: log-odds, or a forest's mean vote."""
-        return self._walk.margins(X)
+        """The model's output before calibration, shape (n,)."""
+        return self.engine.margins(X)
 
-    def shapley(self, x: Floats) -> Floats:
-        """Shapley values of one row's margin for the raw columns, shape (n_inputs,).
-
-        They add up to ``margin - base_margin``.
-        """
-        if isinstance(self._model, NativeTrees):
-            x = self._model.prepared(x[None, :])[0]
-        return self._shapley.contributions(x)
-
-    def points(self, x: Floats) -> tuple[float, Floats]:
-        """The probability of one row, and each column's share of it in probability points.
-
-        The Shapley values φ of the margin m become φ·(g(m) - g(m₀)) / (m - m₀), and
-        φ·g′(m₀) where m is m₀: signs never flip, and the sum is g(m) - g(m₀). Where an isotonic
-        calibration is flat between m₀ and m, all points are 0.
-        """
-        margin = self._walk.margin_one(x)
-        p = self.calibration.one(margin)
-        distance = margin - self.base_margin
-        if abs(distance) > _FLAT:
-            scale = (p - self.base_probability) / distance
-        else:
-            scale = self.calibration.slope(self.base_margin)
-        return p, self.shapley(x) * scale
+    def with_pipeline(self, pipeline: Callable[[], object]) -> CompiledModel:
+        """This model, with scikit-learn's pipeline at hand for the kind ``sklearn``."""
+        if isinstance(self.engine, PipelineMargin):
+            engine = PipelineMargin(self.engine.reference, pipeline)
+            return CompiledModel(self.kind, self.n_inputs, engine, self.calibration)
+        return self
 
     def to_files(self) -> dict[str, bytes]:
-        """The model as files; ``from_files`` reads them."""
-        files: dict[str, bytes] = {}
-        head: dict[str, Any] = {
+        """The model as named files for a bundle."""
+        content: dict[str, Any] = {
             "format": FORMAT,
             "kind": self.kind,
+            "n_inputs": self.n_inputs,
             "calibration": self.calibration.to_json(),
         }
-        if isinstance(self._model, LinearModel):
-            head["linear"] = self._model.to_json()
-        elif isinstance(self._shapley, TreeShapley):
-            files = {TREES: self._model.to_bytes(), REASONS: self._shapley.to_bytes()}
-            head |= {
-                "float32": self._model.float32,
-                "fill": None if self._model.fill is None else self._model.fill.tolist(),
-                "sha256": {name: _hash(content) for name, content in files.items()},
+        files: dict[str, bytes] = {}
+        if isinstance(self.engine, LinearMargin):
+            content["linear"] = self.engine.to_json()
+        elif isinstance(self.engine, PipelineMargin):
+            content["reference"] = _nullable(self.engine.reference)
+        elif isinstance(self.engine, TreeMargin):
+            trees = self.engine.trees
+            data = trees.to_bytes()
+            content["trees"] = {
+                "float32": trees.float32,
+                "fill": None if trees.fill is None else trees.fill.tolist(),
+                "bytes": len(data),
+                "sha256": hashlib.sha256(data).hexdigest(),
             }
-        return {HEAD: json.dumps(head, indent=1).encode(), **files}
+            files[_TREES] = data
+        files[_JSON] = json.dumps(content, indent=1, allow_nan=False).encode()
+        return files
 
     @classmethod
-    def from_files(cls, files: Mapping[str, bytes], schema: ModelSchema) -> CompiledModel:
-        """Read a compiled model.
+    def from_files(cls, files: Mapping[str, bytes]) -> CompiledModel:
+        """The model that ``to_files`` wrote.
+
+        The ensemble's length and SHA-256 are compared before treelite sees it.
 
         Raises
         ------
-        BundleUnreadable : a file is missing or damaged, or does not fit to the schema
+        BundleUnreadable : a file is missing, cut off or not what it should be
+        BundleTooNew : a later format
         """
         try:
-            head = json.loads(files[HEAD])
-            if head["format"] != FORMAT:
-                raise _unreadable(f"it has format {head['format']}")
-            calibration = calibration_from_json(head["calibration"])
-            if head["kind"] == "linear":
-                model = linear_from_json(head["linear"], schema)
-                return cls(model, calibration, model, schema)
-            for name in (TREES, REASONS):
-                # treelite trusts what it reads: only bytes that we wrote may reach it.
-                if _hash(files[name]) != head["sha256"][name]:
-                    raise _unreadable(f"{name} is not what was recorded")
-            n_inputs = len(schema.inputs)
-            fill = None if head["fill"] is None else np.asarray(head["fill"], dtype=np.float64)
-            trees = trees_from_bytes(
-                files[TREES], n_inputs, float32=bool(head["float32"]), fill=fill
-            )
-            return cls(trees, calibration, shapley_from_bytes(files[REASONS], n_inputs), schema)
+            content = json.loads(_file(files, _JSON))
+            if content["format"] > FORMAT:
+                raise BundleTooNew(
+                    "the compiled model was written by a later churnkit.",
+                    fix="Install that version of churnkit.",
+                    file=_JSON,
+                )
+            kind, n_inputs = content["kind"], content["n_inputs"]
+            if not isinstance(n_inputs, int) or not isinstance(content["calibration"], dict):
+                raise _damaged(_JSON)
+            calibration = calibration_from_json(content["calibration"])
+            engine: Margin
+            if kind == "linear":
+                engine = LinearMargin.from_json(content["linear"], n_inputs)
+            elif kind == "trees":
+                engine = _read_trees(content["trees"], _file(files, _TREES), n_inputs)
+            elif kind == "sklearn":
+                engine = PipelineMargin(_vector(content["reference"], n_inputs))
+            else:
+                raise _damaged(_JSON)
         except (KeyError, TypeError, ValueError) as error:
-            raise _unreadable("a part is missing") from error
+            raise _damaged(_JSON) from error
+        return cls(kind, n_inputs, engine, calibration)
 
 
 def compile_pipeline(pipeline: Any, schema: ModelSchema, background: Floats) -> CompiledModel:
-    """Compile a calibrated scikit-learn pipeline.
+    """Compile a trained pipeline.
 
     Parameters
     ----------
-    pipeline : ``CalibratedClassifierCV`` over ``encode``, …, ``classifier``
-    schema : what it reads
-    background : encoded training rows, shape (n, n_inputs); only means and ranges are kept
+    pipeline : a fitted, calibrated pipeline (see ``churnkit.inference.pipelines``)
+    schema : what its encoder reads
+    background : encoded training rows, shape (n, n_inputs); only aggregates of them are kept
 
     Raises
     ------
-    BundleUnreadable : a kind of pipeline that churnkit cannot compile
+    BundleUnreadable : not such a pipeline
     """
     inner, calibrator = fitted_parts(pipeline)
     calibration = calibration_from_sklearn(calibrator)
-    names = [name for name, _ in inner.steps]
-    if names == ["encode", "prepare", "classifier"]:
-        model = probe_linear(lambda X: sklearn_margin(pipeline, X), schema, background)
-        return CompiledModel(model, calibration, model, schema)
-    if names not in (["encode", "classifier"], ["encode", "impute", "classifier"]):
-        raise BundleUnreadable(
-            f"a pipeline of the steps {', '.join(names)} cannot be compiled.",
-            fix="Use encode, [impute], classifier for trees, and encode, prepare, classifier for "
-            "linear models.",
-        )
-    import treelite
+    n_inputs = len(schema.inputs)
+    kind, engine = _engine(pipeline, inner, schema, background)
+    return CompiledModel(kind, n_inputs, engine, calibration)
 
+
+def _engine(
+    pipeline: Any, inner: Any, schema: ModelSchema, background: Floats
+) -> tuple[str, Margin]:
     classifier = inner.steps[-1][1]
-    fill = None
-    if "impute" in names:
-        fill = np.asarray(inner.named_steps["impute"].statistics_, dtype=np.float64)
-    trees, offset = sklearn_trees(classifier)
-    native = NativeTrees(
-        treelite.sklearn.import_model(classifier),
-        len(schema.inputs),
-        # scikit-learn's own trees round their input; its histograms do not.
-        float32=not hasattr(classifier, "_predictors"),
-        fill=fill,
-    )
-    shapley = build_shapley(trees, len(schema.inputs), offset)
-    return CompiledModel(native, calibration, shapley, schema)
+    between = [step for _, step in inner.steps[1:-1] if step not in (None, "passthrough")]
+    name = type(classifier).__name__
+    if name in _ENSEMBLES and len(between) <= 1:
+        fill = _constant_fill(between[0], len(schema.inputs)) if between else None
+        if fill is not None or not between:
+            import treelite.sklearn
+
+            model = treelite.sklearn.import_model(classifier)
+            trees = NativeTrees(model, len(schema.inputs), float32=name in _FLOAT32, fill=fill)
+            return "trees", TreeMargin(trees)
+    if hasattr(classifier, "coef_"):
+        linear = probe_linear(pipeline, schema, background)
+        if linear is not None:
+            return "linear", linear
+    return "sklearn", PipelineMargin(reference_row(schema, background), lambda: pipeline)
 
 
-def _hash(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
+def _constant_fill(step: Any, n_inputs: int) -> Floats | None:
+    """What an imputer puts in place of NaN, if that is all it does."""
+    statistics = getattr(step, "statistics_", None)
+    if statistics is None or getattr(step, "add_indicator", False):
+        return None
+    fill = np.asarray(statistics, dtype=np.float64)
+    return fill if fill.shape == (n_inputs,) and np.isfinite(fill).all() else None
 
 
-def _unreadable(why: str) -> BundleUnreadable:
+def _read_trees(about: Mapping[str, Any], data: bytes, n_inputs: int) -> TreeMargin:
+    if len(data) != about["bytes"] or hashlib.sha256(data).hexdigest() != about["sha256"]:
+        raise _damaged(_TREES)
+    fill = None if about["fill"] is None else _vector(about["fill"], n_inputs)
+    return TreeMargin(trees_from_bytes(data, n_inputs, float32=bool(about["float32"]), fill=fill))
+
+
+def _vector(values: list[float | None], n_inputs: int) -> Floats:
+    vector = np.array([math.nan if v is None else float(v) for v in values], dtype=np.float64)
+    if vector.shape != (n_inputs,):
+        raise _damaged(_JSON)
+    return vector
+
+
+def _nullable(values: Floats) -> list[float | None]:
+    return [None if math.isnan(v) else v for v in values.tolist()]
+
+
+def _file(files: Mapping[str, bytes], name: str) -> bytes:
+    try:
+        return files[name]
+    except KeyError:
+        raise BundleUnreadable(
+            "the file is missing.",
+            fix="Restore the bundle from a backup, or train again.",
+            file=name,
+        ) from None
+
+
+def _damaged(name: str) -> BundleUnreadable:
     return BundleUnreadable(
-        f"the compiled model cannot be read: {why}.",
+        "the file is cut off or damaged.",
         fix="Restore the bundle from a backup, or train again.",
-        file=HEAD,
+        file=name,
     )

@@ -1,9 +1,15 @@
-"""A linear model as one number per column and category, with nothing of scikit-learn in it."""
+"""A linear model as one table per raw column, found by asking the fitted pipeline.
+
+Imputation, scaling and one-hot encoding of single columns leave a logistic regression additive:
+its decision function is ``c + Σ h_j(x_j)``, with h_j affine in a number and a free value for
+each category and for "missing". Asking for each of these values gives the tables, whatever the
+pipeline's steps are called; a third point tests that a number's part really is affine.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -11,176 +17,165 @@ from numpy.typing import NDArray
 
 from churnkit.domain.columns import ModelSchema
 from churnkit.errors import BundleUnreadable
+from churnkit.inference.pipelines import sklearn_margin
 
 Floats = NDArray[np.float64]
+_TOLERANCE = 1e-9  # relative to the margins seen; far above rounding, far below a curve
 
 
-class LinearModel:
-    """``margin = base + Σ contribution(column)``.
-
-    A number contributes ``slope·(x - anchor)``, or ``missing``; a category the entry of its
-    code, or 0 when it is missing.
+class LinearMargin:
+    """``c + Σ h_j(x_j)`` for encoded rows.
 
     Parameters
     ----------
-    base : the margin with all numbers at their anchors and all categories missing
-    anchors, slopes, missing : shape (n_numbers,)
-    tables : one array of contributions for each category column
-    means : shape (n_inputs,), the mean contribution on the training rows
+    intercept : c
+    columns : per input either ``{"slope", "offset", "missing"}`` or ``{"codes", "missing"}``
+    mean : the mean of each h_j over the training rows; Shapley values are ``h_j(x_j) - mean_j``
     """
 
-    def __init__(
-        self,
-        base: float,
-        anchors: Floats,
-        slopes: Floats,
-        missing: Floats,
-        tables: list[Floats],
-        means: Floats,
-    ) -> None:
-        self.base = base
-        self.anchors, self.slopes, self.missing = anchors, slopes, missing
-        self.tables, self.means = tables, means
-        self.n_inputs = len(anchors) + len(tables)
-        self._numbers = list(zip(anchors.tolist(), slopes.tolist(), missing.tolist(), strict=True))
-        self._tables: list[list[float]] = [table.tolist() for table in tables]
-
-    @property
-    def base_margin(self) -> float:
-        """The mean margin of the training rows."""
-        return self.base + float(self.means.sum())
+    def __init__(self, intercept: float, columns: list[dict[str, Any]], mean: list[float]) -> None:
+        self.intercept = intercept
+        self.columns = columns
+        self.mean = np.array(mean, dtype=np.float64)
+        self._mean = mean
+        self.base_margin = intercept + math.fsum(mean)
+        self._tables = [
+            np.array([*column["codes"], column["missing"]], dtype=np.float64)
+            if "codes" in column
+            else None
+            for column in columns
+        ]
 
     def margin_one(self, x: Floats) -> float:
         """The margin of one encoded row of shape (n_inputs,)."""
-        values: list[float] = x.tolist()
-        total = self.base
-        for (anchor, slope, missing), value in zip(self._numbers, values, strict=False):
-            total += missing if value != value else slope * (value - anchor)
-        for table, value in zip(self._tables, values[len(self._numbers) :], strict=True):
-            if value == value:
-                total += table[int(value)]
-        return total
+        return self.intercept + sum(self._parts(x))
 
     def margins(self, X: Floats) -> Floats:
         """The margins of encoded rows of shape (n, n_inputs)."""
-        total = np.full(len(X), self.base)
-        for i in range(self.n_inputs):
-            total += self._column(X, i)
+        total = np.full(len(X), self.intercept)
+        for j in range(len(self.columns)):
+            total += self._part(j, X[:, j])
         return total
 
     def contributions(self, x: Floats) -> Floats:
-        """Shapley values of one row's margin, shape (n_inputs,): distance from the mean."""
-        row = x[None, :]
-        each = [float(self._column(row, i)[0]) for i in range(self.n_inputs)]
-        return np.asarray(np.asarray(each) - self.means)
-
-    def _column(self, X: Floats, i: int) -> Floats:
-        values = X[:, i]
-        known = ~np.isnan(values)
-        n_numbers = len(self.anchors)
-        if i < n_numbers:
-            each = self.slopes[i] * (values - self.anchors[i])
-            return np.where(known, each, self.missing[i])
-        table = self.tables[i - n_numbers]
-        if not len(table):
-            return np.zeros(len(values), dtype=np.float64)
-        codes = np.where(known, values, 0).astype(np.int64)
-        return np.where(known, table[codes], 0.0)
+        """Shapley values of the margin, shape (n_inputs,)."""
+        return np.array(self._parts(x), dtype=np.float64) - self.mean
 
     def to_json(self) -> dict[str, Any]:
-        """Plain data, for ``linear_from_json``."""
-        return {
-            "base": self.base,
-            "anchors": self.anchors.tolist(),
-            "slopes": self.slopes.tolist(),
-            "missing": self.missing.tolist(),
-            "tables": self._tables,
-            "means": self.means.tolist(),
-        }
+        """Plain data for ``from_json``."""
+        return {"intercept": self.intercept, "columns": self.columns, "mean": self._mean}
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any], n_inputs: int) -> LinearMargin:
+        """What ``to_json`` wrote.
+
+        Raises
+        ------
+        BundleUnreadable : not what ``to_json`` writes
+        """
+        try:
+            columns: list[dict[str, Any]] = []
+            for column in content["columns"]:
+                if "codes" in column:
+                    part: dict[str, Any] = {"codes": [float(v) for v in column["codes"]]}
+                else:
+                    part = {"slope": float(column["slope"]), "offset": float(column["offset"])}
+                columns.append({**part, "missing": float(column["missing"])})
+            mean = [float(v) for v in content["mean"]]
+            intercept = float(content["intercept"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise _damaged() from error
+        if len(columns) != n_inputs or len(mean) != n_inputs:
+            raise _damaged()
+        return cls(intercept, columns, mean)
+
+    def _parts(self, x: Floats) -> list[float]:
+        parts: list[float] = []
+        for value, column in zip(x.tolist(), self.columns, strict=True):
+            if value != value:
+                parts.append(column["missing"])
+            elif "codes" in column:
+                parts.append(column["codes"][int(value)])
+            else:
+                parts.append(column["slope"] * value + column["offset"])
+        return parts
+
+    def _part(self, j: int, values: Floats) -> Floats:
+        table, column = self._tables[j], self.columns[j]
+        missing = np.isnan(values)
+        if table is not None:
+            codes = np.where(missing, len(table) - 1, values).astype(np.intp)
+            part: Floats = table[codes]
+            return part
+        return np.where(missing, column["missing"], column["slope"] * values + column["offset"])
 
 
-def linear_from_json(content: Mapping[str, Any], schema: ModelSchema) -> LinearModel:
-    """The model that ``to_json`` wrote.
-
-    Raises
-    ------
-    BundleUnreadable : it does not fit to the schema
-    """
-    try:
-        model = LinearModel(
-            float(content["base"]),
-            np.asarray(content["anchors"], dtype=np.float64),
-            np.asarray(content["slopes"], dtype=np.float64),
-            np.asarray(content["missing"], dtype=np.float64),
-            [np.asarray(table, dtype=np.float64) for table in content["tables"]],
-            np.asarray(content["means"], dtype=np.float64),
-        )
-    except (KeyError, TypeError, ValueError) as error:
-        raise _damaged() from error
-    categories = [column for column in schema.inputs if column.kind == "category"]
-    fits = model.n_inputs == len(schema.inputs) == len(model.means) and [
-        len(table) for table in model.tables
-    ] == [len(column.categories) for column in categories]
-    if not fits or not math.isfinite(model.base_margin):
-        raise _damaged()
-    return model
-
-
-def probe_linear(
-    margin: Callable[[Floats], Floats], schema: ModelSchema, background: Floats
-) -> LinearModel:
-    """Read a linear model off by asking it: one column at a time, the others at rest.
-
-    Whatever imputes, scales and encodes inside, a model that is a sum over columns is found
-    exactly; the parity gate refuses one that is not.
+def probe_linear(pipeline: Any, schema: ModelSchema, background: Floats) -> LinearMargin | None:
+    """The tables of a fitted additive pipeline, or None when it is not additive and affine.
 
     Parameters
     ----------
-    margin : the fitted model's margin, from encoded rows (n, n_inputs) to (n,)
-    background : encoded training rows, for anchors and mean contributions
+    background : encoded training rows, shape (n, n_inputs); only means of parts are kept
     """
-    numbers = [i for i, column in enumerate(schema.inputs) if column.kind != "category"]
-    rest = np.full(len(schema.inputs), np.nan)
-    low, high = np.zeros(len(numbers)), np.ones(len(numbers))
-    for i in numbers:
-        known = background[:, i][~np.isnan(background[:, i])]
-        if len(known):
-            low[i], high[i] = known.min(), known.max()
-        if high[i] <= low[i]:
-            high[i] = low[i] + max(1.0, abs(low[i]))
-        rest[i] = low[i]
-    questions = [rest]
-    for i in numbers:
-        questions += [_with(rest, i, high[i]), _with(rest, i, np.nan)]
-    for i, column in enumerate(schema.inputs):
-        questions += [_with(rest, i, float(code)) for code in range(len(column.categories))]
-    answers = iter(margin(np.asarray(questions)).tolist())
-    base = next(answers)
-    slopes, missing = np.zeros(len(numbers)), np.zeros(len(numbers))
-    for i in numbers:
-        slopes[i] = (next(answers) - base) / (high[i] - low[i])
-        missing[i] = next(answers) - base
-    tables = [
-        np.asarray([next(answers) - base for _ in column.categories], dtype=np.float64)
-        for column in schema.inputs
-        if column.kind == "category"
-    ]
-    model = LinearModel(base, low, slopes, missing, tables, np.zeros(len(schema.inputs)))
-    model.means = np.asarray(
-        [model._column(background, i).mean() for i in range(len(schema.inputs))]
-    )
-    return model
+    reference = _reference(schema, background)
+    points = [_points(schema, j, background[:, j]) for j in range(len(schema.inputs))]
+    rows = [reference]
+    for j, values in enumerate(points):
+        for value in values:
+            row = reference.copy()
+            row[j] = value
+            rows.append(row)
+    answers = sklearn_margin(pipeline, np.array(rows)).tolist()
+    intercept = answers[0]
+    tolerance = _TOLERANCE * max(1.0, *(abs(a) for a in answers))
+    columns: list[dict[str, Any]] = []
+    at = 1
+    for column, values in zip(schema.inputs, points, strict=True):
+        parts = [a - intercept for a in answers[at : at + len(values)]]
+        at += len(values)
+        if column.kind == "category":
+            columns.append({"codes": parts[1:], "missing": parts[0]})
+            continue
+        (_, low, high, far), (missing, at_low, at_high, at_far) = values, parts
+        slope = (at_high - at_low) / (high - low)
+        offset = at_low - slope * low
+        if abs(slope * far + offset - at_far) > tolerance:
+            return None
+        columns.append({"slope": slope, "offset": offset, "missing": missing})
+    margin = LinearMargin(intercept, columns, [0.0] * len(columns))
+    if np.abs(margin.margins(background) - sklearn_margin(pipeline, background)).max() > tolerance:
+        return None
+    mean = [float(margin._part(j, background[:, j]).mean()) for j in range(len(columns))]
+    return LinearMargin(intercept, columns, mean)
 
 
-def _with(row: Floats, i: int, value: float) -> Floats:
-    changed = row.copy()
-    changed[i] = value
-    return changed
+def _reference(schema: ModelSchema, background: Floats) -> Floats:
+    """A row in the middle: medians of numbers, the first category; NaN where nothing is known."""
+    row = np.full(len(schema.inputs), np.nan)
+    for j, column in enumerate(schema.inputs):
+        known = background[:, j][~np.isnan(background[:, j])]
+        if column.kind == "category":
+            row[j] = 0.0 if column.categories else np.nan
+        elif len(known):
+            row[j] = np.median(known)
+    return row
+
+
+def _points(schema: ModelSchema, j: int, values: Floats) -> list[float]:
+    """Where to ask: NaN and every code, or NaN, both ends and a point far outside."""
+    column = schema.inputs[j]
+    if column.kind == "category":
+        return [math.nan, *(float(code) for code in range(len(column.categories)))]
+    known = values[~np.isnan(values)]
+    low, high = (float(known.min()), float(known.max())) if len(known) else (0.0, 1.0)
+    if high <= low:
+        high = low + max(1.0, abs(low))
+    return [math.nan, low, high, high + 3.0 * (high - low)]
 
 
 def _damaged() -> BundleUnreadable:
     return BundleUnreadable(
-        "the compiled model does not fit to its schema.",
+        "the compiled linear model is damaged.",
         fix="Restore the bundle from a backup, or train again.",
         file="compiled.json",
     )

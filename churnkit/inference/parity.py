@@ -1,4 +1,4 @@
-"""How far the compiled paths are from scikit-learn's own answer."""
+"""Do the compiled paths and scikit-learn agree? Asked before a model is admitted."""
 
 from __future__ import annotations
 
@@ -10,64 +10,75 @@ from numpy.typing import NDArray
 from churnkit.domain.columns import ModelSchema
 from churnkit.inference.compile import CompiledModel
 from churnkit.inference.encoder import RowEncoder
-from churnkit.inference.pipelines import sklearn_probability
+from churnkit.inference.pipelines import sklearn_margin, sklearn_probability
 
 Floats = NDArray[np.float64]
-
-_SINGLES = 300
-"""Rows that also go through the path for one row."""
+_MISSING_SHARE = 0.1
+_BEYOND = 0.25  # how far outside of the training range numbers go, as a share of it
 
 
 def parity_rows(schema: ModelSchema, *, n: int, seed: int) -> Floats:
-    """Encoded rows made from the schema alone, shape (n, n_inputs).
+    """Synthetic encoded rows, shape (n, n_inputs), drawn from the schema alone.
 
-    Numbers lie in and a little outside of the training range, one in ten exactly on its ends or
-    a whole number; every category occurs; one value in ten is missing.
+    Numbers range a quarter beyond what training saw on either side; every category occurs when
+    n allows; a tenth of the values is missing, and the first row is missing altogether.
     """
-    rng = np.random.default_rng(seed)
+    generator = np.random.default_rng(seed)
     X = np.empty((n, len(schema.inputs)))
-    for i, column in enumerate(schema.inputs):
+    for j, column in enumerate(schema.inputs):
         if column.kind == "category":
-            X[:, i] = np.arange(n) % max(len(column.categories), 1)
-            X[:, i] = rng.permutation(X[:, i]) if column.categories else np.nan
+            count = len(column.categories)
+            codes = np.arange(n) % max(count, 1)
+            X[:, j] = generator.permutation(codes) if count else np.nan
         elif column.kind == "boolean":
-            X[:, i] = rng.integers(0, 2, n)
+            X[:, j] = generator.integers(0, 2, size=n)
         else:
-            low = column.low if column.low is not None else 0.0
-            high = column.high if column.high is not None else 1.0
-            span = (high - low) or 1.0
-            values = rng.uniform(low - 0.1 * span, high + 0.1 * span, n)
-            values = np.where(rng.random(n) < 0.3, np.round(values), values)
-            X[:, i] = np.where(rng.random(n) < 0.1, rng.choice([low, high], n), values)
-    X[rng.random(X.shape) < 0.1] = np.nan
+            low = 0.0 if column.low is None else column.low
+            high = 1.0 if column.high is None else column.high
+            margin = _BEYOND * (high - low) or 1.0
+            X[:, j] = generator.uniform(low - margin, high + margin, size=n)
+            # Half of them on whole numbers, where trees' thresholds and ties are.
+            X[::2, j] = np.round(X[::2, j])
+    X[generator.random(X.shape) < _MISSING_SHARE] = np.nan
+    X[:1] = np.nan
     return X
 
 
 def parity(compiled: CompiledModel, pipeline: Any, X: Floats) -> float:
-    """The largest difference of probabilities between any compiled path and scikit-learn.
+    """The largest difference of a probability between scikit-learn and any compiled path.
 
-    Parameters
-    ----------
-    X : encoded rows, shape (n, n_inputs)
+    Compared, on encoded rows X of shape (n, n_inputs): many rows at once, each row alone, a
+    copy that went through its files, and scikit-learn's margin with our calibration.
     """
-    return _largest(compiled, X, sklearn_probability(pipeline, X))
+    expected = sklearn_probability(pipeline, X)
+    restored = CompiledModel.from_files(compiled.to_files()).with_pipeline(lambda: pipeline)
+    ours = [
+        compiled.predict(X),
+        np.array([compiled.predict_one(x) for x in X]),
+        restored.predict(X),
+        compiled.calibration.many(sklearn_margin(pipeline, X)),
+    ]
+    return _largest([p - expected for p in ours])
 
 
 def parity_frame(compiled: CompiledModel, schema: ModelSchema, pipeline: Any, frame: Any) -> float:
-    """The same, from raw customers: our encoder and model against the whole pipeline.
+    """The same from raw values: our encoder and model against the pipeline on its DataFrame.
 
     Parameters
     ----------
-    frame : a pandas frame of the raw columns, as the pipeline reads it
+    frame : what the pipeline was fitted on, or rows like them (float64 and text columns)
     """
-    import pyarrow as pa
+    expected = pipeline.predict_proba(frame)[:, 1]
+    rows = [
+        {str(name): value for name, value in row.items()}
+        for row in frame.loc[:, list(schema.names())].to_dict("records")
+    ]
+    X = RowEncoder(schema).encode_rows(rows)
+    alone = np.array([compiled.predict_one(x) for x in X])
+    return _largest([compiled.predict(X) - expected, alone - expected])
 
-    table = pa.Table.from_pandas(frame, preserve_index=False)
-    X = RowEncoder(schema).encode_arrow({name: table.column(name) for name in schema.names()})
-    return _largest(compiled, X, pipeline.predict_proba(frame)[:, 1])
 
-
-def _largest(compiled: CompiledModel, X: Floats, expected: Floats) -> float:
-    singles = np.array([compiled.predict_one(x) for x in X[:_SINGLES]])
-    parts = (compiled.predict(X) - expected, singles - expected[:_SINGLES])
-    return max((float(np.abs(part).max()) for part in parts if len(part)), default=0.0)
+def _largest(differences: list[Floats]) -> float:
+    # A NaN must count as disagreement, not vanish in a maximum.
+    worst = max((float(np.max(np.abs(d), initial=0.0)) for d in differences), default=0.0)
+    return float("inf") if any(np.isnan(d).any() for d in differences) else worst

@@ -1,10 +1,11 @@
-"""Predictions and reasons of one model version."""
+"""A served model: raw rows in, calibrated probabilities and reasons out."""
 
 from __future__ import annotations
 
+import math
+import threading
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
-from typing import Any
+from numbers import Real
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,28 +14,27 @@ from churnkit.domain.columns import ModelSchema
 from churnkit.domain.predictions import Explanation, Reason
 from churnkit.inference.compile import CompiledModel
 from churnkit.inference.encoder import RowEncoder
-from churnkit.inference.pipelines import sklearn_probability
+from churnkit.inference.pipelines import sklearn_margin
+from churnkit.inference.reasons import reasons_one
 from churnkit.settings import ServingTable
 
 Floats = NDArray[np.float64]
-
-ONE_BY_ONE = 8
-"""Up to here single calls cost less than preparing a matrix."""
-COMPILED_UP_TO = 128
-"""Above, scikit-learn's own vectorised trees win (measured by the benchmark)."""
+SKLEARN_FROM_ROWS = 2_000
+"""From this many rows on, scikit-learn's own vectorised trees are faster (measured)."""
 
 
 class Predictor:
-    """A model that serves; safe to share between threads.
+    """Answers for one model version; may be shared between threads.
 
     Parameters
     ----------
-    compiled : the model
+    compiled : the compiled model
     schema : what it reads
-    pipeline : loads the scikit-learn pipeline, which is asked for many rows; None: never
+    pipeline : the scikit-learn pipeline, or a function without arguments that loads it; used
+        for many rows only, so that one row never imports scikit-learn
     version : the model version's name
     serving : the limits of the risk bands
-    base_rate : the churn rate of the training rows
+    base_rate : share of customers who left, in the training rows
     """
 
     def __init__(
@@ -42,96 +42,98 @@ class Predictor:
         compiled: CompiledModel,
         schema: ModelSchema,
         *,
-        pipeline: Callable[[], Any] | None = None,
+        pipeline: Callable[[], object] | object | None = None,
         version: str,
         serving: ServingTable,
         base_rate: float,
     ) -> None:
-        self.compiled = compiled
         self.schema = schema
-        self.encoder = RowEncoder(schema)
         self.version = version
         self.serving = serving
         self.base_rate = base_rate
-        self._load_pipeline = pipeline
-
-    @cached_property
-    def _pipeline(self) -> Any:
-        return self._load_pipeline() if self._load_pipeline is not None else None
+        self.encoder = RowEncoder(schema)
+        self._pipeline = pipeline
+        self._lock = threading.Lock()
+        self.compiled = compiled if pipeline is None else compiled.with_pipeline(self._loaded)
 
     def predict_proba_one(self, row: Mapping[str, object]) -> float:
-        """The calibrated probability of leaving of one raw row, in [0, 1].
+        """The calibrated probability of one raw row.
 
         Raises
         ------
-        ColumnMissing, BadValue : the row cannot be read
+        ColumnMissing, BadValue : see ``RowEncoder.encode``
         """
         return self.compiled.predict_one(self.encoder.encode(row))
 
     def predict_proba(self, rows: Sequence[Mapping[str, object]]) -> Floats:
-        """The calibrated probabilities of raw rows, shape (n_rows,)."""
+        """The calibrated probabilities of raw rows, shape (n,)."""
         return self.predict_encoded(self.encoder.encode_rows(rows))
 
     def predict_encoded(self, X: Floats) -> Floats:
         """The calibrated probabilities of encoded rows of shape (n, n_inputs).
 
-        The way is chosen by their number; all ways give the same to 1e-12.
+        Few rows take the compiled path, many rows of a tree ensemble scikit-learn's, when the
+        pipeline was given; both agree to 1e-12.
         """
-        if len(X) <= ONE_BY_ONE:
-            return np.array([self.compiled.predict_one(x) for x in X], dtype=np.float64)
-        few = len(X) <= COMPILED_UP_TO or self.compiled.kind == "linear"
-        if few or self._load_pipeline is None:
-            return self.compiled.predict(X)
-        return sklearn_probability(self._pipeline, X)
+        many = len(X) >= SKLEARN_FROM_ROWS and self.compiled.kind == "trees"
+        if many and self._pipeline is not None:
+            return self.compiled.calibration.many(sklearn_margin(self._loaded(), X))
+        return self.compiled.predict(X)
 
     def explain(
         self, row: Mapping[str, object], *, customer_id: str, k: int | None = None
     ) -> Explanation:
-        """The probability of one raw row and its reasons, the weightiest first.
-
-        Parameters
-        ----------
-        k : how many reasons; None: all, which then add up
-
-        Raises
-        ------
-        ColumnMissing, BadValue : the row cannot be read
-        """
+        """The probability of one raw row and its k strongest reasons (all when k is None)."""
         x = self.encoder.encode(row)
-        p, points = self.compiled.points(x)
+        points, order, probability = reasons_one(self.compiled, x)
         names = self.schema.names()
-        order = weightiest(points)[:k]
-        notes = [
-            f"'{row[name]}' in '{name}' is new to the model and was treated as missing."
+        reasons = tuple(
+            Reason(column=names[i], value=_plain(row[names[i]]), points=float(points[i]))
+            for i in order[:k]
+        )
+        notes = tuple(
+            f"{name}: {row[name]!r} was not among the training data's categories; "
+            "it counts as missing."
             for name in self.encoder.unseen(row)
-        ]
+        )
         return Explanation(
             customer_id=customer_id,
-            probability=p,
-            risk_band=self.serving.risk_band(p),
+            probability=probability,
+            risk_band=self.serving.risk_band(probability),
             model_version=self.version,
-            base_probability=self.compiled.base_probability,
+            base_probability=self.compiled.calibration.one(self.compiled.engine.base_margin),
             base_rate=self.base_rate,
-            reasons=tuple(
-                Reason(column=names[i], value=_plain(row[names[i]]), points=float(points[i]))
-                for i in order
-            ),
-            notes=tuple(notes),
+            reasons=reasons,
+            notes=notes,
         )
 
+    def reasons_encoded(self, X: Floats, k: int) -> tuple[NDArray[np.intp], Floats]:
+        """The k strongest columns and their points for encoded rows, both of shape (n, k).
 
-def weightiest(points: Floats) -> list[int]:
-    """Positions by falling weight; equal ones in the schema's order."""
-    order: list[int] = np.argsort(-np.abs(points), kind="stable").tolist()
-    return order
+        k is cut to the number of columns.
+        """
+        k = min(k, len(self.schema.inputs))
+        columns = np.empty((len(X), k), dtype=np.intp)
+        points = np.empty((len(X), k), dtype=np.float64)
+        for i, x in enumerate(X):
+            all_points, order, _ = reasons_one(self.compiled, x)
+            columns[i] = order[:k]
+            points[i] = all_points[order[:k]]
+        return columns, points
+
+    def _loaded(self) -> object:
+        with self._lock:
+            if callable(self._pipeline):
+                self._pipeline = self._pipeline()
+            return self._pipeline
 
 
 def _plain(value: object) -> str | float | bool | None:
-    """A raw value as a reason keeps it."""
-    if value is None or value != value:  # not-a-number differs from itself
-        return None
-    if isinstance(value, np.generic):
-        value = value.item()
-    if isinstance(value, bool | str):
+    """A raw value as a reason shows it."""
+    if isinstance(value, str):
         return value
-    return float(value) if isinstance(value, int | float) else str(value)
+    if isinstance(value, bool | np.bool_):
+        return bool(value)
+    if isinstance(value, Real) and not math.isnan(float(value)):
+        return float(value)
+    return None if value is None or isinstance(value, Real) else str(value)
