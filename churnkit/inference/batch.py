@@ -18,29 +18,27 @@ if TYPE_CHECKING:
     from churnkit.data.scoring_input import TypedBatch
 
 Floats = NDArray[np.float64]
-_EXAMPLES = 20
+_EXAMPLES = 50
 
 
 @dataclass
 class ScoreNotes:
     """What was noticed while scoring.
 
-    ``unseen`` counts, by column, the values that the model does not know (they count as
-    missing); ``examples`` holds up to 20 of them by column.
+    ``unseen`` counts the values that the model does not know (they count as missing), by column
+    and value; of a column with very many of them, the first 50.
     """
 
     n_rows: int = 0
-    unseen: dict[str, int] = field(default_factory=dict)
-    examples: dict[str, list[str]] = field(default_factory=dict)
+    unseen: dict[str, dict[str, int]] = field(default_factory=dict)
 
     def add(self, found: dict[str, dict[str, int]]) -> None:
         """Take in one batch's unknown categories with their counts."""
         for column, counts in found.items():
-            self.unseen[column] = self.unseen.get(column, 0) + sum(counts.values())
-            known = self.examples.setdefault(column, [])
-            for word in counts:
-                if len(known) < _EXAMPLES and word not in known:
-                    known.append(word)
+            known = self.unseen.setdefault(column, {})
+            for word, n in counts.items():
+                if word in known or len(known) < _EXAMPLES:
+                    known[word] = known.get(word, 0) + n
 
 
 def score_batches(
@@ -54,8 +52,9 @@ def score_batches(
 
     Parameters
     ----------
-    reasons : how many reasons each row gets; the batch then has ``reason_i`` (text) and
-        ``reason_i_points`` for i = 1 … reasons
+    reasons : how many reasons each row gets; the batch then has ``reason_i`` (the column),
+        ``reason_i_value`` (as text) and ``reason_i_points`` for i = 1 … reasons, the strongest
+        first
     notes : filled while the batches are read
 
     Raises
@@ -97,32 +96,28 @@ def _reasons(
 ) -> dict[str, pa.Array]:
     chosen, points = predictor.reasons_encoded(X, wanted)
     names = predictor.schema.names()
-    values = [batch.columns[name].to_pylist() for name in names]
-    kinds = [column.kind for column in predictor.schema.inputs]
+    texts = [_texts(batch.columns[column.name], column.kind) for column in predictor.schema.inputs]
     columns: dict[str, pa.Array] = {}
     for place in range(wanted):
-        if place >= chosen.shape[1]:
-            texts: list[str | None] = [None] * len(X)
-            numbers = pa.nulls(len(X), pa.float64())
-        else:
-            texts = [
-                reason_text(names[j], values[j][i], points[i, place], kinds[j])
-                for i, j in enumerate(chosen[:, place].tolist())
-            ]
+        if place < chosen.shape[1]:
+            picks = chosen[:, place].tolist()
+            told = [names[j] for j in picks]
+            values = [texts[j][i] for i, j in enumerate(picks)]
             numbers = pa.array(np.ascontiguousarray(points[:, place]))
-        columns[f"reason_{place + 1}"] = pa.array(texts, type=pa.string())
+        else:  # more reasons were asked for than there are columns
+            told = values = [None] * len(X)
+            numbers = pa.nulls(len(X), pa.float64())
+        columns[f"reason_{place + 1}"] = pa.array(told, type=pa.string())
+        columns[f"reason_{place + 1}_value"] = pa.array(values, type=pa.string())
         columns[f"reason_{place + 1}_points"] = numbers
     return columns
 
 
-def reason_text(column: str, value: object, points: float, kind: str = "category") -> str:
-    """One reason in words, with percentage points: ``Contract=Two year (-8.1)``."""
-    if value is None or value != value:
-        shown = "missing"
-    elif kind == "boolean":
-        shown = "yes" if value else "no"
-    elif isinstance(value, float):
-        shown = f"{value:.6g}"
-    else:
-        shown = str(value)
-    return f"{column}={shown} ({100 * points:+.1f})"
+def _texts(array: pa.Array, kind: str) -> list[str | None]:
+    """A column's values as text: one column of the output holds values of several kinds."""
+    values = array.to_pylist()
+    if kind == "category":
+        return [None if value is None else str(value) for value in values]
+    if kind == "boolean":
+        return [None if value is None else "true" if value else "false" for value in values]
+    return [None if value is None else f"{value:.12g}" for value in values]

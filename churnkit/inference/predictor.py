@@ -19,7 +19,7 @@ from churnkit.inference.reasons import reasons_one
 from churnkit.settings import ServingTable
 
 Floats = NDArray[np.float64]
-SKLEARN_FROM_ROWS = 2_000
+SKLEARN_FROM_ROWS = 512
 """From this many rows on, scikit-learn's own vectorised trees are faster (measured)."""
 
 

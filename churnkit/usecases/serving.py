@@ -52,7 +52,7 @@ def load_predictor(project: Project, version: str | None = None) -> tuple[Predic
 def bundle_predictor(bundle: Bundle, serving: ServingTable) -> Predictor:
     """A predictor on a bundle that was read; scikit-learn is imported when it is needed."""
     return Predictor(
-        CompiledModel.from_files(bundle.compiled_files, bundle.schema),
+        CompiledModel.from_files(bundle.compiled_files),
         bundle.schema,
         pipeline=bundle.load_pipeline,
         version=bundle.manifest.version,
