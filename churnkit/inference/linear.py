@@ -107,7 +107,8 @@ class LinearMargin:
             codes = np.where(missing, len(table) - 1, values).astype(np.intp)
             part: Floats = table[codes]
             return part
-        return np.where(missing, column["missing"], column["slope"] * values + column["offset"])
+        linear: Floats = column["slope"] * values + column["offset"]
+        return np.asarray(np.where(missing, column["missing"], linear), dtype=np.float64)
 
 
 def probe_linear(pipeline: Any, schema: ModelSchema, background: Floats) -> LinearMargin | None:

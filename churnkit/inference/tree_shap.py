@@ -86,15 +86,15 @@ class TreeShapley:
             if k == 0:
                 continue
             group = leaves[k]
-            tests = [list(path.values()) for _, path in group]
+            rows = [list(path.values()) for _, path in group]
             feature.append(np.array([list(path) for _, path in group], dtype=np.intp).T.ravel())
-            low.append(np.array([[test.low for test in row] for row in tests]).T.ravel())
-            high.append(np.array([[test.high for test in row] for row in tests]).T.ravel())
-            missing.append(np.array([[test.missing for test in row] for row in tests]).T.ravel())
-            ratio = np.array([[test.ratio for test in row] for row in tests]).T
-            value = np.array([value for value, _ in group])
+            low.append(np.array([[test.low for test in row] for row in rows]).T.ravel())
+            high.append(np.array([[test.high for test in row] for row in rows]).T.ravel())
+            missing.append(np.array([[test.missing for test in row] for row in rows]).T.ravel())
+            ratio = np.array([[test.ratio for test in row] for row in rows]).T
             stop = start + k * len(group)
-            self._groups.append(_group(k, start, stop, ratio, value))
+            values = np.array([leaf for leaf, _ in group])
+            self._groups.append(_group(k, start, stop, ratio, values))
             start = stop
         self._feature = np.concatenate(feature) if feature else np.zeros(0, dtype=np.intp)
         self._low = np.concatenate(low) if low else np.zeros(0)
@@ -105,10 +105,10 @@ class TreeShapley:
         """Shapley values for one row as the trees compare it, shape (n_inputs,)."""
         if not len(self._feature):
             return np.zeros(self.n_inputs)
-        values = x.take(self._feature)
-        passes = (values > self._low) & (values <= self._high)
+        seen = x.take(self._feature)
+        passes = (seen > self._low) & (seen <= self._high)
         if np.isnan(x).any():
-            passes |= np.isnan(values) & self._missing
+            passes |= np.isnan(seen) & self._missing
         o = passes.astype(np.float64)
         parts = np.empty(len(o))
         for group in self._groups:

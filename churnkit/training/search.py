@@ -226,9 +226,7 @@ def search(
             seconds=clock() - since,
         )
         trials.append(trial)
-        race.best[candidate.name] = min(
-            race.best.get(candidate.name, float("inf")), trial.log_loss
-        )
+        race.best[candidate.name] = min(race.best.get(candidate.name, float("inf")), trial.log_loss)
         if chosen < 0 or trial.log_loss < trials[chosen].log_loss:
             chosen, winner, calibration = len(trials) - 1, margins, method
         progress(_news(trials, chosen, candidates, _done(clock() - started, budget_seconds)))

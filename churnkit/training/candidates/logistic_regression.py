@@ -30,7 +30,9 @@ def _build(params: Mapping[str, Any], schema: ModelSchema, seed: int) -> Pipelin
     parts = []
     if numbers:
         fill = SimpleImputer(strategy="median", add_indicator=True)
-        parts.append(("numbers", Pipeline([("impute", fill), ("scale", StandardScaler())]), numbers))
+        parts.append(
+            ("numbers", Pipeline([("impute", fill), ("scale", StandardScaler())]), numbers)
+        )
     if categories:
         # Missing, unseen and rare categories are NaN here and become zeros in all columns.
         one_hot = OneHotEncoder(categories=codes, handle_unknown="ignore", sparse_output=False)
