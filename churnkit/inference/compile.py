@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from churnkit.domain.columns import ModelSchema
 from churnkit.errors import BundleTooNew, BundleUnreadable
+from churnkit.inference.bit_walk import MOST_LEAVES, BitWalk
 from churnkit.inference.calibration import (
     Calibration,
     calibration_from_json,
@@ -59,7 +60,15 @@ class TreeMargin:
 
     def __init__(self, trees: NativeTrees) -> None:
         self.trees = trees
-        self.margin_one = trees.margin_one
+        arrays, base = trees_of(trees.model)
+        self._parts = arrays, base
+        # A tree of more leaves than a word has bits is walked by treelite.
+        few = all((tree.left < 0).sum() <= MOST_LEAVES for tree in arrays)
+        self.margin_one = (
+            BitWalk(arrays, trees.n_inputs, base, float32=trees.float32, fill=trees.fill).margin_one
+            if few
+            else trees.margin_one
+        )
         self.margins = trees.margins
         self._shapley: TreeShapley | None = None
         self._lock = threading.Lock()
@@ -75,7 +84,7 @@ class TreeMargin:
         if self._shapley is None:
             with self._lock:
                 if self._shapley is None:
-                    arrays, base = trees_of(self.trees.model)
+                    arrays, base = self._parts
                     self._shapley = TreeShapley(arrays, self.trees.n_inputs, base)
         return self._shapley
 

@@ -125,8 +125,8 @@ class TreeShapley:
             part *= o_group
             part -= fails
             parts[group.start : group.stop] = part.ravel()
-        result: Floats = np.bincount(self._feature, weights=parts, minlength=self.n_inputs)
-        return result
+        phi = np.bincount(self._feature, weights=parts, minlength=self.n_inputs)
+        return phi.astype(np.float64, copy=False)
 
 
 def trees_of(model: treelite.Model) -> tuple[list[TreeArrays], float]:
@@ -141,7 +141,7 @@ def trees_of(model: treelite.Model) -> tuple[list[TreeArrays], float]:
     share = 1.0 / model.num_tree if bool(header.get_field("average_tree_output")[0]) else 1.0
     for i in range(model.num_tree):
         field = model.get_tree_accessor(i).get_field
-        weight = np.array(field("sum_hess"), dtype=np.float64)
+        weight: Floats = np.array(field("sum_hess"), dtype=np.float64)
         count = np.array(field("data_count"), dtype=np.float64)
         vector = np.array(field("leaf_vector"), dtype=np.float64)
         if len(vector):

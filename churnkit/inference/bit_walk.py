@@ -1,0 +1,124 @@
+"""One row through a tree ensemble, all trees at once, as bits.
+
+Each leaf is a bit, a tree's leaves from left to right. A test ``x <= threshold`` that fails rules
+out the leaves to its left; of the leaves that are left, a row ends in the leftmost (QuickScorer,
+Lucchese et al. 2015). The tests on one column fail in the order of their thresholds, so what a
+value rules out in all trees together is one number, found by bisection: one AND per column.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from churnkit.inference.tree_shap import TreeArrays
+
+Floats = NDArray[np.float64]
+
+_WORDS = ((8, np.uint8), (16, np.uint16), (32, np.uint32), (64, np.uint64))
+"""Leaves that a word has room for."""
+MOST_LEAVES = 64
+
+
+class BitWalk:
+    """Margins of single rows; safe to share between threads.
+
+    Parameters
+    ----------
+    trees : the ensemble, no tree with more than ``MOST_LEAVES`` leaves; a leaf's value is what
+        it adds to the margin
+    n_inputs : length of an encoded row
+    intercept : the margin before any tree
+    float32 : round inputs to float32 first
+    fill : what stands for NaN, shape (n_inputs,), or None when the trees take NaN themselves
+    """
+
+    def __init__(
+        self,
+        trees: Sequence[TreeArrays],
+        n_inputs: int,
+        intercept: float,
+        *,
+        float32: bool,
+        fill: Floats | None,
+    ) -> None:
+        most = max((int((tree.left < 0).sum()) for tree in trees), default=1)
+        bits, kind = next(word for word in _WORDS if most <= word[0])
+        self._intercept = intercept
+        self._float32 = float32
+        self._kind = np.dtype(kind)
+        self._n_bytes = len(trees) * bits // 8
+        self._all = (1 << (len(trees) * bits)) - 1
+        values = np.zeros((len(trees), bits))
+        ruled_out: list[list[tuple[float, bool, int]]] = [[] for _ in range(n_inputs)]
+        for number, tree in enumerate(trees):
+            for leaf, value in enumerate(_leaves(tree, number * bits, ruled_out)):
+                values[number, leaf] = value
+        if bits == 8:
+            # A byte has few states: the leftmost leaf of each is looked up, not computed.
+            states = np.arange(256)
+            lowest = np.array([(int(s) & -int(s)).bit_length() - 1 for s in states])
+            values = values[:, lowest]
+        self._values = values.ravel()
+        self._starts = np.arange(len(trees)) * values.shape[1]
+        self._columns = [
+            self._column(tests, None if fill is None else float(fill[i]))
+            for i, tests in enumerate(ruled_out)
+        ]
+
+    def _column(
+        self, tests: list[tuple[float, bool, int]], fill: float | None
+    ) -> tuple[list[float], list[int], int]:
+        """Thresholds in order, what is left after each number of failed tests, and after NaN."""
+        tests.sort(key=lambda test: test[0])
+        left = [self._all]
+        for _, _, out in tests:
+            left.append(left[-1] & ~out)
+        thresholds = [threshold for threshold, _, _ in tests]
+        if fill is not None:
+            return thresholds, left, left[bisect_left(thresholds, fill)]
+        after_nan = self._all
+        for _, nan_left, out in tests:
+            if not nan_left:
+                after_nan &= ~out
+        return thresholds, left, after_nan
+
+    def margin_one(self, x: Floats) -> float:
+        """The margin of one encoded row of shape (n_inputs,)."""
+        row: list[float] = (x.astype(np.float32) if self._float32 else x).tolist()
+        possible = self._all
+        for value, (thresholds, left, after_nan) in zip(row, self._columns, strict=True):
+            possible &= left[bisect_left(thresholds, value)] if value == value else after_nan
+        words = np.frombuffer(possible.to_bytes(self._n_bytes, "little"), self._kind)
+        if self._kind.itemsize > 1:
+            lowest = words & (~words + self._kind.type(1))
+            # Exact: a power of two below 2^64 is a float64.
+            words = np.frexp(lowest.astype(np.float64))[1] - 1
+        return self._intercept + float(self._values.take(self._starts + words).sum())
+
+
+def _leaves(
+    tree: TreeArrays, start: int, ruled_out: list[list[tuple[float, bool, int]]]
+) -> list[float]:
+    """The values of a tree's leaves from left to right; its tests are added to their columns."""
+    left, right = tree.left.tolist(), tree.right.tolist()
+    values: list[float] = []
+    first: dict[int, int] = {}
+    # Depth first, left before right; a node is seen again when its left part is done.
+    stack = [(0, False)]
+    while stack:
+        node, left_is_done = stack.pop()
+        if left[node] < 0:
+            values.append(float(tree.value[node]))
+        elif not left_is_done:
+            first[node] = len(values)
+            stack += [(right[node], False), (node, True), (left[node], False)]
+        else:
+            n = len(values) - first[node]
+            out = ((1 << n) - 1) << (start + first[node])
+            test = (float(tree.threshold[node]), bool(tree.default_left[node]), out)
+            ruled_out[int(tree.feature[node])].append(test)
+    return values
