@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from churnkit.errors import StorageError, storage_errors
 
 MODEL_NAME = "churn"
@@ -145,10 +147,10 @@ class MlflowStore:
             mlflow.set_registry_uri(self.uri)
             try:
                 yield mlflow, mlflow.MlflowClient(self.uri, self.uri)
-            except MlflowException as error:
+            except (MlflowException, SQLAlchemyError, OSError) as error:
                 raise StorageError(
                     f"MLflow refuses: {str(error).splitlines()[0]}",
-                    fix="The model itself is safe; move store/mlflow.db away to start a new store.",
+                    fix="Models and journal are safe; move store/mlflow.db away to start anew.",
                     folder=self.folder,
                 ) from error
             finally:

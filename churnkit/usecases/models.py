@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Group, RenderableType
+from rich.text import Text
 
 from churnkit.domain.models import Check, JournalEntry, ModelVersion
 from churnkit.domain.runs import RunRecord
-from churnkit.errors import BundleUnreadable
+from churnkit.errors import BundleUnreadable, StorageError
 from churnkit.project import Project, user_name
 from churnkit.registry.bundle import verify_bundle
 from churnkit.registry.head import check_head, load_key
@@ -94,10 +95,12 @@ class Moved(Result):
     """One change of who serves."""
 
     entry: JournalEntry
+    notes: tuple[str, ...] = ()
 
     def __rich__(self) -> RenderableType:
         before = self.entry.previous_version or "nobody"
-        return f"{self.entry.version} is now the {self.entry.alias} (before: {before})."
+        moved = f"{self.entry.version} is now the {self.entry.alias} (before: {before})."
+        return Text("\n".join((moved, *self.notes)))
 
     def to_json(self) -> dict[str, object]:
         return self.entry.model_dump(mode="json")
@@ -220,8 +223,10 @@ def _move(project: Project, action: Any, version: str | None, why: str) -> Moved
             )
             entries = project.ledger.journal()
         write_head(project, entries, project.journal_head, now)
-        # The journal is the truth; MLflow follows it.
-        project.mlflow.set_aliases(holders(entries))
+        try:
+            project.mlflow.set_aliases(holders(entries))
+        except StorageError as error:  # the journal is the truth; MLflow follows it when it can
+            return Moved(entry, (f"MLflow was not told: {error}",))
     return Moved(entry)
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import pyarrow as pa
 from rich.console import Group, RenderableType
+from rich.text import Text
 
 from churnkit.data.frames import model_frame
 from churnkit.data.leakage import find_leaks
@@ -22,7 +23,7 @@ from churnkit.domain.models import Alias, JournalEntry, ModelVersion
 from churnkit.domain.profiles import LeakFinding
 from churnkit.domain.progress import Cancel, Progress, Step, silent
 from churnkit.domain.runs import RunRecord
-from churnkit.errors import CannotRepeat
+from churnkit.errors import CannotRepeat, StorageError
 from churnkit.inference.compile import CompiledModel, compile_pipeline
 from churnkit.inference.encoder import RowEncoder
 from churnkit.inference.parity import parity, parity_frame, parity_rows
@@ -69,7 +70,7 @@ class Trained(Result):
             evaluation_table(self.record.evaluation, self.money),
             deciles_table(self.record.evaluation),
             f"Admitted {self.version.version} (run {self.record.run_id}). {roles[self.alias]}",
-            *self.notes,
+            *(Text(note) for note in self.notes),
         ]
         return Group(*parts)
 
@@ -377,7 +378,16 @@ def _admit(
 def _tell_mlflow(
     project: Project, version: ModelVersion, record: RunRecord, progress: Progress
 ) -> tuple[str, ...]:
+    """Mirror the run in MLflow; the model is admitted already, whatever MLflow says."""
     progress(Step("recording the run in MLflow"))
+    try:
+        _mirror(project, version, record)
+    except StorageError as error:
+        return (f"{version.version} is admitted, but MLflow was not told of it: {error}",)
+    return ()
+
+
+def _mirror(project: Project, version: ModelVersion, record: RunRecord) -> None:
     store = project.mlflow
     evaluation = record.evaluation
     store.record_run(
@@ -400,4 +410,3 @@ def _tell_mlflow(
         version=version.version,
     )
     store.set_aliases(holders(project.ledger.journal()))
-    return ()

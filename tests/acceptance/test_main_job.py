@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -222,3 +226,59 @@ def test_library_takes_a_frame_and_rows(project: ck.Project, customers: Path) ->
     assert pc.equal(scored.table["probability"], ck.score(project, rows).table["probability"])
     assert "customers" in scored._repr_html_()
     assert "Scored 20 customers" in str(scored)
+
+
+def test_the_whole_job_on_postgresql(
+    postgres_url: str, customers: Path, tmp_path: Path, cli: Cli
+) -> None:
+    ck.create_project(tmp_path / "p", customers).project.close()
+    settings = tmp_path / "p" / "churnkit.toml"
+    text = settings.read_text(encoding="utf-8")
+    settings.write_text(text.replace('url = ""', f'url = "{postgres_url}"'), encoding="utf-8")
+    code, _, err = cli("-C", tmp_path / "p", "train", "--budget", "2s")
+    assert code == 0, err
+    code, _, err = cli(
+        "-C", tmp_path / "p", "score", customers, "-o", tmp_path / "s.csv", "--record"
+    )
+    assert code == 0, err
+    with ck.open_project(tmp_path / "p") as project:
+        assert [row.model_version for row in ck.history(project, "7590-VHVEG").rows] == ["v1"]
+        assert ck.verify_models(project).ok
+        assert not (project.store / "ledger.sqlite").exists()
+
+
+def test_mlflow_that_refuses_does_not_undo_the_model(project: ck.Project) -> None:
+    (project.store / "mlflow.db").write_bytes(b"this is no database")
+    trained = ck.train(project, budget_seconds=1)
+    assert "MLflow was not told" in str(trained)
+    assert [version.version for version in ck.list_models(project).versions] == ["v1", "v2"]
+
+
+def test_completion_knows_the_commands(tmp_path: Path) -> None:
+    environment = {
+        **os.environ,
+        "_CHURNKIT_COMPLETE": "complete_bash",
+        "COMP_WORDS": "churnkit models ro",
+        "COMP_CWORD": "2",
+    }
+    program = Path(sys.executable).with_name("churnkit")
+    ran = subprocess.run([program], env=environment, capture_output=True, text=True, check=False)
+    assert ran.stdout.split() == ["rollback"]
+
+
+def test_init_asks_in_a_terminal(tmp_path: Path) -> None:
+    data = tmp_path / "two.csv"
+    rows = "".join(f"{i},{i % 2},{(i // 2) % 2}\n" for i in range(60))
+    data.write_text("id,won,lost\n" + rows, encoding="utf-8")
+    command = [sys.executable, "-m", "churnkit", "init", str(tmp_path / "p"), "--data", str(data)]
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(
+        command, stdin=theirs, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as p:
+        os.write(ours, b"2\n")
+        out, err = p.communicate(timeout=60)
+    os.close(ours)
+    os.close(theirs)
+    assert p.returncode == 0, err.decode()
+    assert b"Which one" in err
+    assert 'target = "lost"' in (tmp_path / "p" / "churnkit.toml").read_text(encoding="utf-8")
