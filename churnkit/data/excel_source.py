@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import warnings
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,11 @@ import pyarrow as pa
 from churnkit.data.names import checked_names
 from churnkit.domain.progress import Cancel
 from churnkit.errors import DataEmpty, DataUnreadable, did_you_mean
+
+# What openpyxl raises for a file that is cut off, no archive, or an archive of something else.
+_BROKEN = (
+    zipfile.BadZipFile, zlib.error, SyntaxError, KeyError, ValueError, IndexError, OSError, EOFError
+)  # fmt: skip
 
 
 class ExcelSource:
@@ -32,8 +38,11 @@ class ExcelSource:
         rows = self._read(sheet)
         if not rows:
             raise DataEmpty("the sheet is empty.", fix="Name another one.", file=path)
-        width = max((i + 1 for i, cell in enumerate(rows[0]) if cell is not None), default=0)
-        self._names = checked_names(rows[0][:width], file=path)
+        width = max(
+            (i + 1 for row in rows for i, cell in enumerate(row) if cell is not None), default=0
+        )
+        header = (*rows[0], *([None] * width))[:width]
+        self._names = checked_names(header, file=path)
         body = [row[:width] for row in rows[1:] if any(cell is not None for cell in row)]
         if not body:
             raise DataEmpty(
@@ -61,10 +70,8 @@ class ExcelSource:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", UserWarning)  # styles that it does not know
                 book = openpyxl.load_workbook(self.path, read_only=True, data_only=True)
-        except (zipfile.BadZipFile, KeyError, ValueError, OSError) as error:
-            raise DataUnreadable(
-                "this is no Excel file.", fix="Save it as .xlsx again.", file=self.path
-            ) from error
+        except _BROKEN as error:
+            raise _no_excel(self.path) from error
         try:
             if sheet and sheet not in book.sheetnames:
                 raise DataUnreadable(
@@ -74,8 +81,14 @@ class ExcelSource:
                 )
             page = book[sheet] if sheet else book.worksheets[0]
             return list(page.iter_rows(values_only=True))
+        except _BROKEN as error:
+            raise _no_excel(self.path) from error
         finally:
             book.close()
+
+
+def _no_excel(path: Path) -> DataUnreadable:
+    return DataUnreadable("this is no whole Excel file.", fix="Save it as .xlsx again.", file=path)
 
 
 def _array(values: list[object]) -> pa.Array:

@@ -7,20 +7,19 @@ import tempfile
 from pathlib import Path
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from churnkit.data.database import FORMAT, META, TABLE, meta, opened
 from churnkit.data.fingerprint import table_fingerprint
 from churnkit.data.infer import Typed, decimal_mark, typed_column
 from churnkit.data.names import ROW
 from churnkit.data.sources import Source
 from churnkit.domain.columns import TableColumn, TableSchema
 from churnkit.domain.progress import Cancel, Progress, Step, silent
-from churnkit.errors import DataEmpty, DiskFull, storage_errors
+from churnkit.errors import DataEmpty, DiskFull, StorageError, storage_errors
 
-FORMAT = 1
-TABLE = "customers"
-META = "churnkit_meta"
 MAX_CATEGORIES = 1_000
 
 
@@ -60,7 +59,7 @@ def import_table(
         n_rows=table.num_rows,
         fingerprint=table_fingerprint(table, described),
     )
-    meta = {
+    described_by = {
         "format": str(FORMAT),
         "source": source.name,
         "schema": schema.model_dump_json(),
@@ -69,15 +68,14 @@ def import_table(
     progress(Step("writing the customers"))
     if cancel is not None:
         cancel.check()
-    _write(table, meta, database)
+    _write(table, described_by, database)
     return schema
 
 
 def read_blanks(database: Path) -> dict[str, int]:
     """How many values of a column were blank text: column → count, without zeros."""
-    with duckdb.connect(str(database), read_only=True) as connection:
-        row = connection.execute(f"select value from {META} where key = 'blanks'").fetchone()
-    return {} if row is None else dict(json.loads(row[0]))
+    with opened(database) as connection:
+        return dict(json.loads(meta(connection, database, "blanks")))
 
 
 def _read(source: Source, progress: Progress, cancel: Cancel | None) -> pa.Table:
@@ -105,13 +103,13 @@ def _described(name: str, typed: Typed) -> TableColumn:
     )
 
 
-def _write(table: pa.Table, meta: dict[str, str], database: Path) -> None:
+def _write(table: pa.Table, entries: dict[str, str], database: Path) -> None:
     with storage_errors(database):
         database.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".import-", dir=database.parent) as work:
             path = Path(work) / database.name
             try:
-                _fill(table, meta, path)
+                _fill(table, entries, path)
             except duckdb.IOException as error:
                 if "No space left" in str(error):
                     raise DiskFull(
@@ -119,21 +117,25 @@ def _write(table: pa.Table, meta: dict[str, str], database: Path) -> None:
                         fix="Free some space and run the command again.",
                         path=database,
                     ) from error
-                raise
+                raise StorageError(
+                    f"the database cannot be written: {str(error).splitlines()[0]}",
+                    fix="Check the disk, then run the command again; nothing was changed.",
+                    path=database,
+                ) from error
             path.replace(database)
 
 
-def _fill(table: pa.Table, meta: dict[str, str], path: Path) -> None:
+def _fill(table: pa.Table, entries: dict[str, str], path: Path) -> None:
     # DuckDB keeps moments without a zone; all of ours are UTC.
     for i, field in enumerate(table.schema):
         if pa.types.is_timestamp(field.type):
             table = table.set_column(i, field.name, table.column(i).cast(pa.timestamp("us")))
-    table = table.append_column(ROW, pa.array(range(table.num_rows), pa.int64()))
+    table = table.append_column(ROW, pa.array(np.arange(table.num_rows)))
     with duckdb.connect(str(path)) as connection:
         connection.execute("begin")
         connection.register("incoming", table)
         connection.execute(f"create table {TABLE} as select * from incoming")
         connection.execute(f"create table {META} (key varchar primary key, value varchar)")
-        connection.executemany(f"insert into {META} values (?, ?)", list(meta.items()))
+        connection.executemany(f"insert into {META} values (?, ?)", list(entries.items()))
         connection.unregister("incoming")
         connection.execute("commit")

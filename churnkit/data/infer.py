@@ -16,15 +16,25 @@ MISSING_WORDS = ("na", "n/a", "#n/a", "nan", "null", "none", "nil", "?", "-", "-
 """Read as missing among numbers, dates and truth values; among texts they are kept."""
 
 PLAIN = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
-_ENGLISH = r"^[+-]?(\d{1,3}(,\d{3})+|\d+)(\.\d*)?$"
-_CONTINENTAL = r"^[+-]?(\d{1,3}(\.\d{3})+|\d+)(,\d+)?$"
-_ONLY_CONTINENTAL = r"^[+-]?(\d{1,3}(\.\d{3})+|\d+),(\d{1,2}|\d{4,})$|\.\d{3},\d+$"
+# A thousand is not written 0,001: that is a decimal comma.
+_ENGLISH = r"^[+-]?([1-9]\d{0,2}(,\d{3})+|\d+)(\.\d*)?$"
+_CONTINENTAL = r"^[+-]?([1-9]\d{0,2}(\.\d{3})+|\d+)(,\d+)?$"
+_ONLY_CONTINENTAL = (
+    r"^[+-]?([1-9]\d{0,2}(\.\d{3})+|\d+),(\d{1,2}|\d{4,})$|\.\d{3},\d+$"
+    r"|^[+-]?0\d*,\d+$|^[+-]?\d{4,},\d+$"
+)
 _WHOLE = r"^[+-]?\d{1,18}$"
 _LEADING_ZERO = r"^[+-]?0\d"
 _INFINITE = r"^[+-]?(?i:inf|infinity)$"
 _ZONED = r"^\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d{1,6})?)?(Z|[+-]\d\d(:?\d\d)?)$"
 _ISO = r"^\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d{1,6})?)?)?$"
-_DATE_FORMATS = ("%Y/%m/%d", "%d.%m.%Y", "%m/%d/%Y", "%d/%m/%Y")
+_DAY, _MONTH, _YEAR = r"(0?[1-9]|[12]\d|3[01])", r"(0?[1-9]|1[0-2])", r"(\d{4})"
+_DATE_FORMATS = {
+    rf"^{_YEAR}/{_MONTH}/{_DAY}$": r"\1-\2-\3",
+    rf"^{_DAY}\.{_MONTH}\.{_YEAR}$": r"\3-\2-\1",
+    rf"^{_DAY}/{_MONTH}/{_YEAR}$": r"\3-\2-\1",
+    rf"^{_MONTH}/{_DAY}/{_YEAR}$": r"\3-\1-\2",
+}
 _EXACT = 2**53
 INSTANT = pa.timestamp("us", tz="UTC")
 
@@ -50,7 +60,10 @@ def decimal_mark(columns: Iterable[pa.ChunkedArray]) -> str:
     for column in columns:
         if not pa.types.is_string(column.type):
             continue
-        values = pc.unique(pc.utf8_trim_whitespace(column))
+        values = pc.drop_null(pc.unique(pc.utf8_trim_whitespace(column)))
+        values = values.filter(
+            pc.invert(pc.is_in(pc.utf8_lower(values), pa.array(["", *MISSING_WORDS])))
+        )
         if _all(values, _CONTINENTAL, PLAIN) and _any(values, _ONLY_CONTINENTAL):
             return ","
     return "."
@@ -83,7 +96,10 @@ def typed_column(
     if pa.types.is_boolean(kind):
         return Typed(values, "boolean")
     if pa.types.is_integer(kind):
-        return Typed(_whole(values), "number")
+        ends = pc.min_max(values).as_py()
+        if max(abs(ends["min"] or 0), abs(ends["max"] or 0)) > _EXACT:
+            return Typed(values.cast(pa.string()), "category")  # as from a CSV
+        return Typed(values.cast(pa.int64()), "number")
     if pa.types.is_floating(kind) or pa.types.is_decimal(kind):
         numbers = values.cast(pa.float64())
         refuse_infinite(numbers, name, file=file, row_offset=row_offset)
@@ -135,7 +151,9 @@ def _typed_text(
             return text  # more digits than a number keeps: an account, a phone
         if _all(rest, r"^\d{19,}$"):
             return text
-        return Typed(plain.cast(pa.float64()), "number", blanks, words)
+        numbers = plain.cast(pa.float64())
+        refuse_infinite(numbers, name, file=file, row_offset=row_offset)  # such as 1e999
+        return Typed(numbers, "number", blanks, words)
     moments = _parsed_dates(wordless, rest)
     if moments is not None:
         return Typed(moments, "time", blanks, words)
@@ -184,13 +202,6 @@ def _infinite(name: str, value: object, position: int, file: object, row_offset:
     )
 
 
-def _whole(values: pa.ChunkedArray) -> pa.ChunkedArray:
-    try:
-        return values.cast(pa.int64())
-    except pa.ArrowInvalid:  # above 2^63
-        return values.cast(pa.float64(), safe=False)
-
-
 def _instants(values: pa.ChunkedArray) -> pa.ChunkedArray:
     if pa.types.is_date(values.type):
         values = values.cast(pa.timestamp("us"))
@@ -205,18 +216,23 @@ def _parsed_dates(values: pa.ChunkedArray, distinct: pa.Array) -> pa.ChunkedArra
     if _all(distinct, _ISO):
         moments = _try_cast(values, pa.timestamp("us"))
         return None if moments is None else pc.assume_timezone(moments, "UTC")
-    if not _all(distinct, r"^\d{1,4}[./]\d{1,2}[./]\d{2,4}$"):
-        return None
-    fitting = []
-    for form in _DATE_FORMATS:
-        parsed = pc.strptime(distinct, format=form, unit="us", error_is_null=True)
-        if parsed.null_count == 0:
-            fitting.append(form)
+    read = [
+        form
+        for form in _DATE_FORMATS
+        if _all(distinct, form) and _iso_dates(distinct, form) is not None
+    ]
     # 03/04 may be March or April: only dates that fit one format are dates.
-    if len(fitting) != 1:
+    if len(read) != 1:
         return None
-    moments = pc.strptime(values, format=fitting[0], unit="us", error_is_null=True)
-    return pc.assume_timezone(moments, "UTC")
+    return pc.assume_timezone(_iso_dates(values, read[0]), "UTC")
+
+
+def _iso_dates(values: pa.Array | pa.ChunkedArray, form: str) -> pa.Array | pa.ChunkedArray | None:
+    """Dates by way of ISO text: arrow's strptime would read 31 February as 2 March."""
+    iso = pc.replace_substring_regex(values, form, _DATE_FORMATS[form])
+    iso = pc.replace_substring_regex(iso, r"-(\d)-", r"-0\1-")
+    iso = pc.replace_substring_regex(iso, r"-(\d)$", r"-0\1")
+    return _try_cast(iso, pa.timestamp("us"))
 
 
 def _try_cast(values: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray | None:

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from churnkit.data.importing import META, TABLE
+from churnkit.data.database import TABLE, meta, opened
 from churnkit.data.infer import INSTANT
 from churnkit.data.names import ROW
 from churnkit.domain.columns import TableSchema
-from churnkit.errors import ColumnMissing, DataEmpty, DataUnreadable, DuplicateIds, UnknownCustomer
+from churnkit.errors import ColumnMissing, DuplicateIds, UnknownCustomer, did_you_mean
 
 
 def read_schema(database: Path) -> TableSchema:
@@ -25,11 +22,8 @@ def read_schema(database: Path) -> TableSchema:
     DataEmpty : nothing was imported yet
     DataUnreadable : the file is damaged
     """
-    with _opened(database) as connection:
-        row = connection.execute(f"select value from {META} where key = 'schema'").fetchone()
-    if row is None:
-        raise _damaged(database)
-    return TableSchema.model_validate_json(row[0])
+    with opened(database) as connection:
+        return TableSchema.model_validate_json(meta(connection, database, "schema"))
 
 
 def read_arrow(database: Path) -> pa.Table:
@@ -41,8 +35,9 @@ def read_arrow(database: Path) -> pa.Table:
     Raises
     ------
     DataEmpty : nothing was imported yet
+    DataUnreadable : the file is damaged
     """
-    with _opened(database) as connection:
+    with opened(database) as connection:
         table = connection.sql(
             f"select * exclude ({ROW}) from {TABLE} order by {ROW}"
         ).to_arrow_table()
@@ -55,7 +50,7 @@ def find_customer(database: Path, id_column: str, customer_id: str) -> dict[str,
     Parameters
     ----------
     id_column : empty: the customer's id is the row's number, from 1
-    customer_id : compared as text
+    customer_id : compared as text, without blanks around it; "7" is the number 7
 
     Raises
     ------
@@ -63,26 +58,33 @@ def find_customer(database: Path, id_column: str, customer_id: str) -> dict[str,
     DuplicateIds : several rows have it
     ColumnMissing : the table has no such id column
     """
-    with _opened(database) as connection:
+    wanted = customer_id.strip()
+    with opened(database) as connection:
         if not id_column:
-            condition, value = f"cast({ROW} + 1 as varchar) = ?", customer_id.strip()
+            condition = f"cast({ROW} + 1 as varchar) = ?"
         else:
-            schema = connection.execute(f"select * exclude ({ROW}) from {TABLE} limit 0")
-            if id_column not in {column[0] for column in schema.description or ()}:
+            head = connection.sql(f"select * exclude ({ROW}) from {TABLE} limit 0")
+            kinds = dict(zip(head.columns, map(str, head.types), strict=True))
+            if id_column not in kinds:
                 raise ColumnMissing(
                     f"the imported table has no column '{id_column}'.",
-                    fix="Set columns.id in churnkit.toml to the column that names the customer.",
+                    fix="Set columns.id in churnkit.toml to the column that names the customer. "
+                    + did_you_mean(id_column, kinds),
                     column=id_column,
                 )
             quoted = '"' + id_column.replace('"', '""') + '"'
-            condition = (
-                f"cast({quoted} as varchar) = ? or cast(try_cast({quoted} as bigint) as varchar)"
-                f" = ?"
-            )
-            value = customer_id
+            if kinds[id_column] == "DOUBLE":  # 7.0 is customer 7, and 7.5 is not
+                text = (
+                    f"case when {quoted} = floor({quoted}) and abs({quoted}) < 1e15 "
+                    f"then cast(cast({quoted} as bigint) as varchar) "
+                    f"else cast({quoted} as varchar) end"
+                )
+            else:
+                text = f"cast({quoted} as varchar)"
+            condition = f"trim({text}) = ?"
         rows = connection.sql(
             f"select * exclude ({ROW}) from {TABLE} where {condition} order by {ROW} limit 2",
-            params=[value] * condition.count("?"),
+            params=[wanted],
         ).to_arrow_table()
     found = _ours(rows).to_pylist()
     if not found:
@@ -100,34 +102,6 @@ def find_customer(database: Path, id_column: str, customer_id: str) -> dict[str,
             column=id_column,
         )
     return dict(found[0])
-
-
-@contextmanager
-def _opened(database: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    if not database.exists():
-        raise DataEmpty(
-            "no customers were imported yet.",
-            fix="Import them with 'churnkit import FILE'.",
-            file=database,
-        )
-    try:
-        connection = duckdb.connect(str(database), read_only=True)
-    except (duckdb.IOException, duckdb.SerializationException) as error:
-        raise _damaged(database) from error
-    try:
-        yield connection
-    except duckdb.CatalogException as error:
-        raise _damaged(database) from error
-    finally:
-        connection.close()
-
-
-def _damaged(database: Path) -> DataUnreadable:
-    return DataUnreadable(
-        "the imported customers cannot be read: the file is damaged.",
-        fix="Import the data again with 'churnkit import'.",
-        file=database,
-    )
 
 
 def _ours(table: pa.Table) -> pa.Table:

@@ -15,6 +15,7 @@ from churnkit.data.sql_source import SqlSource
 from churnkit.domain.progress import Cancel
 from churnkit.errors import DataUnreadable
 
+_TEXT = (".csv", ".tsv", ".txt")
 _SUPPORTED = "CSV (.csv, .tsv, .txt, also .gz), Parquet (.parquet) and Excel (.xlsx)"
 
 
@@ -72,9 +73,9 @@ def open_source(
     ending = suffixes[-1] if suffixes else ""
     if start[:4] == b"PAR1" or ending in (".parquet", ".pq"):
         return ParquetSource(path)
-    if ending in (".xlsx", ".xlsm"):
+    if ending in (".xlsx", ".xlsm") or (start[:4] == b"PK\x03\x04" and ending == ".csv"):
         return ExcelSource(path, sheet)
-    if ending in (".csv", ".tsv", ".txt") or (ending == ".gz" and len(suffixes) > 1):
+    if ending in _TEXT or (ending == ".gz" and suffixes[-2:-1] and suffixes[-2] in _TEXT):
         return CsvSource(path)
     raise DataUnreadable(
         f"churnkit does not read '{ending or path.name}' files.",

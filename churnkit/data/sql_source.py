@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from decimal import Decimal
+from pathlib import Path
 
 import pyarrow as pa
 import sqlalchemy as sa
@@ -33,10 +34,18 @@ class SqlSource:
             raise DataUnreadable(
                 "this is no database URL.", fix="Write it as 'postgresql://user@host/database'."
             ) from error
-        self.name = self._url.render_as_string(hide_password=True)
+        # The part after "?" may hold a password too.
+        self.name = self._url.set(query={}).render_as_string(hide_password=True)
         if not query.strip():
             raise DataUnreadable(
                 "a database needs a query.", fix="Give one with --query.", source=self.name
+            )
+        file = self._url.database or ""
+        is_file = self._url.get_backend_name() == "sqlite" and file not in ("", ":memory:")
+        if is_file and not file.startswith("file:") and not Path(file).exists():
+            # SQLite would create it.
+            raise DataUnreadable(
+                "there is no such database file.", fix="Check the path.", source=self.name
             )
         self._query = query
         self._names: tuple[str, ...] = ()
@@ -64,7 +73,7 @@ class SqlSource:
             raise self._refused(error) from error
         except sa.exc.DBAPIError as error:
             raise DataUnreadable(
-                f"the database refuses the query: {_first_line(error)}",
+                f"the database refuses the query: {self._first_line(error)}",
                 fix="Try the query in the database's own shell.",
                 source=self.name,
             ) from error
@@ -91,14 +100,20 @@ class SqlSource:
                     ],
                     names=list(self._names),
                 )
-            except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+            except (pa.ArrowException, OverflowError) as error:
                 raise DataUnreadable(
                     f"a column holds values of several types: {error}.",
                     fix="Cast it in the query.",
                     source=self.name,
                 ) from error
             if schema is None:
-                schema = pa.schema([field.with_type(_wider(field.type)) for field in batch.schema])
+                # Later rows may have a value where the first ones had none.
+                schema = pa.schema(
+                    [
+                        field.with_type(pa.string()) if pa.types.is_null(field.type) else field
+                        for field in batch.schema
+                    ]
+                )
                 batch = batch.cast(schema)
             yield batch
         if schema is None:
@@ -106,8 +121,15 @@ class SqlSource:
                 "the query returns no customers.", fix="Check its conditions.", source=self.name
             )
 
+    def _first_line(self, error: sa.exc.DBAPIError) -> str:
+        lines = str(error.orig).strip().splitlines() or [type(error.orig).__name__]
+        secrets = [self._url.password, *map(str, self._url.query.values())]
+        for secret in filter(None, secrets):
+            lines[0] = lines[0].replace(str(secret), "***")
+        return lines[0]
+
     def _refused(self, error: sa.exc.OperationalError) -> DataUnreadable | StorageUnreachable:
-        text = _first_line(error)
+        text = self._first_line(error)
         if "no such table" in text or "syntax" in text or "no such column" in text:
             return DataUnreadable(
                 f"the database refuses the query: {text}", fix="Mend the query.", source=self.name
@@ -123,14 +145,3 @@ def _plain(value: object) -> object:
     if isinstance(value, Decimal):
         return float(value)
     return str(value) if value.__class__.__name__ == "UUID" else value
-
-
-def _wider(kind: pa.DataType) -> pa.DataType:
-    """Later rows may have what the first ones had not: fractions, or any value at all."""
-    if pa.types.is_integer(kind):
-        return pa.float64()
-    return pa.string() if pa.types.is_null(kind) else kind
-
-
-def _first_line(error: sa.exc.DBAPIError) -> str:
-    return str(error.orig).strip().splitlines()[0]

@@ -77,7 +77,14 @@ class _Where:
 
 def _category(values: pa.Array, where: _Where) -> pa.Array:
     kind = values.type
-    if pa.types.is_integer(kind):
+    if pa.types.is_floating(kind):
+        values = nan_to_null(values)
+        whole = pc.equal(pc.floor(values), values)
+        where.refuse(values, pc.invert(pc.fill_null(whole, True)), "is no category")
+        refuse_infinite(values, where.column, file=where.file, row_offset=where.row_offset)
+        values = values.cast(pa.int64(), safe=False)
+        kind = values.type
+    if pa.types.is_integer(kind) or pa.types.is_boolean(kind):
         return values.cast(pa.string())
     if not pa.types.is_string(kind):
         raise where.refuse_type(kind, "text")
@@ -91,17 +98,8 @@ def _truth(values: pa.Array, where: _Where) -> pa.Array:
     text = _wordless(pc.utf8_lower(pc.utf8_trim_whitespace(values)))
     known = pc.is_in(text, pa.array(["true", "false", "0", "1"]))
     where.refuse(values, pc.and_(pc.is_valid(text), pc.invert(known)), "is neither true nor false")
-    return (
-        pc.is_in(text, pa.array(["true", "1"])).cast(pa.float64())
-        if not text.null_count
-        else (
-            pc.if_else(
-                pc.is_valid(text),
-                pc.is_in(text, pa.array(["true", "1"])).cast(pa.float64()),
-                pa.scalar(None, pa.float64()),
-            )
-        )
-    )
+    true = pc.is_in(text, pa.array(["true", "1"])).cast(pa.float64())
+    return pc.if_else(pc.is_valid(text), true, pa.scalar(None, pa.float64()))
 
 
 def _numbers(values: pa.Array, mark: str, where: _Where) -> pa.Array:

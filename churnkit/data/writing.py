@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pyarrow as pa
 from pyarrow import csv, parquet
 
-from churnkit.errors import DataUnreadable, storage_errors
+from churnkit.errors import DataEmpty, DataUnreadable, storage_errors
 
 
 class Writer:
@@ -21,6 +21,11 @@ class Writer:
         self._path = path
         self._ending = ending
         self._file: csv.CSVWriter | parquet.ParquetWriter | None = None
+
+    @property
+    def empty(self) -> bool:
+        """Whether no batch came yet."""
+        return self._file is None
 
     def write(self, batch: pa.RecordBatch | pa.Table) -> None:
         """Add rows."""
@@ -40,12 +45,18 @@ class Writer:
 
 
 @contextmanager
-def open_writer(path: Path) -> Iterator[Writer]:
+def open_writer(path: Path, *, overwrite: bool = True) -> Iterator[Writer]:
     """Write into a temporary file beside ``path`` that takes its place at the end.
+
+    Parameters
+    ----------
+    overwrite : replace an earlier file
 
     Raises
     ------
-    DataUnreadable : the ending is neither .csv nor .parquet
+    DataEmpty : nothing was written
+    DataUnreadable : there is a file that may not be replaced, or the ending is neither .csv nor
+        .parquet
     DiskFull, FolderReadOnly : the file cannot be written; an earlier one is unchanged
     """
     ending = path.suffix.lower()
@@ -55,6 +66,8 @@ def open_writer(path: Path) -> Iterator[Writer]:
             fix="Name the output .csv or .parquet.",
             file=path,
         )
+    if path.exists() and not overwrite:
+        raise DataUnreadable("the file is there already.", fix="Choose another name.", file=path)
     with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
@@ -64,9 +77,12 @@ def open_writer(path: Path) -> Iterator[Writer]:
         writer = Writer(temporary, ending)
         try:
             yield writer
+            if writer.empty:
+                raise DataEmpty("there is nothing to write.", fix="Give some rows.", file=path)
             writer.close()
             temporary.replace(path)
         except BaseException:
-            writer.close()
+            with suppress(OSError, pa.ArrowException):  # the first error is the one to tell
+                writer.close()
             temporary.unlink(missing_ok=True)
             raise

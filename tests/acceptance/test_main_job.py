@@ -272,11 +272,10 @@ def test_init_asks_in_a_terminal(tmp_path: Path) -> None:
     data.write_text("id,won,lost\n" + rows, encoding="utf-8")
     command = [sys.executable, "-m", "churnkit", "init", str(tmp_path / "p"), "--data", str(data)]
     ours, theirs = pty.openpty()
-    with subprocess.Popen(
-        command, stdin=theirs, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    ) as p:
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=theirs, stdout=pipe, stderr=pipe) as p:
         os.write(ours, b"2\n")
-        out, err = p.communicate(timeout=60)
+        _, err = p.communicate(timeout=60)
     os.close(ours)
     os.close(theirs)
     assert p.returncode == 0, err.decode()
