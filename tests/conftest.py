@@ -6,12 +6,17 @@ import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 import sqlalchemy as sa
 
 from tests.postgres import running_postgres
 
 _numbers = itertools.count(1)
+
+# The same examples on every run: a failure is repeated by running the test again.
+hypothesis.settings.register_profile("churnkit", derandomize=True, deadline=None)
+hypothesis.settings.load_profile("churnkit")
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -141,15 +141,25 @@ def _guessed(first: bytes, odd: bytes, zeros: bool, undefined: bool) -> str:
             return "utf-16-le" if high > low else "utf-16-be"
         return "latin-1"
     western = "latin-1" if undefined else "cp1252"
-    best = charset_normalizer.from_bytes(
+    matches = charset_normalizer.from_bytes(
         odd, cp_isolation=["cp1252", "latin_1", "cp1250", "cp1251"]
-    ).best()
+    )
+    best = matches.best()
     if best is None:
         return western
     if best.encoding == "cp1251" and _CYRILLIC.search(odd):
         return "cp1251"
     # cp1250 and cp1252 agree on most letters; short texts say little about the language.
-    central = best.encoding == "cp1250" and best.language in _CENTRAL_EUROPEAN
+    # Where a Western language fits as well, it is the likelier one.
+    as_western = max(
+        (match.coherence for match in matches if match.encoding in ("cp1252", "latin_1")),
+        default=0.0,
+    )
+    central = (
+        best.encoding == "cp1250"
+        and best.language in _CENTRAL_EUROPEAN
+        and best.coherence > as_western
+    )
     if (central and best.coherence >= 0.2) or _POLISH_AS_CP1252.search(
         odd.decode("cp1252", errors="replace")
     ):

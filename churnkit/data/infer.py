@@ -149,7 +149,7 @@ def _typed_text(
             if pc.max(pc.abs(whole)).as_py() <= _EXACT:
                 return Typed(whole, "number", blanks, words)
             return text  # more digits than a number keeps: an account, a phone
-        if _all(rest, r"^\d{19,}$"):
+        if _all(rest, r"^[+-]?\d+$"):
             return text
         numbers = plain.cast(pa.float64())
         refuse_infinite(numbers, name, file=file, row_offset=row_offset)  # such as 1e999
