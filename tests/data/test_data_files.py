@@ -124,7 +124,7 @@ def test_every_cell_counts_for_the_fingerprint(tmp_path: Path) -> None:
 
 
 def test_telco_in_excel_and_sql_is_telco(tmp_path: Path) -> None:
-    schema, table = _imported(telco_path(), tmp_path)
+    _, table = _imported(telco_path(), tmp_path)
     few = table.slice(0, 300)
     parquet.write_table(few, tmp_path / "few.parquet")
     expected, _ = _imported(tmp_path / "few.parquet", tmp_path)
