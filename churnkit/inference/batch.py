@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+from collections import deque
 from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,6 +22,7 @@ if TYPE_CHECKING:
     from churnkit.data.scoring_input import TypedBatch
 
 Floats = NDArray[np.float64]
+Unseen = dict[str, dict[str, int]]
 _EXAMPLES = 50
 
 
@@ -61,28 +66,64 @@ def score_batches(
     ------
     ColumnMissing, BadValue : see ``RowEncoder.encode_arrow``; rows count over all batches
     """
-    for batch in batches:
+    stream = iter(batches)
+    head = list(islice(stream, 2))
+    if len(head) < 2:
+        for batch in head:
+            yield _noted(_scored(predictor, batch, reasons), notes)
+        return
+    # scikit-learn's trees let go of the interpreter's lock: while one batch is predicted, others
+    # are read, encoded and written. A few batches are under way, so memory stays bounded.
+    n_workers = max(1, os.cpu_count() or 1)
+    with ThreadPoolExecutor(n_workers, initializer=_one_thread_here) as pool:
+        waiting: deque[Future[tuple[pa.RecordBatch, Unseen]]] = deque()
         try:
-            X = predictor.encoder.encode_arrow(batch.columns)
-        except (BadValue, ColumnMissing) as error:
-            row = error.where.get("row")
-            if isinstance(row, int):
-                # The encoder counts from 1 within the batch; people count within the file.
-                error.where["row"] = batch.first_row + row - 1
-            raise
-        if notes is not None:
-            notes.n_rows += len(X)
-            notes.add(predictor.encoder.unseen_arrow(batch.columns))
-        p = predictor.predict_encoded(X)
-        columns: dict[str, pa.Array] = {
-            "customer_id": batch.ids,
-            "probability": pa.array(p),
-            "risk_band": _bands(p, predictor.serving),
-            "model_version": pa.repeat(pa.scalar(predictor.version, pa.string()), len(p)),
-        }
-        if reasons > 0:
-            columns |= _reasons(predictor, batch, X, reasons)
-        yield pa.RecordBatch.from_pydict(columns)
+            for batch in chain(head, stream):
+                waiting.append(pool.submit(_scored, predictor, batch, reasons))
+                if len(waiting) > n_workers:
+                    yield _noted(waiting.popleft().result(), notes)
+            while waiting:
+                yield _noted(waiting.popleft().result(), notes)
+        finally:
+            for future in waiting:
+                future.cancel()
+
+
+def _one_thread_here() -> None:
+    # Each worker is one thread; OpenMP keeps its limit per thread.
+    from threadpoolctl import threadpool_limits
+
+    threadpool_limits(limits=1, user_api="openmp")
+
+
+def _noted(scored: tuple[pa.RecordBatch, Unseen], notes: ScoreNotes | None) -> pa.RecordBatch:
+    batch, unseen = scored
+    if notes is not None:
+        notes.n_rows += batch.num_rows
+        notes.add(unseen)
+    return batch
+
+
+def _scored(predictor: Predictor, batch: TypedBatch, reasons: int) -> tuple[pa.RecordBatch, Unseen]:
+    try:
+        X = predictor.encoder.encode_arrow(batch.columns)
+    except (BadValue, ColumnMissing) as error:
+        row = error.where.get("row")
+        if isinstance(row, int):
+            # The encoder counts from 1 within the batch; people count within the file.
+            error.where["row"] = batch.first_row + row - 1
+        raise
+    p = predictor.predict_encoded(X)
+    columns: dict[str, pa.Array] = {
+        "customer_id": batch.ids,
+        "probability": pa.array(p),
+        "risk_band": _bands(p, predictor.serving),
+        "model_version": pa.repeat(pa.scalar(predictor.version, pa.string()), len(p)),
+    }
+    if reasons > 0:
+        columns |= _reasons(predictor, batch, X, reasons)
+    unseen = predictor.encoder.unseen_arrow(batch.columns)
+    return pa.RecordBatch.from_pydict(columns), unseen
 
 
 def _bands(p: Floats, serving: ServingTable) -> pa.Array:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from churnkit.domain.columns import ModelSchema
 from churnkit.inference.compile import CompiledModel
 from churnkit.inference.encoder import RowEncoder
-from churnkit.inference.pipelines import sklearn_margin, sklearn_probability
+from churnkit.inference.pipelines import many_margins, sklearn_probability
 
 Floats = NDArray[np.float64]
 _MISSING_SHARE = 0.1
@@ -48,7 +48,7 @@ def parity(compiled: CompiledModel, pipeline: Any, X: Floats) -> float:
     """The largest difference of a probability between scikit-learn and any compiled path.
 
     Compared, on encoded rows X of shape (n, n_inputs): many rows at once, each row alone, a
-    copy that went through its files, and scikit-learn's margin with our calibration.
+    copy that went through its files, and the way of many rows.
     """
     expected = sklearn_probability(pipeline, X)
     restored = CompiledModel.from_files(compiled.to_files()).with_pipeline(lambda: pipeline)
@@ -56,7 +56,7 @@ def parity(compiled: CompiledModel, pipeline: Any, X: Floats) -> float:
         compiled.predict(X),
         np.array([compiled.predict_one(x) for x in X]),
         restored.predict(X),
-        compiled.calibration.many(sklearn_margin(pipeline, X)),
+        compiled.calibration.many(many_margins(pipeline, X)),
     ]
     return _largest([p - expected for p in ours])
 

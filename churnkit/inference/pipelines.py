@@ -54,6 +54,26 @@ def sklearn_margin(pipeline: Any, X: Floats) -> Floats:
     return margin
 
 
+def many_margins(pipeline: Any, X: Floats) -> Floats:
+    """The same as ``sklearn_margin`` by scikit-learn's trees, in a way that threads can share.
+
+    Gradient boosting's own loop keeps the interpreter's lock from its first tree to its last,
+    so nothing could be read or written meanwhile; its trees, asked one by one, let go of it.
+    The sums have the same order.
+    """
+    inner, _ = fitted_parts(pipeline)
+    classifier = inner.steps[-1][1]
+    if type(classifier).__name__ != "GradientBoostingClassifier":
+        return sklearn_margin(pipeline, X)
+    before = inner[1:-1]
+    filled = before.transform(X) if len(before) else X
+    rows = np.ascontiguousarray(filled, dtype=np.float32)
+    margin = np.full(len(rows), float(classifier._raw_predict_init(rows[:1])[0, 0]))
+    for tree in classifier.estimators_[:, 0]:
+        margin += classifier.learning_rate * tree.tree_.predict(rows)[:, 0]
+    return margin
+
+
 def sklearn_probability(pipeline: Any, X: Floats) -> Floats:
     """The calibrated probability by scikit-learn alone, for an encoded matrix."""
     _, calibrator = fitted_parts(pipeline)

