@@ -5,8 +5,6 @@ from __future__ import annotations
 import importlib.metadata
 import platform
 import secrets
-import shutil
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -15,34 +13,23 @@ import pyarrow as pa
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from churnkit.data.frames import model_frame
 from churnkit.data.leakage import find_leaks
 from churnkit.data.reading import read_arrow, read_schema
 from churnkit.data.target import check_target
-from churnkit.domain.models import Alias, JournalEntry, ModelVersion
+from churnkit.domain.models import ModelVersion
 from churnkit.domain.profiles import LeakFinding
 from churnkit.domain.progress import Cancel, Progress, Step, silent
 from churnkit.domain.runs import RunRecord
-from churnkit.errors import CannotRepeat, StorageError
-from churnkit.inference.compile import CompiledModel, compile_pipeline
-from churnkit.inference.encoder import RowEncoder
-from churnkit.inference.parity import parity, parity_frame, parity_rows
-from churnkit.project import Project, user_name
-from churnkit.registry.admission import check_parity
-from churnkit.registry.bundle import write_bundle
-from churnkit.registry.journal import holders, seal
-from churnkit.registry.reference import reference_distribution
-from churnkit.reporting.figures import all_figures
+from churnkit.errors import CannotRepeat
+from churnkit.project import Project
 from churnkit.reporting.tables import deciles_table, evaluation_table, leaks_table, trials_table
 from churnkit.settings import Money
 from churnkit.training.record import differences
 from churnkit.training.run import TrainedModel, train_model
+from churnkit.usecases.admitting import admit, compile_checked, tell_mlflow
 from churnkit.usecases.inputs import choose_inputs
-from churnkit.usecases.journal_head import write_head
 from churnkit.usecases.result import Result
-from churnkit.usecases.tables import typed
 
-_PARITY_ROWS = 20_000
 _RECORDED = ("scikit-learn", "numpy", "pandas", "pyarrow", "duckdb", "treelite", "skops")
 
 
@@ -160,12 +147,12 @@ def train(
             project, run_id, now, budget_seconds, seed, None, progress, cancel
         )
         progress(Step("compiling the model and checking it against scikit-learn"))
-        compiled = _compiled(table, trained)
+        compiled = compile_checked(table, trained)
         if cancel is not None:
             cancel.check()
         progress(Step("admitting the model"))
-        version, alias = _admit(project, table, trained, compiled, why or "trained", now)
-        notes = _tell_mlflow(project, version, trained.record, progress)
+        version, alias = admit(project, table, trained, compiled, why or "trained", now)
+        notes = tell_mlflow(project, version, trained.record, progress)
     return Trained(
         version=version,
         alias=alias,
@@ -277,136 +264,3 @@ def _fit(
         cancel=cancel,
     )
     return table, trained, leaks
-
-
-def _compiled(table: pa.Table, trained: TrainedModel) -> CompiledModel:
-    """Compile, and refuse a model whose compiled path differs from scikit-learn's."""
-    schema = trained.schema
-    train_table = table.take(pa.array(trained.train_rows))
-    # Row by row on every path: a sample of a large table is enough to find a difference.
-    step = max(1, table.num_rows // _PARITY_ROWS)
-    some = table.take(pa.array(range(0, table.num_rows, step)))
-    encoded = RowEncoder(schema).encode_arrow(typed(train_table, schema))
-    compiled = compile_pipeline(trained.pipeline, schema, encoded)
-    check_parity(
-        {
-            "the run's customers": parity_frame(
-                compiled, schema, trained.pipeline, model_frame(some, schema)
-            ),
-            "rows made from the schema": parity(
-                compiled, trained.pipeline, parity_rows(schema, n=2_000, seed=trained.record.seed)
-            ),
-        }
-    )
-    return compiled
-
-
-def _admit(
-    project: Project,
-    table: pa.Table,
-    trained: TrainedModel,
-    compiled: CompiledModel,
-    why: str,
-    now: datetime,
-) -> tuple[ModelVersion, str]:
-    record = trained.record
-    ledger = project.ledger
-    name = ledger.next_version()
-    folder = project.bundle(name)
-    if folder.exists():  # left by a process that died before the ledger knew of it
-        shutil.rmtree(folder)
-    manifest, manifest_hash = write_bundle(
-        folder,
-        version=name,
-        run_id=record.run_id,
-        candidate=record.best.candidate,
-        created_at=now,
-        schema=trained.schema,
-        data_fingerprint=record.data_fingerprint,
-        feature_hash=record.feature_hash,
-        metrics=record.evaluation.metrics,
-        base_rate=trained.base_rate,
-        serving=project.settings.serving,
-        versions=record.versions,
-        pipeline=trained.pipeline,
-        compiled_files=compiled.to_files(),
-        reference=reference_distribution(
-            table, trained.schema, trained.train_rows, trained.test_probabilities
-        ),
-    )
-    version = ModelVersion(
-        version=name,
-        run_id=record.run_id,
-        candidate=record.best.candidate,
-        created_at=now,
-        bundle_hash=manifest_hash,
-        data_fingerprint=record.data_fingerprint,
-        metrics=manifest.metrics,
-    )
-    project.write_run(record)
-
-    def entries(journal: tuple[JournalEntry, ...]) -> Sequence[JournalEntry]:
-        first = holders(journal).get("champion") is None
-        alias: Alias = "champion" if first else "challenger"
-        return (
-            seal(
-                at=now,
-                who=user_name(),
-                action="promote" if first else "challenge",
-                alias=alias,
-                version=name,
-                why=f"{why}; the first model of this project" if first else why,
-                evidence={
-                    "run_id": record.run_id,
-                    "roc_auc": record.evaluation.metrics["roc_auc"].model_dump(),
-                    "profit": record.evaluation.metrics["profit"].model_dump(),
-                },
-                journal=journal,
-            ),
-        )
-
-    try:
-        journal = ledger.admit(version, entries, at=now)
-    except BaseException:
-        if name not in {known.version for known in ledger.model_versions()}:
-            shutil.rmtree(folder, ignore_errors=True)
-        raise
-    write_head(project, journal, project.journal_head, now)
-    return version, journal[-1].alias
-
-
-def _tell_mlflow(
-    project: Project, version: ModelVersion, record: RunRecord, progress: Progress
-) -> tuple[str, ...]:
-    """Mirror the run in MLflow; the model is admitted already, whatever MLflow says."""
-    progress(Step("recording the run in MLflow"))
-    try:
-        _mirror(project, version, record)
-    except StorageError as error:
-        return (f"{version.version} is admitted, but MLflow was not told of it: {error}",)
-    return ()
-
-
-def _mirror(project: Project, version: ModelVersion, record: RunRecord) -> None:
-    store = project.mlflow
-    evaluation = record.evaluation
-    store.record_run(
-        run_name=record.run_id,
-        experiment=project.settings.project.name,
-        params={"candidate": record.best.candidate, "seed": record.seed, **record.best.params},
-        metrics={
-            **{name: estimate.value for name, estimate in evaluation.metrics.items()},
-            **{f"{name}_low": estimate.low for name, estimate in evaluation.metrics.items()},
-            **{f"{name}_high": estimate.high for name, estimate in evaluation.metrics.items()},
-            "threshold": evaluation.threshold,
-        },
-        figures=all_figures(record),
-        tags={
-            "data_fingerprint": record.data_fingerprint,
-            "feature_hash": record.feature_hash,
-            "run_id": record.run_id,
-        },
-        bundle_folder=project.bundle(version.version),
-        version=version.version,
-    )
-    store.set_aliases(holders(project.ledger.journal()))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -341,69 +340,3 @@ def test_a_full_disk(
     assert output.read_bytes() == before
     assert [version.version for version in ck.list_models(project).versions] == ["v1"]
     assert ck.verify_models(project).ok
-
-
-# --- bundles ------------------------------------------------------------------------------------
-
-
-def test_a_flipped_byte_is_found_in_any_file(project: ck.Project) -> None:
-    folder = project.bundle("v1")
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    assert len(files) >= 4
-    for path in files:
-        good = path.read_bytes()
-        bad = bytearray(good)
-        bad[len(bad) // 2] ^= 1
-        path.write_bytes(bytes(bad))
-        checks = ck.verify_models(project)
-        assert not checks.ok
-        assert any(
-            check.state == "failed" and path.name in check.subject for check in checks.checks
-        ), path
-        with pytest.raises(errors.BundleError):
-            ck.score(project)
-        path.write_bytes(good)
-    assert ck.verify_models(project).ok
-
-
-def test_a_lost_bundle_is_named(project: ck.Project, cli: Cli) -> None:
-    shutil.rmtree(project.bundle("v1"))
-    code, _, err = cli("-C", project.folder, "explain", "--customer", "7590-VHVEG")
-    assert code == 2
-    assert "Traceback" not in err
-    code, out, _ = cli("-C", project.folder, "--json", "models", "verify")
-    assert code == 2
-    assert not json.loads(out)["ok"]
-
-
-def test_an_edited_journal_is_found(project: ck.Project) -> None:
-    import sqlalchemy as sa
-
-    engine = sa.create_engine(project.ledger_url, poolclass=sa.NullPool)
-    with engine.begin() as connection:
-        # Who owns the database can remove the triggers that refuse this.
-        names = connection.execute(
-            sa.text("select name from sqlite_master where type = 'trigger'")
-        ).scalars()
-        for name in list(names):
-            connection.execute(sa.text(f'drop trigger "{name}"'))
-        connection.execute(sa.text("update journal set who = 'somebody else'"))
-    engine.dispose()
-    checks = ck.verify_models(project)
-    assert not checks.ok
-    assert any(check.state == "failed" and "journal" in check.subject for check in checks.checks)
-
-
-def test_a_cut_off_journal_is_found_with_the_head(project: ck.Project) -> None:
-    import sqlalchemy as sa
-
-    engine = sa.create_engine(project.ledger_url, poolclass=sa.NullPool)
-    with engine.begin() as connection:
-        names = connection.execute(
-            sa.text("select name from sqlite_master where type = 'trigger'")
-        ).scalars()
-        for name in list(names):
-            connection.execute(sa.text(f'drop trigger "{name}"'))
-        connection.execute(sa.text("delete from journal"))
-    engine.dispose()
-    assert not ck.verify_models(project).ok

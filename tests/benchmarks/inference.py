@@ -166,16 +166,10 @@ def many_rows(console: Console, rows: int) -> None:
                 tail.predict_proba(X)
                 theirs.append(time.perf_counter() - start)
                 output = folder / "scores.parquet"
+                files = (folder / "many.parquet", output, folder / "train.parquet")
+                child = [sys.executable, "-c", _CHILD, folder / name, *files]
                 ran = subprocess.run(
-                    [
-                        sys.executable,
-                        "-c",
-                        _CHILD,
-                        folder / name,
-                        folder / "many.parquet",
-                        output,
-                        folder / "train.parquet",
-                    ],  # fmt: skip
+                    child,
                     capture_output=True,
                     text=True,
                     check=True,
