@@ -12,6 +12,9 @@ from typing import Any, NamedTuple
 import charset_normalizer
 import pyarrow as pa
 
+if TYPE_CHECKING:
+    import _csv  # the only place where the type of a reader has a name
+
 _DELIMITERS = (",", ";", "\t", "|")
 _SAMPLE_BYTES = 1 << 22
 """Holds a header of 10,001 columns; the guesser of encodings sees less."""
