@@ -7,7 +7,7 @@ import csv
 import io
 import re
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import charset_normalizer
 import pyarrow as pa
@@ -130,7 +130,7 @@ def _rows(text: str, delimiter: str) -> list[list[str]]:
     return rows
 
 
-def _reader(text: str, delimiter: str) -> Any:  # the csv module does not name its reader's type
+def _reader(text: str, delimiter: str) -> _csv._reader:
     csv.field_size_limit(_SAMPLE_BYTES)
     return csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
 
