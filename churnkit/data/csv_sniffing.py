@@ -130,7 +130,7 @@ def _rows(text: str, delimiter: str) -> list[list[str]]:
     return rows
 
 
-def _reader(text: str, delimiter: str) -> _csv._reader:
+def _reader(text: str, delimiter: str) -> _csv.Reader:
     csv.field_size_limit(_SAMPLE_BYTES)
     return csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
 
