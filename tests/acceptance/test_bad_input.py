@@ -265,7 +265,12 @@ def test_ctrl_c_in_training_changes_nothing(stage: str, project: ck.Project) -> 
 def test_sigint_stops_a_training_process(project: ck.Project) -> None:
     command = [sys.executable, "-m", "churnkit", "-C", str(project.folder), "train"]
     process = subprocess.Popen(
-        [*command, "--budget", "60s"], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [*command, "--budget", "60s"],
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        # Tests that run in the background inherit that Ctrl-C is ignored; a person does not.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     assert process.stderr is not None
     for line in process.stderr:
