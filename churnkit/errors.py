@@ -3,7 +3,8 @@
 ChurnkitError
 ├── ProjectError: ProjectNotFound · ProjectExists · ProjectBusy · SettingsInvalid
 ├── DataError: DataUnreadable · DataEmpty · ColumnMissing · BadValue · AmbiguousTarget ·
-│   TargetInvalid · DuplicateIds · TooManyColumns · LeakageFound · UnknownCustomer
+│   TargetInvalid · DuplicateIds · TooManyColumns · LeakageFound · UnknownCustomer ·
+│   MomentTooOld
 ├── TrainingError: TooFewRows · BudgetTooSmall · UnknownRun · CannotRepeat
 ├── RegistryError: NoChampion · UnknownModelVersion · NothingToRollBack · ParityFailed ·
 │   BundleError: BundleUnreadable · BundleTampered · BundleTooNew · BundleForeign · UntrustedType
@@ -142,6 +143,10 @@ class LeakageFound(DataError):
 
 class UnknownCustomer(DataError):
     """No row for this customer."""
+
+
+class MomentTooOld(DataError):
+    """The online state no longer knows what held at this moment."""
 
 
 # --- training ---------------------------------------------------------------------------

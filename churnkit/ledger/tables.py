@@ -105,3 +105,21 @@ journal = sa.Table(
     sa.Column("previous_hash", sa.String(64), nullable=False),
     sa.Column("hash", sa.String(64), nullable=False),
 )
+
+online_layouts = sa.Table(
+    "online_layouts",
+    metadata,
+    sa.Column("layout_hash", sa.String(64), primary_key=True),
+    sa.Column("feature_hash", sa.String(64), nullable=False),
+    sa.Column("description", Document, nullable=False),
+    sa.Column("created_at", Moment, nullable=False),
+)
+
+online_state = sa.Table(
+    "online_state",
+    metadata,
+    sa.Column("layout_hash", sa.String(64), primary_key=True),
+    sa.Column("customer_id", sa.Text, primary_key=True),
+    sa.Column("state", Document, nullable=False),
+    sa.Column("updated_at", Moment, nullable=False),
+)
