@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
 from churnkit.domain.events import LogSchema
-from churnkit.features.definitions import Condition, EventFeature, FeatureSet
+from churnkit.features.definitions import Aggregate, Condition, EventFeature, FeatureSet
 
 Number = int | None
 Word = str | None
@@ -47,6 +48,21 @@ class Stream:
     words: tuple[int, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """Where an event feature is read: from which stream, and at which place of its sums.
+
+    ``place`` is the position among the stream's values (sum, mean, min, max; ``unit`` is what one
+    unit of the value is stored as) or among its words (distinct).
+    """
+
+    aggregate: Aggregate
+    stream: int
+    window_days: int | None
+    place: int = 0
+    unit: float = 1.0
+
+
 @dataclass(frozen=True)
 class Layout:
     """The streams of a FeatureSet, and how far back single days are needed.
@@ -54,7 +70,7 @@ class Layout:
     Attributes
     ----------
     streams : one for each filter that the features use
-    of_feature : name of an event feature → position of its stream
+    figures : name of an event feature → where it is read
     keep_days : the longest window in days; older days are folded into one
     lateness_us : how old an event may be when it arrives
     """
@@ -62,7 +78,7 @@ class Layout:
     schema: LogSchema
     features: FeatureSet
     streams: tuple[Stream, ...]
-    of_feature: Mapping[str, int]
+    figures: Mapping[str, Figure]
     keep_days: int
     lateness_us: int
 
@@ -70,6 +86,14 @@ class Layout:
     def tests(self) -> tuple[Callable[[OnlineEvent], bool], ...]:
         """For each stream, whether an event belongs to it."""
         return tuple(_test(stream, self.schema) for stream in self.streams)
+
+    @cached_property
+    def windows(self) -> tuple[tuple[int, ...], ...]:
+        """For each stream its windows in days, the shortest first; 0 means all days."""
+        lengths: list[set[int]] = [set() for _ in self.streams]
+        for figure in self.figures.values():
+            lengths[figure.stream].add(figure.window_days or 0)
+        return tuple(tuple(sorted(one, key=lambda days: days or math.inf)) for one in lengths)
 
     @cached_property
     def content_hash(self) -> str:
@@ -107,18 +131,34 @@ def layout(features: FeatureSet, schema: LogSchema, *, lateness_us: int) -> Layo
         elif feature.aggregate in ("sum", "mean", "min", "max"):
             of_values.add(value_names.index(feature.column))
     keys = list(values)
+    streams = tuple(
+        Stream(key[0], key[1], tuple(sorted(values[key])), tuple(sorted(words[key])))
+        for key in keys
+    )
     return Layout(
         schema=schema,
         features=features,
-        streams=tuple(
-            Stream(key[0], key[1], tuple(sorted(values[key])), tuple(sorted(words[key])))
-            for key in keys
-        ),
-        of_feature={feature.name: keys.index(_filter(feature)) for feature in events},
+        streams=streams,
+        figures={
+            feature.name: _figure(feature, keys.index(_filter(feature)), streams, schema)
+            for feature in events
+        },
         # At least today is kept apart: more events of it may come.
         keep_days=max((feature.window_days or 1 for feature in events), default=1),
         lateness_us=lateness_us,
     )
+
+
+def _figure(
+    feature: EventFeature, at: int, streams: tuple[Stream, ...], schema: LogSchema
+) -> Figure:
+    place, unit = 0, 1.0
+    if feature.aggregate == "distinct":
+        place = streams[at].words.index(_word_position(feature.column, schema))
+    elif feature.aggregate in ("sum", "mean", "min", "max"):
+        value = [column.name for column in schema.values].index(feature.column)
+        place, unit = streams[at].values.index(value), 10.0 ** schema.values[value].decimals
+    return Figure(feature.aggregate, at, feature.window_days, place, unit)
 
 
 def _filter(feature: EventFeature) -> tuple[frozenset[str], tuple[Condition, ...]]:

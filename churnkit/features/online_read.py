@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import assert_never
@@ -15,7 +16,7 @@ from churnkit.features.definitions import (
     SubscriptionFeature,
     Trend,
 )
-from churnkit.features.online_layout import EVENT_TYPE, Layout
+from churnkit.features.online_layout import Figure, Layout
 from churnkit.features.online_state import OnlineState, Sums
 
 Value = int | float | str | bool | None
@@ -35,6 +36,9 @@ class _Window:
         self.first = min(self.first, day) if self.days else day
         self.last = max(self.last, day) if self.days else day
         self.days += 1
+
+    def copy(self) -> _Window:
+        return _Window(self.sums.copy(), self.days, self.first, self.last)
 
 
 def read_features(state: OnlineState | None, layout: Layout, *, as_of_us: int) -> dict[str, Value]:
@@ -63,10 +67,9 @@ def read_features(state: OnlineState | None, layout: Layout, *, as_of_us: int) -
     for feature in layout.features.features:
         match feature:
             case EventFeature():
-                at = layout.of_feature[feature.name]
-                found[feature.name] = _figure(
-                    feature, layout, at, windows[at, feature.window_days], today
-                )
+                figure = layout.figures[feature.name]
+                window = windows[figure.stream][figure.window_days or 0]
+                found[feature.name] = _figure(figure, window, today)
             case AttributeFeature():
                 found[feature.name] = _attribute(state, layout, feature.column, as_of_us)
             case SubscriptionFeature():
@@ -81,33 +84,28 @@ def read_features(state: OnlineState | None, layout: Layout, *, as_of_us: int) -
 
 def _windows(
     state: OnlineState | None, layout: Layout, as_of_us: int, today: int
-) -> dict[tuple[int, int | None], _Window]:
-    """The sums of every stream in every window that a feature asks for."""
-    lengths: dict[int, set[int | None]] = {}
-    for feature in layout.features.features:
-        if isinstance(feature, EventFeature):
-            lengths.setdefault(layout.of_feature[feature.name], set()).add(feature.window_days)
-    by_stream = _by_stream(state, layout, as_of_us)
-    windows: dict[tuple[int, int | None], _Window] = {}
-    for at, wanted in lengths.items():
-        stream = layout.streams[at]
-        days = sorted(by_stream[at].items(), reverse=True)
-        running = _Window(Sums.empty(stream))
+) -> list[dict[int, _Window]]:
+    """For each stream the sums in every window that a feature asks for; 0 means all days."""
+    found: list[dict[int, _Window]] = []
+    for at, days in enumerate(_by_stream(state, layout, as_of_us)):
+        newest_first = sorted(days.items(), reverse=True)
+        running = _Window(Sums.empty(layout.streams[at]))
+        windows: dict[int, _Window] = {}
         place = 0
-        finite = sorted(length for length in wanted if length is not None)
-        for length in [*finite, None]:
-            while place < len(days) and (length is None or days[place][0] > today - length):
-                running.add(*days[place])
+        for length in layout.windows[at]:
+            since = today - length if length else -math.inf
+            while place < len(newest_first) and newest_first[place][0] > since:
+                running.add(*newest_first[place])
                 place += 1
-            if length is not None or None in wanted:
-                windows[at, length] = _copy(running)
-        if None in wanted and state is not None and at in state.older:
-            older, whole = state.older[at], windows[at, None]
+            windows[length] = running.copy()
+        if 0 in windows and state is not None and at in state.older:
+            older, whole = state.older[at], windows[0]
             whole.sums.add(older.sums)
             whole.first = older.first
             whole.last = whole.last if whole.days else older.last
             whole.days += older.days
-    return windows
+        found.append(windows)
+    return found
 
 
 def _by_stream(state: OnlineState | None, layout: Layout, as_of_us: int) -> list[dict[int, Sums]]:
@@ -134,19 +132,9 @@ def _by_stream(state: OnlineState | None, layout: Layout, as_of_us: int) -> list
     return found
 
 
-def _copy(window: _Window) -> _Window:
+def _figure(figure: Figure, window: _Window, today: int) -> Value:
     sums = window.sums
-    return _Window(
-        Sums(sums.n, [list(kept) for kept in sums.values], [set(seen) for seen in sums.words]),
-        window.days,
-        window.first,
-        window.last,
-    )
-
-
-def _figure(feature: EventFeature, layout: Layout, at: int, window: _Window, today: int) -> Value:
-    sums = window.sums
-    match feature.aggregate:
+    match figure.aggregate:
         case "count":
             return sums.n
         case "active_days":
@@ -156,27 +144,19 @@ def _figure(feature: EventFeature, layout: Layout, at: int, window: _Window, tod
         case "mean_gap_days":
             return (window.last - window.first) / (window.days - 1) if window.days > 1 else None
         case "distinct":
-            word = (
-                -1
-                if feature.column == EVENT_TYPE
-                else layout.schema.categories.index(feature.column)
-            )
-            return len(sums.words[layout.streams[at].words.index(word)])
+            return len(sums.words[figure.place])
         case "sum" | "mean" | "min" | "max":
-            names = [column.name for column in layout.schema.values]
-            value = names.index(feature.column)
-            unit = 10.0 ** layout.schema.values[value].decimals
-            kept = sums.values[layout.streams[at].values.index(value)]
+            kept = sums.values[figure.place]
             if not kept:
-                return 0.0 if feature.aggregate == "sum" else None
+                return 0.0 if figure.aggregate == "sum" else None
             n, total, low, high = kept
-            if feature.aggregate == "sum":
-                return float(total) / unit
-            if feature.aggregate == "mean":
-                return float(total) / unit / n
-            return float(low if feature.aggregate == "min" else high) / unit
+            if figure.aggregate == "sum":
+                return float(total) / figure.unit
+            if figure.aggregate == "mean":
+                return float(total) / figure.unit / n
+            return float(low if figure.aggregate == "min" else high) / figure.unit
         case _:
-            assert_never(feature.aggregate)
+            assert_never(figure.aggregate)
 
 
 def _attribute(state: OnlineState | None, layout: Layout, column: str, as_of_us: int) -> Value:

@@ -38,6 +38,10 @@ class Sums:
         """No event yet."""
         return cls(0, [[] for _ in stream.values], [set() for _ in stream.words])
 
+    def copy(self) -> Sums:
+        """The same sums, apart from these."""
+        return Sums(self.n, [list(kept) for kept in self.values], [set(w) for w in self.words])
+
     def add_event(self, event: OnlineEvent, stream: Stream) -> None:
         """Take in one event."""
         self.n += 1
@@ -53,11 +57,11 @@ class Sums:
     def add(self, other: Sums) -> None:
         """Take in the sums of other events."""
         self.n += other.n
-        for kept, more in zip(self.values, other.values, strict=True):
+        for i, more in enumerate(other.values):
             if more:
-                _merge(kept, *more)
-        for seen, words in zip(self.words, other.words, strict=True):
-            seen |= words
+                _merge(self.values[i], *more)
+        for i, words in enumerate(other.words):
+            self.words[i] |= words
 
 
 def _merge(kept: list[int], n: int, total: int, low: int, high: int) -> None:
