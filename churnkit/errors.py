@@ -4,6 +4,7 @@ ChurnkitError
 ├── ProjectError: ProjectNotFound · ProjectExists · ProjectBusy · SettingsInvalid
 ├── DataError: DataUnreadable · DataEmpty · ColumnMissing · BadValue · AmbiguousTarget ·
 │   TargetInvalid · DuplicateIds · TooManyColumns · LeakageFound · UnknownCustomer
+├── FeatureError: FeaturesExist · AsOfInvalid
 ├── TrainingError: TooFewRows · BudgetTooSmall · UnknownRun · CannotRepeat
 ├── RegistryError: NoChampion · UnknownModelVersion · NothingToRollBack · ParityFailed ·
 │   BundleError: BundleUnreadable · BundleTampered · BundleTooNew · BundleForeign · UntrustedType
@@ -142,6 +143,21 @@ class LeakageFound(DataError):
 
 class UnknownCustomer(DataError):
     """No row for this customer."""
+
+
+# --- features ---------------------------------------------------------------------------
+
+
+class FeatureError(ChurnkitError):
+    """A feature, or features.toml, cannot be used; the message names file, feature and key."""
+
+
+class FeaturesExist(FeatureError):
+    """features.toml is there already, and was not to be replaced."""
+
+
+class AsOfInvalid(FeatureError):
+    """A moment to look from that is no date, or not clear."""
 
 
 # --- training ---------------------------------------------------------------------------
