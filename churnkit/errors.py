@@ -5,6 +5,7 @@ ChurnkitError
 ├── DataError: DataUnreadable · DataEmpty · ColumnMissing · BadValue · AmbiguousTarget ·
 │   TargetInvalid · DuplicateIds · TooManyColumns · LeakageFound · UnknownCustomer ·
 │   MomentTooOld
+├── FeatureError: FeaturesExist · AsOfInvalid
 ├── TrainingError: TooFewRows · BudgetTooSmall · UnknownRun · CannotRepeat
 ├── RegistryError: NoChampion · UnknownModelVersion · NothingToRollBack · ParityFailed ·
 │   BundleError: BundleUnreadable · BundleTampered · BundleTooNew · BundleForeign · UntrustedType
@@ -147,6 +148,21 @@ class UnknownCustomer(DataError):
 
 class MomentTooOld(DataError):
     """The online state no longer knows what held at this moment."""
+
+
+# --- features ---------------------------------------------------------------------------
+
+
+class FeatureError(ChurnkitError):
+    """A feature, or features.toml, cannot be used; the message names file, feature and key."""
+
+
+class FeaturesExist(FeatureError):
+    """features.toml is there already, and was not to be replaced."""
+
+
+class AsOfInvalid(FeatureError):
+    """A moment to look from that is no date, or not clear."""
 
 
 # --- training ---------------------------------------------------------------------------

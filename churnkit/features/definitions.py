@@ -5,13 +5,22 @@ One meaning on every engine. With ``as_of`` a moment and D its day in the projec
 - a fact counts iff ``event_time <= as_of`` and ``known_at <= as_of``;
 - a window of N days holds the facts of the days D - N + 1 … D (None: all days until D);
 - ``count``, ``sum``, ``distinct`` and ``active_days`` are 0 where no event counts, all others are
-  missing; nulls of a column are left out of its aggregates;
+  missing; nulls of a column are left out of its aggregates, and no condition but ``missing``
+  holds for them;
 - ``recency_days`` is D minus the day of the last event, ``mean_gap_days`` the mean distance of
   consecutive active days (missing below two of them), both in calendar days;
 - a ratio is missing where a part is missing or the denominator is 0;
 - a trend compares the daily rate in a short window with that in a longer one:
   ``(recent / days of recent) / (base / days of base)``, missing like a ratio;
-- an attribute is the value of the version that holds at ``as_of``.
+- an attribute is the value of the version that holds at ``as_of``;
+- a subscription period that is told again (the same start) holds as it was known last, and of
+  two known at the same moment the one that ends later; ``days_to_end`` looks at the periods that
+  end after ``as_of``, at the last of them, and is missing if one of them is open. Tenure and days
+  to the end are calendar days in the project's zone.
+
+Sums, means, least and greatest values are floats in the user's unit: the whole number of last
+decimals, then divided by 10**decimals (and for a mean by the count), so that they are equal on
+every engine.
 """
 
 from __future__ import annotations
@@ -35,6 +44,8 @@ Aggregate = Literal[
     "recency_days",
     "mean_gap_days",
 ]
+EVENT_TYPE = "event_type"
+"""The name by which conditions and ``distinct`` speak of an event's type."""
 Name = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,62}$")]
 
 

@@ -1,0 +1,160 @@
+"""Features for many customers and moments, from DuckDB, as a stream in bounded memory."""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+
+from churnkit.domain.events import LogSchema
+from churnkit.domain.progress import Cancel, Progress, Step, silent
+from churnkit.errors import Cancelled
+from churnkit.features.compile import REQUESTS, ColumnKind, compile_features
+from churnkit.features.definitions import FeatureSet
+from churnkit.features.moment import Moment
+from churnkit.features.requests import ASKED, MOST_MOMENTS, Asked
+
+BATCH_ROWS = 65_536
+ARROW: dict[ColumnKind, pa.DataType] = {
+    "integer": pa.int64(),
+    "number": pa.float64(),
+    "boolean": pa.bool_(),
+    "category": pa.string(),
+}
+AS_OF = pa.timestamp("us", tz="UTC")
+_SHARED = 0.02
+"""A moment has a scan of its own if at least this share of the customers is asked for."""
+_FEW = 0.2
+"""Below this share of the customers it pays to leave out the others' events first."""
+
+
+def arrow_schema(columns: dict[str, ColumnKind]) -> pa.Schema:
+    """The columns of a stream of features: customer_id, as_of, and the features."""
+    listed = [pa.field("customer_id", pa.string()), pa.field("as_of", AS_OF)]
+    return pa.schema(listed + [pa.field(name, ARROW[kind]) for name, kind in columns.items()])
+
+
+@contextmanager
+def memory_within(
+    connection: duckdb.DuckDBPyConnection, limit_bytes: int | None, beside: Path
+) -> Iterator[None]:
+    """Let DuckDB use at most so much memory, and put the rest into a folder that goes away.
+
+    Parameters
+    ----------
+    limit_bytes : None: DuckDB's own choice
+    beside : the folder in which the temporary one is made
+    """
+    with tempfile.TemporaryDirectory(prefix=".features-", dir=beside) as folder:
+        connection.execute("SET temp_directory = ?", [folder])
+        if limit_bytes is not None:
+            connection.execute("SET memory_limit = ?", [f"{limit_bytes}B"])
+        connection.execute("SET preserve_insertion_order = false")
+        try:
+            yield
+        finally:
+            connection.execute("RESET memory_limit")
+
+
+def stream_features(
+    connection: duckdb.DuckDBPyConnection,
+    features: FeatureSet,
+    schema: LogSchema,
+    asked: Asked,
+    *,
+    by_moment: bool | None = None,
+    progress: Progress = silent,
+    cancel: Cancel | None = None,
+) -> Iterator[pa.RecordBatch]:
+    """Compute the features of all requests.
+
+    Parameters
+    ----------
+    features : a set that was checked against the log
+    asked : what ``ask`` has put into the connection's temporary table
+    by_moment : whether each moment has a scan of its own; None: whichever is quicker
+
+    Yields
+    ------
+    batch : ``customer_id``, ``as_of`` (timestamp[us, UTC]), then the features; each request once,
+        the moments in order
+    """
+    cancel = cancel or Cancel()
+    done = 0
+    for part in _parts(asked, by_moment):
+        cancel.check()
+        connection.execute(
+            f"CREATE OR REPLACE TEMP TABLE {REQUESTS} AS SELECT customer_no, as_of_us, as_of_day "
+            f"FROM {ASKED}{part.where}"
+        )
+        statement = compile_features(
+            features, schema, moment=part.moment, everyone=part.share >= _FEW
+        )
+        sql = (
+            f"SELECT q.customer_id, f.* EXCLUDE (customer_no) FROM ({statement.sql}) f "
+            f"JOIN (SELECT DISTINCT customer_no, customer_id FROM {ASKED}{part.where}) q "
+            "USING (customer_no)"
+        )
+        shape = arrow_schema(dict(statement.columns))
+        for batch in _interruptible(connection, sql, cancel):
+            done += batch.num_rows
+            progress(Step("building features", done / asked.n_rows, f"{done:,} rows"))
+            yield _shaped(batch, shape)
+
+
+@dataclass(frozen=True)
+class _Part:
+    where: str
+    moment: Moment | None
+    share: float
+
+
+def _parts(asked: Asked, by_moment: bool | None) -> list[_Part]:
+    """One scan per moment where many customers share it, else one for all."""
+    if by_moment is None:
+        shared = asked.n_rows >= len(asked.moments) * asked.n_known * _SHARED
+        by_moment = shared and len(asked.moments) <= MOST_MOMENTS
+    if not by_moment:
+        return [_Part("", None, 1.0)]
+    return [
+        _Part(f" WHERE as_of_us = {moment.as_of_us}", moment, n / max(1, asked.n_known))
+        for moment, n in asked.moments.items()
+    ]
+
+
+def _shaped(batch: pa.RecordBatch, shape: pa.Schema) -> pa.RecordBatch:
+    columns = [column.cast(field.type) for column, field in zip(batch.columns, shape, strict=True)]
+    return pa.RecordBatch.from_arrays(columns, schema=shape)
+
+
+def _interruptible(
+    connection: duckdb.DuckDBPyConnection, sql: str, cancel: Cancel
+) -> Iterator[pa.RecordBatch]:
+    """The rows of a query that stops within a moment of being told to."""
+    over = threading.Event()
+
+    def watch() -> None:
+        while not over.wait(0.05):
+            if cancel.cancelled:
+                connection.interrupt()
+                return
+
+    watcher = threading.Thread(target=watch, name="features-cancel", daemon=True)
+    watcher.start()
+    try:
+        reader = connection.sql(sql).to_arrow_reader(BATCH_ROWS)
+        for batch in reader:
+            cancel.check()
+            yield batch
+    except duckdb.InterruptException:
+        cancel.check()
+        raise Cancelled("stopped; what was there before is unchanged.") from None
+    finally:
+        over.set()
+        watcher.join()
