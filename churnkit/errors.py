@@ -4,7 +4,7 @@ ChurnkitError
 ├── ProjectError: ProjectNotFound · ProjectExists · ProjectBusy · SettingsInvalid
 ├── DataError: DataUnreadable · DataEmpty · ColumnMissing · BadValue · AmbiguousTarget ·
 │   TargetInvalid · DuplicateIds · TooManyColumns · LeakageFound · UnknownCustomer ·
-│   AmbiguousLog · TooManyBroken · LogChanged · LabelsNotMatured
+│   AmbiguousLog · TooManyBroken · LogChanged · LabelsNotMatured · UnknownEventType
 ├── TrainingError: TooFewRows · BudgetTooSmall · UnknownRun · CannotRepeat
 ├── RegistryError: NoChampion · UnknownModelVersion · NothingToRollBack · ParityFailed ·
 │   BundleError: BundleUnreadable · BundleTampered · BundleTooNew · BundleForeign · UntrustedType
@@ -155,6 +155,10 @@ class TooManyBroken(DataError):
 
 class LogChanged(DataError):
     """churnkit.toml describes the log otherwise than it was imported."""
+
+
+class UnknownEventType(DataError):
+    """No events of this type."""
 
 
 class LabelsNotMatured(DataError):
