@@ -46,6 +46,8 @@ class CsvSource:
         self.path = path
         self.name = str(path)
         self._on_broken = on_broken
+        self._n_broken = 0
+        self._last_broken: arrow_csv.InvalidRow | None = None
         with _Reading(path):
             self.encoding, text, self._ends_quoted = sniff_bytes(path)
         if "\0" in text:
@@ -75,6 +77,7 @@ class CsvSource:
         DataUnreadable : a row has more or fewer values than the header, or a quote is not closed
         """
         n_rows = 0
+        self._n_broken = 0
         last: pa.RecordBatch | None = None
         with _Reading(self.path), open_bytes(self.path) as stream:
             reader = arrow_csv.open_csv(
@@ -104,25 +107,43 @@ class CsvSource:
                     if batch.num_rows:
                         last = batch.slice(batch.num_rows - 1)
                         yield batch
-        if last is None:
+        self._refuse_open_quote(n_rows)
+        if last is None and not self._n_broken:
             raise _no_rows(self.path)
+        if last is None:
+            return
         # A quote that is never closed swallows all rows after it.
         if self.delimiter == BLANKS:
             return
         if not self._ends_quoted and "\n" in last.column(last.num_columns - 1)[0].as_py():
-            raise DataUnreadable(
-                "a quote is opened and never closed.",
-                fix="Close it, or remove it.",
-                file=self.path,
-                row=n_rows - 1 + self.row_offset,
-                column=self._names[-1],
-            )
+            raise self._open_quote(n_rows - 1 + self.row_offset, self._names[-1])
 
     def _left_out(self, row: arrow_csv.InvalidRow) -> str:
         assert self._on_broken is not None
         what = f"has {row.actual_columns} values where the header has {row.expected_columns}"
         self._on_broken(row.number, what, row.text)
+        self._n_broken += 1
+        self._last_broken = row
         return "skip"
+
+    def _refuse_open_quote(self, n_rows: int) -> None:
+        """A broken last row may be all rows after a quote that is never closed."""
+        row = self._last_broken
+        if row is None or not self._n_broken or self.delimiter == BLANKS:
+            return
+        last = self.row_offset + n_rows + self._n_broken - 1
+        opened = re.search(rf'(^|{re.escape(self.delimiter)})"', row.text)
+        if row.number == last and opened and row.text.count('"') % 2:
+            raise self._open_quote(row.number, None)
+
+    def _open_quote(self, row: int, column: str | None) -> DataUnreadable:
+        return DataUnreadable(
+            "a quote is opened and never closed.",
+            fix="Close it, or remove it.",
+            file=self.path,
+            row=row,
+            column=column,
+        )
 
 
 class _OneBlank(io.RawIOBase):

@@ -214,8 +214,9 @@ class EventStore:
             f"select c.customer_no, {listed} "
             f"from {_INCOMING} i join {CUSTOMERS} c using (customer_id)"
         )
-        if not self._has(table):
-            db.execute(f"create table {table} as {rows} limit 0")
+        if not self._has(table) or not self._count(table):
+            # An empty one may be from before its columns were known.
+            db.execute(f"create or replace table {table} as {rows} limit 0")
         names = ", ".join(["customer_no", *map(quoted, columns)])
         added = db.execute(f"insert into {table} ({names}) {rows}").fetchone()
         span = db.execute(f"select min({time}), max({time}) from {_INCOMING}").fetchone()

@@ -259,10 +259,13 @@ class SubscriptionReader:
         delay = round(self._told.arrival_delay_days * US_PER_DAY)
         known = pc.add(ended.column("end_us"), delay)
         place = good.schema.get_field_index("end_us")
-        open_ends = pa.nulls(good.num_rows, pa.int64())
+        # A period without length was never known to be open.
+        empty = pc.equal(good.column("end_us"), good.column("start_us"))
+        running = good.filter(pc.invert(pc.fill_null(empty, False)))
+        open_ends = pa.nulls(running.num_rows, pa.int64())
         return pa.concat_tables(
             [
-                good.set_column(place, "end_us", open_ends),
+                running.set_column(place, "end_us", open_ends),
                 ended.set_column(good.schema.get_field_index("known_us"), "known_us", known),
             ]
         )

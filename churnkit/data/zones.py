@@ -124,7 +124,7 @@ def local_sql(column: str, zone: str, first_us: int, last_us: int) -> str:
     return f"({column} + case{cases} else {offsets[-1]} end)"
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=1024)
 def transitions(zone: str, first_year: int, last_year: int) -> Transitions:
     """The clock changes from a year before the first to a year after the last."""
     known = ZoneInfo(zone)

@@ -152,9 +152,9 @@ def _chains_sql(connection: duckdb.DuckDBPyConnection, calendar: Calendar) -> st
 
 
 def _last_known() -> str:
-    """The end of a period's last known version; of two known at once, the earlier end."""
+    """The end of a period's last known version; of two known at once, the later end."""
     end = f"coalesce(end_us, {_FOREVER})"
-    return f"-max(struct_pack(known := known_us, back := -{end})).back"
+    return f"max(struct_pack(known := known_us, till := {end})).till"
 
 
 def _activity(types: Sequence[str]) -> str:
