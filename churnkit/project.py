@@ -68,6 +68,16 @@ class Project:
         return self.store / "churnkit.duckdb"
 
     @property
+    def training_database(self) -> Path:
+        """The labelled rows that models learn from: the imported ones, or a panel built from them."""
+        return self.database if self.settings.events is None else self.store / "panel.duckdb"
+
+    @property
+    def features_file(self) -> Path:
+        """The FeatureSet of a project of events."""
+        return self.folder / "features.toml"
+
+    @property
     def reports(self) -> Path:
         """Where reports are written."""
         return self.folder / "reports"

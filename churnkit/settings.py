@@ -188,7 +188,10 @@ class ChurnTable(_Table):
         None, description="Only customers active within so many days; not set: ever."
     )
     as_of: Words = Field(
-        (), description="Dates of the panel, the last one for the test; empty: by stride_days."
+        (), description="Dates of the panel, the last ones for the test; empty: by stride_days."
+    )
+    test_dates: int = Field(
+        3, ge=1, le=100, description="Most dates for the test: they show how quality decays."
     )
     stride_days: int = Field(30, ge=1, le=3_650, description="Days between the panel's dates.")
     max_dates: int = Field(12, ge=2, le=1_000, description="Most dates of the panel.")

@@ -53,12 +53,19 @@ class HorizonEffect(Frozen):
 
 
 class Panel(Frozen):
-    """Dates to learn from and the date to test on, in microseconds UTC.
+    """Dates to learn from and dates to test on, in microseconds UTC.
 
-    The labels of all training dates were decided when the test date came, so that nothing that a
-    model is tested on was in what it learnt.
+    The labels of all training dates were decided when the first test date came, so that nothing
+    that a model is tested on was in what it learnt. ``later_us`` are further test dates, which
+    show how quality decays.
     """
 
     train_us: tuple[int, ...]
     test_us: int
+    later_us: tuple[int, ...] = ()
     ground: str
+
+    @property
+    def dates_us(self) -> tuple[int, ...]:
+        """All of them, in order."""
+        return (*self.train_us, self.test_us, *self.later_us)

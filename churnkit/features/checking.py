@@ -22,7 +22,7 @@ from churnkit.features.definitions import (
     Trend,
 )
 
-TAKEN = ("customer_id", "customer_no", "as_of", "as_of_us")
+TAKEN = ("customer_id", "customer_no", "as_of", "as_of_us", "churned")
 DEEPEST = 16
 _OF_VALUES = ("sum", "mean", "min", "max")
 

@@ -62,6 +62,19 @@ def label_table(database: Path, calendar: Calendar, as_ofs: Sequence[int]) -> pa
     return pa.concat_tables(tables) if tables else empty.empty_table()
 
 
+def eligible_table(database: Path, calendar: Calendar, as_of_us: int) -> pa.Table:
+    """Who is eligible at a moment, whether or not labels are decided.
+
+    Returns
+    -------
+    customer_no int32, one row per customer, in no order
+    """
+    with _connected(database, calendar) as connection:
+        return connection.sql(
+            f"select customer_no::integer as customer_no from ({label_sql(calendar, as_of_us)})"
+        ).to_arrow_table()
+
+
 def label_rates(
     database: Path, calendars: Sequence[Calendar], as_ofs: Sequence[Sequence[int]]
 ) -> list[list[LabelRate]]:

@@ -99,67 +99,103 @@ class Calendar:
 
 
 def panel(calendar: Calendar) -> Panel:
-    """The dates that churnkit.toml names, or: the latest matured one for the test, and before it
-    dates at ``stride_days`` whose labels were decided when the test date came.
+    """The dates that churnkit.toml names, or dates at ``stride_days`` that end with the latest
+    matured one. The last ones are for the test, as many as ``test_dates`` says and as leave dates
+    to learn from, whose labels were decided when the first test date came.
 
     Raises
     ------
     LabelsNotMatured : the log is too short for a test date and one to learn from, or a date that
         was named is not matured
     """
-    churn, log = calendar.churn, calendar.log
-    if churn.as_of:
-        return _named(calendar)
-    test_day = calendar.latest_day(calendar.known_until_us)
-    test = midnight_us(test_day, log.zone)
-    day = calendar.latest_day(test)
+    churn, zone = calendar.churn, calendar.log.zone
+    named = _named(calendar)
+    for n_tests in range(churn.test_dates, 0, -1):
+        if named:
+            tests, before = named[-n_tests:], named[:-n_tests]
+            train = [one for one in before if calendar.window(one).decided_us <= tests[0]]
+            # A named date may not be passed over in silence.
+            enough = len(tests) == n_tests and train and train == before
+        else:
+            last = calendar.latest_day(calendar.known_until_us)
+            days = [last - churn.stride_days * back for back in range(n_tests)][::-1]
+            tests = [midnight_us(day, zone) for day in days]
+            train = _before(calendar, tests[0])
+            # Few dates for the test rather than few to learn from.
+            enough = bool(train) and (n_tests == 1 or len(train) >= n_tests)
+        if enough:
+            return Panel(
+                train_us=tuple(train),
+                test_us=tests[0],
+                later_us=tuple(tests[1:]),
+                ground=_ground(calendar, train, tests),
+            )
+    if named:
+        raise _no_use(calendar, named)
+    span = churn.lead_days + churn.horizon_days + churn.grace_days
+    days_known = (calendar.known_until_us - calendar.first_us) / US_PER_DAY
+    raise LabelsNotMatured(
+        f"the log spans {days_known:,.0f} days; a test date and one to learn from need "
+        f"{2 * span + churn.history_days:,}: twice the {span:,} days of a label and "
+        f"{churn.history_days:,} of history.",
+        fix="Shorten horizon_days or history_days in [churn], or import a longer log.",
+    )
+
+
+def _before(calendar: Calendar, test_us: int) -> list[int]:
+    """Dates at ``stride_days`` whose labels were decided at the test date, with enough history."""
+    churn, zone = calendar.churn, calendar.log.zone
+    earliest = plus_days(calendar.first_us, churn.history_days, zone)
+    day = calendar.latest_day(test_us)
     train: list[int] = []
-    earliest = plus_days(calendar.first_us, churn.history_days, log.zone)
     while len(train) < churn.max_dates - 1:
-        as_of = midnight_us(day, log.zone)
+        as_of = midnight_us(day, zone)
         if as_of < earliest:
             break
         train.insert(0, as_of)
         day -= churn.stride_days
-    if not train:
-        span = churn.lead_days + churn.horizon_days + churn.grace_days
-        days = (calendar.known_until_us - calendar.first_us) / US_PER_DAY
-        raise LabelsNotMatured(
-            f"the log spans {days:,.0f} days; a test date and one to learn from need "
-            f"{2 * span + churn.history_days:,}: twice the {span:,} days of a label and "
-            f"{churn.history_days:,} of history.",
-            fix="Shorten horizon_days or history_days in [churn], or import a longer log.",
-        )
-    return Panel(
-        train_us=tuple(train),
-        test_us=test,
-        ground=f"tested at {shown_moment(test, log.zone)}, the latest date whose labels are "
-        f"matured; learnt from {len(train)} dates, {shown_moment(train[0], log.zone)} … "
-        f"{shown_moment(train[-1], log.zone)}, all of whose labels were decided by then",
-    )
+    return train
 
 
-def _named(calendar: Calendar) -> Panel:
+def _ground(calendar: Calendar, train: list[int], tests: list[int]) -> str:
     zone = calendar.log.zone
-    dates = sorted({moment_us(datetime.fromisoformat(text), zone) for text in calendar.churn.as_of})
+    learnt = (
+        f"learnt from {shown_moment(train[0], zone)}"
+        if len(train) == 1
+        else f"learnt from {len(train)} dates, {shown_moment(train[0], zone)} … "
+        f"{shown_moment(train[-1], zone)}"
+    )
+    tested = (
+        f"tested at {shown_moment(tests[0], zone)}"
+        if len(tests) == 1
+        else f"tested at {len(tests)} dates, {shown_moment(tests[0], zone)} … "
+        f"{shown_moment(tests[-1], zone)}"
+    )
+    return f"{tested}; {learnt}, whose labels were decided by then"
+
+
+def _named(calendar: Calendar) -> list[int]:
+    """The dates of churnkit.toml, in order."""
+    zone = calendar.log.zone
+    texts = calendar.churn.as_of
+    dates = sorted({moment_us(datetime.fromisoformat(text), zone) for text in texts})
     for as_of in dates:
         if not calendar.matured(as_of):
             raise not_matured(calendar, as_of)
-    test = dates[-1]
-    late = [as_of for as_of in dates[:-1] if calendar.window(as_of).decided_us > test]
-    if late or len(dates) < 2:
+    return dates
+
+
+def _no_use(calendar: Calendar, dates: list[int]) -> LabelsNotMatured:
+    zone = calendar.log.zone
+    late = [one for one in dates[:-1] if calendar.window(one).decided_us > dates[-1]]
+    if late and len(dates) > 1:
         what = (
             f"the label of {shown_moment(late[0], zone)} is decided only after the test date "
-            f"{shown_moment(test, zone)}."
-            if late
-            else "as_of names one date; a panel has one to learn from and a later one for the test."
+            f"{shown_moment(dates[-1], zone)}."
         )
-        raise LabelsNotMatured(what, fix="Change as_of in [churn] of churnkit.toml.")
-    return Panel(
-        train_us=tuple(dates[:-1]),
-        test_us=test,
-        ground="the dates of churn.as_of; all labels to learn from were decided at the test date",
-    )
+    else:
+        what = "as_of names one date; a panel has one to learn from and a later one for the test."
+    return LabelsNotMatured(what, fix="Change as_of in [churn] of churnkit.toml.")
 
 
 def not_matured(calendar: Calendar, as_of_us: int) -> LabelsNotMatured:

@@ -34,6 +34,7 @@ MANIFEST = "manifest.json"
 PIPELINE = "pipeline.skops"
 SCHEMA = "schema.json"
 REFERENCE = "reference.json"
+FEATURES = "features.json"
 COMPILED = "compiled"
 
 
@@ -69,6 +70,8 @@ class Bundle:
     schema: ModelSchema
     compiled_files: dict[str, bytes]
     reference: dict[str, Any]
+    features: dict[str, Any] | None = None
+    """The FeatureSet that builds the inputs from events, as plain data; None: a snapshot."""
 
     def load_pipeline(self) -> Any:
         """The scikit-learn pipeline; it takes half a second and is needed for many rows only.
@@ -99,6 +102,7 @@ def write_bundle(
     pipeline: object,
     compiled_files: Mapping[str, bytes],
     reference: Mapping[str, Any],
+    features: Mapping[str, Any] | None = None,
 ) -> tuple[Manifest, str]:
     """Write all files into a new folder that appears whole or not at all.
 
@@ -119,6 +123,8 @@ def write_bundle(
             dump_pipeline(pipeline, work / PIPELINE)
             (work / SCHEMA).write_text(schema.model_dump_json(indent=1), encoding="utf-8")
             (work / REFERENCE).write_text(json.dumps(reference, indent=1), encoding="utf-8")
+            if features is not None:
+                (work / FEATURES).write_text(json.dumps(features, indent=1), encoding="utf-8")
             (work / COMPILED).mkdir()
             for name, content in compiled_files.items():
                 (work / COMPILED / name).write_bytes(content)
@@ -191,6 +197,9 @@ def _read_1(folder: Path, content: bytes) -> Bundle:
     try:
         schema = ModelSchema.model_validate_json((folder / SCHEMA).read_bytes())
         reference = json.loads((folder / REFERENCE).read_bytes())
+        features = (
+            json.loads((folder / FEATURES).read_bytes()) if FEATURES in manifest.files else None
+        )
     except (OSError, ValueError) as error:
         raise _unreadable(folder / SCHEMA) from error
     compiled = {
@@ -198,7 +207,7 @@ def _read_1(folder: Path, content: bytes) -> Bundle:
         for name in manifest.files
         if name.startswith(f"{COMPILED}/")
     }
-    return Bundle(folder, manifest, schema, compiled, reference)
+    return Bundle(folder, manifest, schema, compiled, reference, features)
 
 
 READERS: dict[int, Callable[[Path, bytes], Bundle]] = {1: _read_1}

@@ -95,6 +95,7 @@ def admit(
         reference=reference_distribution(
             table, trained.schema, trained.train_rows, trained.test_probabilities
         ),
+        features=record.features,
     )
     version = ModelVersion(
         version=name,

@@ -21,10 +21,13 @@ from churnkit.data.sources import Source, open_source
 from churnkit.data.writing import Writer, open_writer
 from churnkit.domain.predictions import PredictionRow, Reason
 from churnkit.domain.progress import Cancel, Progress, Step, silent
-from churnkit.errors import DataEmpty
+from churnkit.errors import AsOfInvalid, DataEmpty
 from churnkit.inference.batch import ScoreNotes, score_batches
 from churnkit.project import Project
+from churnkit.registry.bundle import Bundle
 from churnkit.reporting.tables import escape_text
+from churnkit.usecases.as_of import AsOf
+from churnkit.usecases.feature_source import FeatureSource
 from churnkit.usecases.result import Result
 from churnkit.usecases.serving import load_predictor
 from churnkit.usecases.tables import TableSource, as_arrow
@@ -104,6 +107,7 @@ def score(
     reasons: int | None = None,
     record: bool = False,
     version: str | None = None,
+    as_of: AsOf | None = None,
     query: str = "",
     sheet: str = "",
     progress: Progress = silent,
@@ -117,11 +121,13 @@ def score(
     ----------
     project : an opened project
     data : a file (CSV, Parquet, Excel) or database URL, a pandas DataFrame, an arrow table or a
-        list of dicts; None: the source that churnkit.toml names
+        list of dicts; None: the source that churnkit.toml names, in a project of events the
+        customers that are eligible at ``as_of``
     output : a .csv or .parquet file; None keeps the scores in ``result.table``
     reasons : reasons per customer; None: 3 up to 10,000 rows, else 0
     record : write the predictions to the ledger, all in one transaction
     version : a model version or alias; None: the champion
+    as_of : in a project of events the moment to look from; None: the end of the log
 
     Raises
     ------
@@ -131,7 +137,7 @@ def score(
     """
     predictor, bundle = load_predictor(project, version)
     schema = bundle.schema
-    source = _source(project, data, query, sheet)
+    source = _source(project, data, query, sheet, bundle, as_of)
     path = None if output is None else Path(output).expanduser()
     head, batches = _peek(stream_typed(source, schema, cancel=cancel))
     if not head:
@@ -176,7 +182,17 @@ def score(
     )
 
 
-def _source(project: Project, data: Any, query: str, sheet: str) -> Source:
+def _source(
+    project: Project, data: Any, query: str, sheet: str, bundle: Bundle, as_of: AsOf | None
+) -> Source:
+    if data is None and bundle.features is not None:
+        return FeatureSource(project, bundle.features, as_of)
+    if as_of is not None:
+        raise AsOfInvalid(
+            "only customers of a log of events have a moment to look from.",
+            fix="Leave as_of away, or score without a file in a project of events.",
+            as_of=as_of,
+        )
     if data is None:
         told = project.settings.data
         return open_source(told.source, folder=project.folder, query=told.query, sheet=told.sheet)
