@@ -3,7 +3,8 @@
 ChurnkitError
 ├── ProjectError: ProjectNotFound · ProjectExists · ProjectBusy · SettingsInvalid
 ├── DataError: DataUnreadable · DataEmpty · ColumnMissing · BadValue · AmbiguousTarget ·
-│   TargetInvalid · DuplicateIds · TooManyColumns · LeakageFound · UnknownCustomer
+│   TargetInvalid · DuplicateIds · TooManyColumns · LeakageFound · UnknownCustomer ·
+│   AmbiguousLog · TooManyBroken · LogChanged · LabelsNotMatured · UnknownEventType
 ├── FeatureError: FeaturesExist · AsOfInvalid
 ├── TrainingError: TooFewRows · BudgetTooSmall · UnknownRun · CannotRepeat
 ├── RegistryError: NoChampion · UnknownModelVersion · NothingToRollBack · ParityFailed ·
@@ -143,6 +144,26 @@ class LeakageFound(DataError):
 
 class UnknownCustomer(DataError):
     """No row for this customer."""
+
+
+class AmbiguousLog(DataError):
+    """It is not clear what a column of events is for; churnkit does not guess silently."""
+
+
+class TooManyBroken(DataError):
+    """So many rows cannot be used that the settings are probably wrong."""
+
+
+class LogChanged(DataError):
+    """churnkit.toml describes the log otherwise than it was imported."""
+
+
+class UnknownEventType(DataError):
+    """No events of this type."""
+
+
+class LabelsNotMatured(DataError):
+    """Whether customers churned is not known yet at these dates."""
 
 
 # --- features ---------------------------------------------------------------------------

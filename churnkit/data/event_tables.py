@@ -25,7 +25,7 @@ LOG_SCHEMA = "log_schema"
 
 def value_column(name: str) -> str:
     """The SQL name of a value column, quoted."""
-    return quoted(f"v_{name}")
+    return quoted(value_name(name))
 
 
 def category_column(name: str) -> str:
@@ -41,3 +41,8 @@ def attribute_column(name: str) -> str:
 def quoted(name: str) -> str:
     """A name as an SQL identifier."""
     return '"' + name.replace('"', '""') + '"'
+
+
+def value_name(name: str) -> str:
+    """The column of a value, as it is called in the table."""
+    return f"v_{name}"

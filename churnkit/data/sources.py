@@ -8,7 +8,7 @@ from typing import Protocol
 
 import pyarrow as pa
 
-from churnkit.data.csv_source import CsvSource
+from churnkit.data.csv_source import CsvSource, OnBroken
 from churnkit.data.excel_source import ExcelSource
 from churnkit.data.parquet_source import ParquetSource
 from churnkit.data.sql_source import SqlSource
@@ -38,7 +38,12 @@ class Source(Protocol):
 
 
 def open_source(
-    source: Path | str, *, folder: Path | None = None, query: str = "", sheet: str = ""
+    source: Path | str,
+    *,
+    folder: Path | None = None,
+    query: str = "",
+    sheet: str = "",
+    on_broken: OnBroken | None = None,
 ) -> Source:
     """Open a file by its ending and its first bytes, or a SQLAlchemy URL.
 
@@ -47,6 +52,7 @@ def open_source(
     source : a path (relative to ``folder``, if one is given) or a URL such as ``sqlite:///a.db``
     query : SQL, for a URL
     sheet : for an Excel file; the first one if not given
+    on_broken : told of rows of a CSV with too many or too few values; None: they are errors
 
     Raises
     ------
@@ -76,7 +82,7 @@ def open_source(
     if ending in (".xlsx", ".xlsm") or (start[:4] == b"PK\x03\x04" and ending == ".csv"):
         return ExcelSource(path, sheet)
     if ending in _TEXT or (ending == ".gz" and suffixes[-2:-1] and suffixes[-2] in _TEXT):
-        return CsvSource(path)
+        return CsvSource(path, on_broken)
     raise DataUnreadable(
         f"churnkit does not read '{ending or path.name}' files.",
         fix=f"Save the table as {_SUPPORTED}.",

@@ -14,6 +14,8 @@ from pydantic import Field
 from churnkit.domain.frozen import Frozen
 
 US_PER_DAY = 86_400_000_000
+BEGINNING_US = -62_135_596_800_000_000
+"""0001-01-01: since when facts hold that have no date."""
 MAX_DECIMALS = 6
 
 
@@ -58,3 +60,11 @@ class LogSchema(Frozen):
     def attribute(self, name: str) -> AttributeColumn | None:
         """The attribute of this name, if there is one."""
         return next((column for column in self.attributes if column.name == name), None)
+
+
+class Guess(Frozen):
+    """What churnkit takes a part of an event project to be, and why."""
+
+    what: str
+    value: str
+    ground: str
