@@ -200,7 +200,7 @@ def _money(draft: _Draft, facts: LogFacts, windows: list[int]) -> None:
             draft.add(
                 EventFeature(
                     name=f"{short}_{aggregate}_{windows[-1]}d",
-                    aggregate=aggregate,  # type: ignore[arg-type]  # one of the two above
+                    aggregate=aggregate,
                     column=name,
                     window_days=windows[-1],
                 )
