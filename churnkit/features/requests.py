@@ -71,11 +71,10 @@ def ask(
     ).fetchall()
     if not rows:
         raise DataEmpty("no customer was asked for.", fix="Name one, or import events first.")
-    counted = connection.execute(
+    (counted,) = connection.execute(
         f"SELECT (SELECT count(*) FROM {CUSTOMERS}), "
         f"(SELECT count(DISTINCT customer_no) FROM {ASKED} WHERE customer_no < 0)"
-    ).fetchone()
-    assert counted is not None
+    ).fetchall()
     return Asked({Moment(us, day): n for us, day, n in rows}, *counted)
 
 

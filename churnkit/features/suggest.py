@@ -25,7 +25,7 @@ from churnkit.features.definitions import (
 
 ABOUT = 40
 _WINDOWS = (7, 14, 30, 60, 90, 180, 365)
-_EVENTS_IN_SHORTEST = 0.25
+_EVENTS_IN_SHORTEST = 0.1
 """The shortest window must hold so many events of a mean customer."""
 _KEPT_FREE = 10
 """Places that different words, trends and ratios get in any case."""
@@ -170,6 +170,7 @@ def _basic(draft: _Draft, windows: list[int]) -> None:
         draft.add(
             EventFeature(name=f"active_days_{window}d", aggregate="active_days", window_days=window)
         )
+    draft.add(EventFeature(name="active_days_ever", aggregate="active_days"))
     draft.add(EventFeature(name="mean_gap_days", aggregate="mean_gap_days"))
 
 
@@ -189,22 +190,23 @@ def _per_customer(draft: _Draft, schema: LogSchema) -> None:
 def _money(draft: _Draft, facts: LogFacts, windows: list[int]) -> None:
     for name, _ in sorted(facts.values.items(), key=lambda item: (-item[1][1], item[0]))[:3]:
         short = plain(name)
-        for window in windows[-2:]:
+        for window in windows[-3:]:
             draft.add(
                 EventFeature(
                     name=f"{short}_sum_{window}d", aggregate="sum", column=name, window_days=window
                 )
             )
         draft.add(EventFeature(name=f"{short}_sum_ever", aggregate="sum", column=name))
-        for aggregate in ("mean", "max"):
-            draft.add(
-                EventFeature(
-                    name=f"{short}_{aggregate}_{windows[-1]}d",
-                    aggregate=aggregate,
-                    column=name,
-                    window_days=windows[-1],
+        for window, ending in ((windows[-1], f"{windows[-1]}d"), (None, "ever")):
+            for aggregate in ("mean", "max"):
+                draft.add(
+                    EventFeature(
+                        name=f"{short}_{aggregate}_{ending}",
+                        aggregate=aggregate,
+                        column=name,
+                        window_days=window,
+                    )
                 )
-            )
 
 
 def _per_type(draft: _Draft, common: list[str], windows: list[int]) -> None:

@@ -346,10 +346,11 @@ def show_features(
     chosen = _only(features, names, project.folder / FILE_NAME)
     when = parse_as_of(as_of, schema.zone) if isinstance(as_of, str) else as_of
     with opened(project.database) as connection:
-        row = connection.execute(
+        # All rows are fetched: DuckDB does no other work while a result is unfinished.
+        rows = connection.execute(
             f"SELECT customer_no FROM {CUSTOMERS} WHERE customer_id = ?", [customer]
-        ).fetchone()
-        if row is None:
+        ).fetchall()
+        if not rows:
             raise UnknownCustomer(
                 f"there is no customer '{customer}' in the log.",
                 fix="Look at the ids in your data; leading zeros and case count.",
@@ -361,7 +362,7 @@ def show_features(
         (moment,) = asked.moments
         origins = explain_features(
             connection, chosen, schema, values,
-            customer_no=row[0], moment=moment, at_most=at_most,
+            customer_no=rows[0][0], moment=moment, at_most=at_most,
         )  # fmt: skip
     return ShownFeatures(customer, from_us(moment.as_of_us), schema.zone, tuple(origins))
 
