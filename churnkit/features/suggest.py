@@ -24,7 +24,7 @@ from churnkit.features.definitions import (
 )
 
 ABOUT = 40
-_WINDOWS = (7, 14, 30, 60, 90, 180, 365)
+_WINDOWS = (7, 30, 60, 90, 180, 365)
 _EVENTS_IN_SHORTEST = 0.1
 """The shortest window must hold so many events of a mean customer."""
 _KEPT_FREE = 10
@@ -102,7 +102,8 @@ def choose_windows(schema: LogSchema, days: int) -> list[int]:
     for window in fit[1:]:
         if window >= 2 * spread[-1]:
             spread.append(window)
-    return spread if len(spread) <= 4 else [*spread[:3], spread[-1]]
+    last = len(spread) - 1
+    return spread if last < 4 else [spread[round(at * last / 3)] for at in range(4)]
 
 
 def suggest_features(schema: LogSchema, facts: LogFacts, *, at_most: int = ABOUT) -> Suggestion:
@@ -197,7 +198,11 @@ def _money(draft: _Draft, facts: LogFacts, windows: list[int]) -> None:
                 )
             )
         draft.add(EventFeature(name=f"{short}_sum_ever", aggregate="sum", column=name))
-        for window, ending in ((windows[-1], f"{windows[-1]}d"), (None, "ever")):
+        lasting: tuple[tuple[int | None, str], ...] = (
+            (windows[-1], f"{windows[-1]}d"),
+            (None, "ever"),
+        )
+        for window, ending in lasting:
             for aggregate in ("mean", "max"):
                 draft.add(
                     EventFeature(
