@@ -4,7 +4,8 @@ ChurnkitError
 ├── ProjectError: ProjectNotFound · ProjectExists · ProjectBusy · SettingsInvalid
 ├── DataError: DataUnreadable · DataEmpty · ColumnMissing · BadValue · AmbiguousTarget ·
 │   TargetInvalid · DuplicateIds · TooManyColumns · LeakageFound · UnknownCustomer ·
-│   MomentTooOld · AmbiguousLog · TooManyBroken · LogChanged · LabelsNotMatured · UnknownEventType
+│   AmbiguousLog · TooManyBroken · LogChanged · LabelsNotMatured · UnknownEventType ·
+│   MomentTooOld
 ├── FeatureError: FeaturesExist · AsOfInvalid
 ├── TrainingError: TooFewRows · BudgetTooSmall · UnknownRun · CannotRepeat
 ├── RegistryError: NoChampion · UnknownModelVersion · NothingToRollBack · ParityFailed ·
@@ -146,25 +147,6 @@ class UnknownCustomer(DataError):
     """No row for this customer."""
 
 
-class MomentTooOld(DataError):
-    """The online state no longer knows what held at this moment."""
-
-
-# --- features ---------------------------------------------------------------------------
-
-
-class FeatureError(ChurnkitError):
-    """A feature, or features.toml, cannot be used; the message names file, feature and key."""
-
-
-class FeaturesExist(FeatureError):
-    """features.toml is there already, and was not to be replaced."""
-
-
-class AsOfInvalid(FeatureError):
-    """A moment to look from that is no date, or not clear."""
-
-
 class AmbiguousLog(DataError):
     """It is not clear what a column of events is for; churnkit does not guess silently."""
 
@@ -183,6 +165,25 @@ class UnknownEventType(DataError):
 
 class LabelsNotMatured(DataError):
     """Whether customers churned is not known yet at these dates."""
+
+
+class MomentTooOld(DataError):
+    """The online state no longer knows what held at this moment."""
+
+
+# --- features ---------------------------------------------------------------------------
+
+
+class FeatureError(ChurnkitError):
+    """A feature, or features.toml, cannot be used; the message names file, feature and key."""
+
+
+class FeaturesExist(FeatureError):
+    """features.toml is there already, and was not to be replaced."""
+
+
+class AsOfInvalid(FeatureError):
+    """A moment to look from that is no date, or not clear."""
 
 
 # --- training ---------------------------------------------------------------------------

@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from churnkit.cli import customers, events, models, projects, trainings
+from churnkit.cli import customers, events, features, models, projects, trainings
 from churnkit.cli.session import Folder, Json, Session
 from churnkit.errors import Cancelled, ChurnkitError
 
@@ -21,6 +21,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 app.add_typer(models.app, name="models")
+app.add_typer(features.app, name="features")
 for module in (projects, events, trainings, customers):
     module.register(app)
 

@@ -6,8 +6,9 @@ INTEGER, as_of_us BIGINT, as_of_day INTEGER), and gives exactly one row for each
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Literal, assert_never
 
 from churnkit.data.event_tables import attribute_column, quoted
@@ -52,6 +53,7 @@ def compile_features(
     *,
     moment: Moment | None = None,
     everyone: bool = False,
+    words: Mapping[str, Sequence[str]] = MappingProxyType({}),
 ) -> Statement:
     """Write the statement.
 
@@ -61,8 +63,9 @@ def compile_features(
     schema : the log
     moment : the moment of *all* requests, if they share one: quicker. None: any requests
     everyone : whether (nearly) all customers are requested; changes the speed, not the result
+    words : text column of events → *all* words that the log holds in it, where they are few: quicker
     """
-    scan = EventScan(schema, moment, everyone)
+    scan = EventScan(schema, moment, everyone, words)
     direct: dict[str, str] = {}
     attributes: list[str] = []
     subscriptions = False

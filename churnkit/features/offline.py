@@ -12,11 +12,13 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
+from churnkit.data.event_tables import EVENTS, category_column
 from churnkit.domain.events import LogSchema
 from churnkit.domain.progress import Cancel, Progress, Step, silent
 from churnkit.errors import Cancelled
 from churnkit.features.compile import REQUESTS, ColumnKind, compile_features
-from churnkit.features.definitions import FeatureSet
+from churnkit.features.definitions import EventFeature, FeatureSet
+from churnkit.features.event_aggregates import MOST_WORDS
 from churnkit.features.moment import Moment
 from churnkit.features.requests import ASKED, MOST_MOMENTS, Asked
 
@@ -87,6 +89,7 @@ def stream_features(
     """
     cancel = cancel or Cancel()
     done = 0
+    words = few_words(connection, features, schema)
     for part in _parts(asked, by_moment):
         cancel.check()
         connection.execute(
@@ -94,7 +97,7 @@ def stream_features(
             f"FROM {ASKED}{part.where}"
         )
         statement = compile_features(
-            features, schema, moment=part.moment, everyone=part.share >= _FEW
+            features, schema, moment=part.moment, everyone=part.share >= _FEW, words=words
         )
         sql = (
             f"SELECT q.customer_id, f.* EXCLUDE (customer_no) FROM ({statement.sql}) f "
@@ -106,6 +109,26 @@ def stream_features(
             done += batch.num_rows
             progress(Step("building features", done / asked.n_rows, f"{done:,} rows"))
             yield _shaped(batch, shape)
+
+
+def few_words(
+    connection: duckdb.DuckDBPyConnection, features: FeatureSet, schema: LogSchema
+) -> dict[str, tuple[str, ...]]:
+    """All words of those text columns that ``distinct`` looks at, where they are few."""
+    found: dict[str, tuple[str, ...]] = {}
+    for name in schema.categories:
+        if any(
+            isinstance(one, EventFeature) and one.aggregate == "distinct" and one.column == name
+            for one in features.features
+        ):
+            column = category_column(name)
+            rows = connection.execute(
+                f"SELECT DISTINCT {column} FROM {EVENTS} WHERE {column} IS NOT NULL "
+                f"LIMIT {MOST_WORDS + 1}"
+            ).fetchall()
+            if len(rows) <= MOST_WORDS:
+                found[name] = tuple(sorted(row[0] for row in rows))
+    return found
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from churnkit.errors import AsOfInvalid, DataEmpty
 from churnkit.features.moment import Moment
 
 ASKED = "feature_asked"
-"""All pairs: customer_id, customer_no, as_of_us, as_of_day; customers never seen have numbers < 0."""
+"""All pairs: customer_id, customer_no (below 0: never seen), as_of_us, as_of_day."""
 MOST_MOMENTS = 400
 """Up to so many moments each is computed by a scan of its own, if enough customers share it."""
 
@@ -28,13 +28,12 @@ class Asked:
     ----------
     moments : each different moment → how many customers, in order
     n_known : how many customers the log has
-    lowest, highest : the customers' numbers
+    n_unknown : how many others were asked for
     """
 
     moments: dict[Moment, int]
     n_known: int
-    lowest: int
-    highest: int
+    n_unknown: int
 
     @property
     def n_rows(self) -> int:
@@ -72,11 +71,11 @@ def ask(
     ).fetchall()
     if not rows:
         raise DataEmpty("no customer was asked for.", fix="Name one, or import events first.")
-    n_known = connection.execute(f"SELECT count(*) FROM {CUSTOMERS}").fetchall()[0][0]
-    low, high = connection.execute(
-        f"SELECT min(customer_no), max(customer_no) FROM {ASKED}"
-    ).fetchall()[0]
-    return Asked({Moment(us, day): n for us, day, n in rows}, n_known, low, high)
+    (counted,) = connection.execute(
+        f"SELECT (SELECT count(*) FROM {CUSTOMERS}), "
+        f"(SELECT count(DISTINCT customer_no) FROM {ASKED} WHERE customer_no < 0)"
+    ).fetchall()
+    return Asked({Moment(us, day): n for us, day, n in rows}, *counted)
 
 
 def _ask_panel(

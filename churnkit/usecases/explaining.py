@@ -11,8 +11,8 @@ from churnkit.data.reading import find_customer
 from churnkit.domain.predictions import Explanation
 from churnkit.project import Project
 from churnkit.reporting.tables import explanation_table
-from churnkit.usecases.as_of import AsOf
 from churnkit.usecases.feature_source import FeatureSource
+from churnkit.usecases.features import AsOf
 from churnkit.usecases.result import Result
 from churnkit.usecases.serving import load_predictor
 

@@ -13,15 +13,17 @@ from churnkit.data.zones import shown_moment
 from churnkit.domain.moments import from_us
 from churnkit.domain.progress import Cancel
 from churnkit.errors import DataEmpty, UnknownCustomer
+from churnkit.features.as_of import parse_as_of
 from churnkit.features.checking import check_features
 from churnkit.features.compile import column_kind
 from churnkit.features.definitions import FeatureSet
 from churnkit.features.labels import eligible_table
+from churnkit.features.moment import Moment
 from churnkit.features.offline import stream_features
 from churnkit.features.panel import Calendar
 from churnkit.features.requests import ask
 from churnkit.project import Project
-from churnkit.usecases.as_of import AsOf, as_of_us
+from churnkit.usecases.features import AsOf
 from churnkit.usecases.labels import project_calendar
 
 
@@ -50,8 +52,10 @@ class FeatureSource:
         self._features = FeatureSet.model_validate(features)
         log = self._calendar.log
         check_features(self._features, log)
+        if isinstance(as_of, str):
+            as_of = parse_as_of(as_of, log.zone)
         until = self._calendar.known_until_us
-        self.as_of_us = until if as_of is None else as_of_us(as_of, log.zone)
+        self.as_of_us = until if as_of is None else Moment.of(as_of, log.zone).as_of_us
         self.name = f"the log as of {shown_moment(self.as_of_us, log.zone)}"
 
     def columns(self) -> tuple[str, ...]:

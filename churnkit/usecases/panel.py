@@ -27,8 +27,8 @@ from churnkit.features.panel import Calendar, panel
 from churnkit.features.requests import ask
 from churnkit.project import Project
 from churnkit.settings import BUILT_COLUMNS
+from churnkit.usecases.features import open_features, suggest_features
 from churnkit.usecases.labels import project_calendar
-from churnkit.usecases.project_features import project_features
 
 _STAMP = "built_from"
 _MAX_CATEGORIES = 1_000
@@ -67,6 +67,8 @@ def learning_rows(
 ) -> LearningRows:
     """The imported customers; in a project of events the panel, built anew if it is stale.
 
+    A project of events without features.toml gets the proposal of ``suggest_features``.
+
     Parameters
     ----------
     now : the present; labels that need later facts are not matured
@@ -81,7 +83,10 @@ def learning_rows(
         progress(Step("reading the customers"))
         return LearningRows(read_arrow(project.database), read_schema(project.database))
     calendar = project_calendar(project, now=now)
-    features = project_features(project, calendar.log)
+    if not project.features_file.exists():
+        progress(Step("proposing features"))
+        suggest_features(project)
+    features, _ = open_features(project)
     dates = panel(calendar)
     stamp = _stamp(calendar, features, dates)
     if read_entry(project.training_database, _STAMP) != stamp:

@@ -26,8 +26,8 @@ from churnkit.inference.batch import ScoreNotes, score_batches
 from churnkit.project import Project
 from churnkit.registry.bundle import Bundle
 from churnkit.reporting.tables import escape_text
-from churnkit.usecases.as_of import AsOf
 from churnkit.usecases.feature_source import FeatureSource
+from churnkit.usecases.features import AsOf
 from churnkit.usecases.result import Result
 from churnkit.usecases.serving import load_predictor
 from churnkit.usecases.tables import TableSource, as_arrow
