@@ -120,10 +120,10 @@ def _mark(table: pa.Table) -> str:
     kept = []
     for column in table.columns:
         if pa.types.is_string(column.type):
-            looks = pc.match_substring_regex(column, r"^\s*[+-]?\d[\d.,]*\s*$")
-            values = column.filter(pc.fill_null(looks, False))
-            if len(values) >= SURE_SHARE * max(len(column) - column.null_count, 1):
-                kept.append(values)
+            there = pc.drop_null(without_words(as_text(as_array(column))))
+            values = there.filter(pc.match_substring_regex(there, r"^[+-]?\d[\d.,]*$"))
+            if len(values) >= SURE_SHARE * len(there):
+                kept.append(pa.chunked_array([values]))
     return decimal_mark(kept)
 
 
