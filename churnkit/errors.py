@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import difflib
 import errno
+import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -252,6 +253,7 @@ def storage_errors(path: Path | str) -> Iterator[None]:
     ------
     DiskFull : no space, or a quota is used up
     FolderReadOnly : no permission, or a read-only file system
+    StorageError : a folder stands where the file should be, or a file where a folder should
     """
     try:
         yield
@@ -266,6 +268,12 @@ def storage_errors(path: Path | str) -> Iterator[None]:
             raise FolderReadOnly(
                 "churnkit may not write here.",
                 fix="Give yourself write permission, or choose another folder.",
+                path=path,
+            ) from error
+        if error.errno in (errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG):
+            raise StorageError(
+                f"this cannot be written: {os.strerror(error.errno).lower()}.",
+                fix="Choose another name.",
                 path=path,
             ) from error
         raise
