@@ -258,7 +258,8 @@ def storage_errors(path: Path | str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        # The last one: a limit on the size of files, which the system set for this process.
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise DiskFull(
                 "the disk is full; nothing was changed.",
                 fix="Free some space and run the command again.",
