@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rich.console import Console, RenderableType
 
-from churnkit.domain.evaluation import Interval
+from churnkit.domain.evaluation import Estimate
 from churnkit.domain.models import ModelVersion
 from churnkit.domain.profiles import LeakFinding, RoleGuess
 from churnkit.reporting.tables import leaks_table, roles_table, versions_table
@@ -53,8 +53,8 @@ def test_no_interval_is_cut_in_the_list_of_models() -> None:
         data_fingerprint="0" * 64,
         created_at=datetime(2026, 11, 24, tzinfo=UTC),
         metrics={
-            "roc_auc": Interval(value=0.852, low=0.833, high=0.871),
-            "profit": Interval(value=-10.04, low=-118.86, high=111.22),
+            "roc_auc": Estimate(value=0.852, low=0.833, high=0.871),
+            "profit": Estimate(value=-10.04, low=-118.86, high=111.22),
         },
     )
     text = "\n".join(_lines(versions_table([version], {"champion": "v12", "challenger": None})))
