@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import difflib
 import errno
+import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -252,11 +253,13 @@ def storage_errors(path: Path | str) -> Iterator[None]:
     ------
     DiskFull : no space, or a quota is used up
     FolderReadOnly : no permission, or a read-only file system
+    StorageError : a folder stands where the file should be, or a file where a folder should
     """
     try:
         yield
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        # The last one: a limit on the size of files, which the system set for this process.
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise DiskFull(
                 "the disk is full; nothing was changed.",
                 fix="Free some space and run the command again.",
@@ -266,6 +269,12 @@ def storage_errors(path: Path | str) -> Iterator[None]:
             raise FolderReadOnly(
                 "churnkit may not write here.",
                 fix="Give yourself write permission, or choose another folder.",
+                path=path,
+            ) from error
+        if error.errno in (errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG):
+            raise StorageError(
+                f"this cannot be written: {os.strerror(error.errno).lower()}.",
+                fix="Choose another name.",
                 path=path,
             ) from error
         raise

@@ -163,4 +163,5 @@ def mlflow(
     with session.project() as project:
         command = project.mlflow.ui_command(port)
     session.err.print(f"MLflow is at http://127.0.0.1:{port} (Ctrl-C ends it)")
-    raise typer.Exit(subprocess.run(command, check=False).returncode)
+    # Its messages are for a person; stdout is kept for results.
+    raise typer.Exit(subprocess.run(command, check=False, stdout=sys.stderr).returncode)

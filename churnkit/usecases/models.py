@@ -230,11 +230,24 @@ def _move(project: Project, action: Any, version: str | None, why: str) -> Moved
     return Moved(entry)
 
 
-def export_head(project: Project, path: Path | str) -> Path:
+@dataclass(frozen=True, repr=False)
+class Exported(Result):
+    """The signed head of a journal, in a file of its own."""
+
+    path: Path
+
+    def __rich__(self) -> RenderableType:
+        return Text(f"Wrote {self.path}: 'churnkit models verify --head' reads it.")
+
+    def to_json(self) -> dict[str, object]:
+        return {"path": str(self.path)}
+
+
+def export_head(project: Project, path: Path | str) -> Exported:
     """Sign the journal's end and write it to a file that is kept elsewhere."""
     target = Path(path).expanduser()
     write_head(project, project.ledger.journal(), target, datetime.now(UTC))
-    return target
+    return Exported(target)
 
 
 def verify_models(project: Project, head: Path | str | None = None) -> Checks:

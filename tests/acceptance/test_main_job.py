@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -281,3 +282,71 @@ def test_init_asks_in_a_terminal(tmp_path: Path) -> None:
     assert p.returncode == 0, err.decode()
     assert b"Which one" in err
     assert 'target = "lost"' in (tmp_path / "p" / "churnkit.toml").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [("frob",), ("models", "frob"), ("profile", "--nope"), ("score", "x.csv"), ("init",)],
+    ids=" ".join,
+)
+def test_wrong_usage_is_json_too(cli: Cli, wrong: tuple[str, ...]) -> None:
+    code, out, err = cli("--json", *wrong)
+    assert code == 2
+    error = json.loads(out)["error"]
+    assert error["code"] == "usage_invalid"
+    assert "--help" in error["fix"]
+    assert error["what"] in err
+    code, out, _ = cli(*wrong)
+    assert (code, out) == (2, "")
+
+
+def test_the_exported_head_is_json_too(cli: Cli, project: ck.Project, tmp_path: Path) -> None:
+    head = tmp_path / "head.json"
+    code, out, err = cli("-C", project.folder, "models", "head", "-o", head, "--json")
+    assert code == 0, err
+    assert json.loads(out) == {"path": str(head)}
+
+
+def test_ctrl_c_at_a_question_leaves_nothing(tmp_path: Path) -> None:
+    data = tmp_path / "two.csv"
+    rows = "".join(f"{i},{i % 2},{(i // 2) % 2}\n" for i in range(60))
+    data.write_text("id,won,lost\n" + rows, encoding="utf-8")
+    command = [sys.executable, "-m", "churnkit", "init", str(tmp_path / "p"), "--data", str(data)]
+    ours, theirs = pty.openpty()
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        command,
+        stdin=theirs,
+        stdout=pipe,
+        stderr=pipe,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    ) as p:
+        assert p.stderr is not None
+        seen = b""
+        while b"Which one" not in seen:
+            seen += os.read(p.stderr.fileno(), 4096)
+        p.send_signal(signal.SIGINT)
+        _, err = p.communicate(timeout=60)
+    os.close(ours)
+    os.close(theirs)
+    assert p.returncode == 130, err.decode()
+    assert b"stopped" in err
+    assert b"Traceback" not in err
+    assert not (tmp_path / "p").exists()
+
+
+def test_a_query_on_a_relative_file_means_the_same_from_anywhere(
+    tmp_path: Path, customers: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import sqlite3
+
+    table = csv.read_csv(customers).slice(0, 200).to_pandas()
+    connection = sqlite3.connect(tmp_path / "crm.db")
+    table.to_sql("customers", connection, index=False)
+    connection.close()
+    monkeypatch.chdir(tmp_path)
+    made = ck.create_project("p", "sqlite:///crm.db", query="select * from customers")
+    made.project.close()
+    monkeypatch.chdir("/")
+    with ck.open_project(tmp_path / "p") as project:
+        assert ck.import_data(project).same_rows
