@@ -220,10 +220,23 @@ class Ledger:
 
     def append_journal(self, decide: Decide) -> JournalEntry:
         """Add an entry that is made from the journal so far; two processes never fork it."""
+        return self.append_entries(lambda known: (decide(known),))[-1]
+
+    def append_entries(
+        self, decide: Callable[[tuple[JournalEntry, ...]], Sequence[JournalEntry]]
+    ) -> tuple[JournalEntry, ...]:
+        """Add entries that are made from the journal so far, all of them or none.
+
+        Returns
+        -------
+        journal : with the new entries
+        """
         with self._writing(lock=_JOURNAL_LOCK) as connection:
-            entry = decide(_read_journal(connection))
-            connection.execute(sa.insert(tables.journal), _journal_values(entry))
-        return entry
+            known = _read_journal(connection)
+            new = tuple(decide(known))
+            for entry in new:
+                connection.execute(sa.insert(tables.journal), _journal_values(entry))
+        return known + new
 
     def journal(self) -> tuple[JournalEntry, ...]:
         """All entries, the oldest first."""
