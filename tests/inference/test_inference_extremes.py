@@ -116,11 +116,12 @@ def _in_batches(
 def test_all_paths_agree_on_any_rows(name: str, method: str) -> None:
     model, predictor = fitted(name, method), _predictor(name, method)
 
-    @settings(max_examples=10, deadline=None)
+    @settings(max_examples=8, deadline=None)
     @given(_rows(name))
     def check(rows: list[dict[str, Any]]) -> None:
         table = pa.Table.from_pylist(rows, schema=_TYPES)
-        expected = model.pipeline.predict_proba(model_frame(table, model.schema))[:, 1]
+        with np.errstate(over="ignore", invalid="ignore"):  # its test for infinity overflows
+            expected = model.pipeline.predict_proba(model_frame(table, model.schema))[:, 1]
         X = predictor.encoder.encode_rows(rows)
         repeats = SKLEARN_FROM_ROWS // len(rows) + 1
         ours = {
