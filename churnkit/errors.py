@@ -4,7 +4,7 @@ ChurnkitError
 ├── ProjectError: ProjectNotFound · ProjectExists · ProjectBusy · SettingsInvalid
 ├── DataError: DataUnreadable · DataEmpty · ColumnMissing · BadValue · AmbiguousTarget ·
 │   TargetInvalid · DuplicateIds · TooManyColumns · LeakageFound · UnknownCustomer
-├── TrainingError: TooFewRows · BudgetTooSmall · UnknownRun · CannotRepeat
+├── TrainingError: TooFewRows · BudgetTooSmall · UnknownRun · RunUnreadable · CannotRepeat
 ├── RegistryError: NoChampion · UnknownModelVersion · NothingToRollBack · ParityFailed ·
 │   BundleError: BundleUnreadable · BundleTampered · BundleTooNew · BundleForeign · UntrustedType
 ├── StorageError: StorageUnreachable · FolderReadOnly · DiskFull
@@ -162,6 +162,10 @@ class BudgetTooSmall(TrainingError):
 
 class UnknownRun(TrainingError):
     """No record of a run with this name."""
+
+
+class RunUnreadable(TrainingError):
+    """The record of a run was damaged."""
 
 
 class CannotRepeat(TrainingError):

@@ -17,10 +17,11 @@ FILE_NAME = "churnkit.toml"
 FORMAT = 1
 CANDIDATES = (
     "logistic_regression",
-    "random_forest",
-    "gradient_boosting",
     "hist_gradient_boosting",
+    "gradient_boosting",
+    "random_forest",
 )
+"""In the order in which they are tried: the quickest first, for who has little time."""
 
 
 class _Table(BaseModel):

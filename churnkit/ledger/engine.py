@@ -25,7 +25,9 @@ from churnkit.errors import (
 )
 
 _MIGRATION_LOCK = 0x636875726E  # "churn"
-_SQLITE_WAIT_MS = 15_000
+_SQLITE_WAIT_MS = 30_000
+_SQLITE_CACHE_KIB = 65_536
+"""The usual 2 MB are too few for the indexes of a million predictions."""
 _NO_SPACE = 1 << 20
 """Bytes; with less than this SQLite cannot even make the files that reading needs."""
 
@@ -87,6 +89,7 @@ def _prepare_sqlite(connection: sqlite3.Connection, _: Any) -> None:
     connection.isolation_level = None
     cursor = connection.cursor()
     cursor.execute(f"pragma busy_timeout = {_SQLITE_WAIT_MS}")
+    cursor.execute(f"pragma cache_size = -{_SQLITE_CACHE_KIB}")
     cursor.execute("pragma journal_mode = wal")
     cursor.execute("pragma synchronous = full")
     cursor.execute("pragma foreign_keys = on")

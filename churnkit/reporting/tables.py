@@ -157,6 +157,23 @@ def deciles_table(evaluation: Evaluation) -> RenderableType:
     return table
 
 
+def slices_table(evaluation: Evaluation) -> RenderableType:
+    """Whether the model is as good for everybody: quality by segment."""
+    table = _table(
+        "segment", "customers", "said", "left", "ROC AUC", "Brier score", numbers=(1, 2, 3, 4, 5)
+    )
+    for part in evaluation.slices:
+        table.add_row(
+            Text(f"{part.column} = {part.value}"),
+            f"{part.n:,}",
+            f"{part.mean_probability:.1%}",
+            f"{part.rate:.1%}",
+            interval(part.roc_auc) if part.roc_auc else "one class only",
+            interval(part.brier),
+        )
+    return table
+
+
 def trials_table(record: RunRecord) -> RenderableType:
     """The best trial of each candidate."""
     table = _table("candidate", "trials", "log loss", "ROC AUC", "", numbers=(1, 2, 3))

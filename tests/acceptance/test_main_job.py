@@ -16,6 +16,8 @@ import pytest
 from pyarrow import csv, parquet
 
 import churnkit as ck
+from churnkit.domain.progress import Step
+from churnkit.ledger.store import Ledger
 
 Cli = Callable[..., tuple[int, str, str]]
 
@@ -178,6 +180,55 @@ def test_a_run_repeats_bit_for_bit(project: ck.Project, cli: Cli) -> None:
     code, _, err = cli("-C", project.folder, "train", "--repeat", run_id)
     assert code == 2
     assert "data changed" in err
+
+
+def test_a_run_says_which_version_changed(project: ck.Project, cli: Cli) -> None:
+    run_id = ck.show_model(project).version.run_id
+    path = project.store / "runs" / f"{run_id}.json"
+    record = json.loads(path.read_text(encoding="utf-8"))
+    now = record["versions"]["numpy"]
+    record["versions"]["numpy"] = "1.0.0"
+    path.write_text(json.dumps(record), encoding="utf-8")
+    again = ck.repeat(project, run_id)
+    assert again.identical
+    assert again.differences == (f"versions: numpy 1.0.0 then, {now} now",)
+    # A record whose winner was changed does not repeat, and verify knows why.
+    record["versions"]["numpy"] = now
+    record["predictions_hash"] = "0" * 64
+    path.write_text(json.dumps(record), encoding="utf-8")
+    code, out, err = cli("-C", project.folder, "train", "--repeat", run_id)
+    assert code == 2, err
+    assert "models verify" in " ".join(out.split())
+
+
+def test_quality_is_shown_by_segment(project: ck.Project, cli: Cli) -> None:
+    slices = ck.evaluate(project).record.evaluation.slices
+    assert slices
+    code, out, err = cli("-C", project.folder, "evaluate")
+    assert code == 0, err
+    for part in slices:
+        assert f"{part.column} = {part.value}"[:14] in " ".join(out.split())
+
+
+def test_recording_keeps_no_other_writer_waiting(
+    project: ck.Project, customers: Path, tmp_path: Path
+) -> None:
+    """While a file is scored the ledger is free; its rows are then written in one go."""
+    row = ck.history(project, limit=1).rows[0]
+    n_before = len(ck.history(project, limit=10**6).rows)
+    met: list[str] = []
+
+    def meanwhile(step: Step) -> None:
+        if step.stage == "scoring" and not met:
+            with Ledger.open(project.ledger_url + "?timeout=1") as other:
+                other.record_predictions([row.model_copy(update={"prediction_id": "meanwhile"})])
+            met.append(step.stage)
+
+    ck.score(project, customers, tmp_path / "s.csv", record=True, progress=meanwhile)
+    assert met
+    rows = ck.history(project, limit=10**6).rows
+    assert len(rows) == n_before + 1 + 2_000
+    assert not [path for path in project.store.iterdir() if "spool" in path.name]
 
 
 def test_report_is_one_file(project: ck.Project) -> None:
