@@ -302,5 +302,5 @@ class Business:
 
 def churn_delay_us(told: Arrival, draw: Floats) -> Ints:
     """How long it takes until it is recorded that a customer left; at least an hour."""
-    days = np.minimum(1 / 24 - np.log1p(-draw) * told.churn_mean_days, told.churn_most_days)
-    return np.floor(days * US_PER_DAY).astype(np.int64)
+    days = 1 / 24 - np.log1p(-draw) * told.churn_mean_days
+    return np.asarray(np.minimum(days, told.churn_most_days) * US_PER_DAY, dtype=np.int64)

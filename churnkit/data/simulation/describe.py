@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 
 from churnkit.data.simulation.parameters import (
     AGE_BANDS,
@@ -55,8 +54,7 @@ def readme(simulation: Simulation, *, command: str) -> str:
         for drift in simulation.drifts
     )
     propensity = " or ".join(
-        f"{math.floor(chance * (1 - offers.holdout_share) * 1e4 + 0.5) / 1e4:g}"
-        for chance in (offers.unlikely, offers.likely)
+        f"{chance * (1 - offers.holdout_share):.4g}" for chance in (offers.unlikely, offers.likely)
     )
     return f"""# A simulated subscription business
 
@@ -66,27 +64,26 @@ Drift: {drifts or "none"}.
 
 ## What a business would have
 
-| file | one row is | columns that need a word |
-|---|---|---|
-| `events/part-*.parquet` | an event | `event_time`: when it happened; `known_at`: when it arrived, \
-never earlier; about {arrival.late_share:.0%} arrive days late. `value`: minutes of a `usage` or \
-`ticket`, money of a `payment`, `payment_failed` (made up for within ten days) or `price_change` \
-(the new monthly price); empty for a `login` |
-| `customers.parquet` | a version of a customer's attributes | it holds from `valid_from` until the \
-next version; the first one of those who joined before the first day has their plan and price of \
-the first day. `signed_up`: the first term's start |
-| `subscriptions.parquet` | a term of 1, 12 or 24 months, booked at `known_at` | a renewal is a \
-further row (`is_renewal`) whose `start` is the last one's `end`. A term that ended without one is \
-a customer who left. Whether a term will be renewed stands nowhere in its own row: that would be \
-the future |
-| `treatments.parquet` | a customer whom a campaign considered | `offer` is empty if none was made. \
-`assignment_probability` (here {propensity}) is the probability of an offer before hold-out and lot \
-are drawn: weight by it. `holdout` ({offers.holdout_share:.0%}) customers were drawn once at random \
-and never get an offer. Campaigns run every {offers.every_months} months at the first moment of the \
-month; an offer works until the next campaign |
-| `outcomes.parquet` | a customer | `churned_at` is empty for those who stayed until the end; \
-`known_at`: when it was recorded that they left, {arrival.churn_mean_days:g} days later on average; \
-of those who stayed, the end |
+- `events/part-*.parquet`, a row is an event. `event_time`: when it happened; `known_at`: when it
+  arrived, never earlier; about {arrival.late_share:.0%} arrive days late. `value`: minutes of a
+  `usage` or a `ticket`; money of a `payment`, of a `payment_failed` (made up for within ten days)
+  or of a `price_change` (the new monthly price); empty for a `login`.
+- `customers.parquet`, a row is a version of a customer's attributes. It holds from `valid_from`
+  until the next one. The first version of those who joined before the first day has the plan and
+  the price that they had on it. `signed_up`: the start of the first term.
+- `subscriptions.parquet`, a row is a term of 1, 12 or 24 months, booked at `known_at`. A renewal
+  is a further row (`is_renewal`) whose `start` is the last one's `end`; a term that ended without
+  one is a customer who left. Whether a term will be renewed is not in its own row: that would be
+  a fact of the future.
+- `treatments.parquet`, a row is a customer whom a campaign considered. `offer` is empty if none
+  was made. `assignment_probability` (here {propensity}) is the probability of an offer before
+  hold-out and lot are drawn: weight by it. The customers of the `holdout`
+  ({offers.holdout_share:.0%}) were drawn once at random and never get an offer. Campaigns run
+  every {offers.every_months} months at the first moment of a month; an offer works until the next
+  campaign.
+- `outcomes.parquet`, a row is a customer. `churned_at` is empty for those who stayed until the
+  end. `known_at`: when it was recorded that they left, about {arrival.churn_mean_days:g} days
+  later on average; of those who stayed, the end.
 
 Facts that happened before the end and became known after it are included: whoever plays an
 earlier day must look at `known_at`.

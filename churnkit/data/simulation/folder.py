@@ -117,7 +117,9 @@ def new_folder(folder: Path) -> Iterator[Path]:
 
 def _refuse(folder: Path) -> None:
     if folder.exists() and not folder.is_dir():
-        raise FolderNotEmpty("this is a file, not a folder.", fix="Choose another name.", path=folder)
+        raise FolderNotEmpty(
+            "this is a file, not a folder.", fix="Choose another name.", path=folder
+        )
     with storage_errors(folder):
         if folder.exists() and any(os.scandir(folder)):
             raise FolderNotEmpty(

@@ -89,10 +89,9 @@ class TermEnds:
     ) -> Floats:
         """Of leaving, for customers whose state is known; all shapes (k,)."""
         odds = self.odds(month, rows)[np.arange(len(rows)), offer, level]
-        odds = odds * self._stress[
-            self._regime(month, rows), np.minimum(tickets, MOST_TICKETS), failed
-        ]
-        return odds / (1 + odds)
+        then = self._regime(month, rows)
+        odds *= self._stress[then, np.minimum(tickets, MOST_TICKETS), failed]
+        return np.asarray(odds / (1 + odds))
 
     def expected(self, month: int, rows: Ints, tickets: Floats, fails: Floats) -> Floats:
         """Of leaving, when tickets and payments are still to come.

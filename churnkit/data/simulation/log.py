@@ -92,7 +92,9 @@ class Log:
         share = self._told.login_share
         login = kind_draw < share
         # What is left of the number that chose the kind chooses the channel.
-        rest = np.where(login, kind_draw / max(share, 1e-9), (kind_draw - share) / (1 - share + 1e-9))
+        rest = np.where(
+            login, kind_draw / max(share, 1e-9), (kind_draw - share) / (1 - share + 1e-9)
+        )
         usual, drifted = (pick(rest, shares) for shares in self._channels)
         minutes = _exponential(self._streams.values(counts, purpose, month), self._told.use_minutes)
         return Events(
@@ -118,7 +120,9 @@ class Log:
         """
         begin, end = self._period(month)
         first = self._calendar.first_us(month + 1)
-        begin, end = (begin, np.full_like(end, first)) if early else (np.full_like(begin, first), end)
+        begin, end = (
+            (begin, np.full_like(end, first)) if early else (np.full_like(begin, first), end)
+        )
         usual, added = self._behaviour.tickets(begin, end)
         purposes = (
             (Purpose.TICKETS_EARLY, Purpose.TICKETS_EARLY_DRIFT)
@@ -214,4 +218,5 @@ def event_delay_us(told: Arrival, draw: Floats) -> Ints:
 
 
 def _exponential(draw: Floats, mean: float) -> Floats:
-    return np.round(np.maximum(-np.log1p(-draw) * mean, 0.01), 2)
+    found: Floats = np.maximum(-np.log1p(-draw) * mean, 0.01)
+    return found.round(2)

@@ -34,9 +34,7 @@ KINDS = ("covariate", "concept")
 Four = tuple[float, float, float, float]
 Three = tuple[float, float, float]
 PerLevel = tuple[float, float, float, float, float]
-PerMonth = tuple[
-    float, float, float, float, float, float, float, float, float, float, float, float
-]
+PerMonth = tuple[float, float, float, float, float, float, float, float, float, float, float, float]
 
 
 class Drift(Frozen):

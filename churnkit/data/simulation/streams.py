@@ -127,9 +127,7 @@ class Streams:
         drawn = [draw(rng, part) for rng, part in self._generators(purpose, month)]
         return drawn[0] if len(drawn) == 1 else np.concatenate(drawn)
 
-    def _generators(
-        self, purpose: int, month: int
-    ) -> Iterator[tuple[np.random.Generator, slice]]:
+    def _generators(self, purpose: int, month: int) -> Iterator[tuple[np.random.Generator, slice]]:
         for position in range(0, self._n, BLOCK):
             block = self._first_block + position // BLOCK
             bits = np.random.Philox(

@@ -84,9 +84,7 @@ class Oracle:
             billed = self._people.billed_us(self._calendar, ahead)[rows]
             for position, days in enumerate(HORIZONS):
                 within = billed <= as_of + days * US_PER_DAY
-                stays[:, :, position] = np.where(
-                    within[:, None], here, stays[:, :, position]
-                )
+                stays[:, :, position] = np.where(within[:, None], here, stays[:, :, position])
             if ahead < month + _AHEAD - 1:
                 mass = self._behaviour.spread(mass, self._behaviour.level_down(ahead)[rows])
         self._later.pop(month, None)
@@ -98,9 +96,7 @@ class Oracle:
         due = np.flatnonzero(self._people.due(month)[rows])
         people = rows[due]
         begin = np.full(self._people.n, self._calendar.first_us(month), dtype=np.int64)
-        usual, added = self._behaviour.tickets(
-            begin, self._people.billed_us(self._calendar, month)
-        )
+        usual, added = self._behaviour.tickets(begin, self._people.billed_us(self._calendar, month))
         coming = tickets_probability(tickets[due], (usual + added)[people])
         leaves[due] = self._ends.expected(month, people, coming, failed[due].astype(np.float64))
         return leaves

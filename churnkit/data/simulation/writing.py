@@ -98,9 +98,7 @@ def write_simulation(
             truth_json(simulation, versions=versions), encoding="utf-8"
         )
         written.rows = {name: file.taken for name, file in files.items()}
-        written.n_bytes = sum(
-            path.stat().st_size for path in workshop.rglob("*") if path.is_file()
-        )
+        written.n_bytes = sum(path.stat().st_size for path in workshop.rglob("*") if path.is_file())
     return written
 
 
