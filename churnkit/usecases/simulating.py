@@ -147,14 +147,26 @@ def simulate(
 
 def _invalid(error: ValidationError) -> SettingsInvalid:
     first = error.errors()[0]
-    field = str(first["loc"][0]) if first["loc"] else "drift"
-    said = str(first["msg"]).removeprefix("Value error, ")
-    given = "" if field == "drift" else f" (given: {first['input']})"
-    return SettingsInvalid(
-        f"{said[0].lower()}{said[1:]}{given}.",
-        fix="Change the number and try again.",
-        option=f"--{field.replace('_', '-')}",
-    )
+    if not first["loc"]:  # a rule about several fields at once: those of the drifts
+        said = str(first["msg"]).removeprefix("Value error, ")
+        return SettingsInvalid(
+            f"{said}.", fix="Name each drift once, on a day that is simulated.", option="--drift"
+        )
+    option = f"--{str(first['loc'][0]).replace('_', '-')}"
+    limits = first.get("ctx", {})
+    if "ge" in limits:
+        fix = f"Give {_plain(limits['ge'])} or more."
+    elif "le" in limits:
+        fix = f"Give {_plain(limits['le'])} or less."
+    elif "lt" in limits:
+        fix = f"Give less than {_plain(limits['lt'])}."
+    else:
+        fix = "Give another one."
+    return SettingsInvalid(f"{_plain(first['input'])} cannot be used here.", fix=fix, option=option)
+
+
+def _plain(value: object) -> str:
+    return f"{value:,}" if isinstance(value, int) else str(value)
 
 
 def _command(home: Path, simulation: Simulation) -> str:

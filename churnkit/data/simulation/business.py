@@ -59,7 +59,7 @@ class Campaign:
     customer: Ints
     offered: Bools
     probability: Floats
-    """Of an offer, before hold-out and lot are drawn."""
+    """Of an offer: 0 for those who are held out."""
 
 
 @dataclass(frozen=True)
@@ -180,7 +180,7 @@ class Business:
             time_us=self._calendar.first_us(month),
             customer=rows,
             offered=offered,
-            probability=np.round(chance * (1 - self._told.offers.holdout_share), 12),
+            probability=np.where(self.people.holdout[rows], 0.0, chance),
         )
 
     def _view(self, month: int, here: Bools) -> View:

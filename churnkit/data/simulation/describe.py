@@ -48,26 +48,28 @@ def truth_json(simulation: Simulation, *, versions: dict[str, str]) -> str:
 
 def readme(simulation: Simulation, *, command: str) -> str:
     """What each file is, and how the truth may be used."""
-    offers, arrival = simulation.offers, simulation.arrival
+    offers = simulation.offers
+    late, held = f"{simulation.arrival.late_share:.0%}", f"{offers.holdout_share:.0%}"
+    low, high, every = f"{offers.unlikely:g}", f"{offers.likely:g}", offers.every_months
+    delay = f"{simulation.arrival.churn_mean_days:g}"
     drifts = "; ".join(
         f"{drift.kind} from day {drift.day} ({simulation.drift_at(drift.kind):%Y-%m-%d})"
         for drift in simulation.drifts
     )
-    propensity = " or ".join(
-        f"{chance * (1 - offers.holdout_share):.4g}" for chance in (offers.unlikely, offers.likely)
-    )
     return f"""# A simulated subscription business
 
-Nobody in these files exists. Made by `{command}`: {simulation.customers:,} customers, watched from
-{simulation.starts_at:%Y-%m-%d} until {simulation.ends_at:%Y-%m-%d} (UTC, end excluded).
-Drift: {drifts or "none"}.
+Nobody in these files exists. {simulation.customers:,} customers, watched from
+{simulation.starts_at:%Y-%m-%d} until {simulation.ends_at:%Y-%m-%d} (UTC, end excluded). Drift:
+{drifts or "none"}. Made by
+
+    {command}
 
 ## What a business would have
 
 - `events/part-*.parquet`, a row is an event. `event_time`: when it happened; `known_at`: when it
-  arrived, never earlier; about {arrival.late_share:.0%} arrive days late. `value`: minutes of a
-  `usage` or a `ticket`; money of a `payment`, of a `payment_failed` (made up for within ten days)
-  or of a `price_change` (the new monthly price); empty for a `login`.
+  arrived, never earlier; about {late} arrive days late. `value`: minutes of a `usage` or a `ticket`;
+  money of a `payment`, of a `payment_failed` (made up for within ten days) or of a `price_change`
+  (the new monthly price); empty for a `login`.
 - `customers.parquet`, a row is a version of a customer's attributes. It holds from `valid_from`
   until the next one. The first version of those who joined before the first day has the plan and
   the price that they had on it. `signed_up`: the start of the first term.
@@ -76,14 +78,16 @@ Drift: {drifts or "none"}.
   one is a customer who left. Whether a term will be renewed is not in its own row: that would be
   a fact of the future.
 - `treatments.parquet`, a row is a customer whom a campaign considered. `offer` is empty if none
-  was made. `assignment_probability` (here {propensity}) is the probability of an offer before
-  hold-out and lot are drawn: weight by it. The customers of the `holdout`
-  ({offers.holdout_share:.0%}) were drawn once at random and never get an offer. Campaigns run
-  every {offers.every_months} months at the first moment of a month; an offer works until the next
-  campaign.
+  was made. The customers of the `holdout` ({held}) were drawn once at random and never get an offer.
+  `assignment_probability` is that of an offer: {low}, or {high} for those who look likely to
+  leave, or 0 in the hold-out. Campaigns run every {every} months at the first moment of a month; an
+  offer works until the next campaign. For the effect of one offer weight those outside of the
+  hold-out by `assignment_probability`; for that of all campaigns together compare with the
+  hold-out from the first campaign on. Those without an offer alone say nothing: they were left
+  out because they looked safe.
 - `outcomes.parquet`, a row is a customer. `churned_at` is empty for those who stayed until the
-  end. `known_at`: when it was recorded that they left, about {arrival.churn_mean_days:g} days
-  later on average; of those who stayed, the end.
+  end. `known_at`: when it was recorded that they left, about {delay} days later
+  on average; of those who stayed, the end.
 
 Facts that happened before the end and became known after it are included: whoever plays an
 earlier day must look at `known_at`.

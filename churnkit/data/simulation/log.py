@@ -85,22 +85,20 @@ class Log:
         purpose = Purpose.INTERACTIONS
         counts = self._streams.counts(self._behaviour.uses(level, month) * length, purpose, month)
         who = np.repeat(np.arange(self._people.n), counts)
-        time = begin[who] + np.floor(
-            self._streams.times(counts, purpose, month) * length[who]
-        ).astype(np.int64)
-        kind_draw = self._streams.kinds(counts, purpose, month)
+        marks = self._streams.marks(counts, purpose, month)
+        time = begin[who] + np.floor(marks.place * length[who]).astype(np.int64)
         share = self._told.login_share
-        login = kind_draw < share
+        login = marks.kind < share
         # What is left of the number that chose the kind chooses the channel.
         rest = np.where(
-            login, kind_draw / max(share, 1e-9), (kind_draw - share) / (1 - share + 1e-9)
+            login, marks.kind / max(share, 1e-9), (marks.kind - share) / (1 - share + 1e-9)
         )
         usual, drifted = (pick(rest, shares) for shares in self._channels)
-        minutes = _exponential(self._streams.values(counts, purpose, month), self._told.use_minutes)
+        minutes = _exponential(marks.value, self._told.use_minutes)
         return Events(
             customer=who,
             time_us=time,
-            known_us=self._known(time, self._streams.arrivals(counts, purpose, month)),
+            known_us=self._known(time, marks.arrival),
             kind=np.where(login, LOGIN, USAGE),
             value=np.where(login, np.nan, minutes),
             channel=np.where(time >= self._calendar.covariate_us, drifted, usual),
@@ -138,18 +136,16 @@ class Log:
             counts = self._streams.counts(np.where(here, means, 0.0), purpose, month)
             total += counts
             who = np.repeat(np.arange(self._people.n), counts)
-            place = self._streams.times(counts, purpose, month)
-            time = since[who] + np.floor(place * (end - since)[who]).astype(np.int64)
-            channel = pick(self._streams.kinds(counts, purpose, month), self._told.ticket_channel)
+            marks = self._streams.marks(counts, purpose, month)
+            time = since[who] + np.floor(marks.place * (end - since)[who]).astype(np.int64)
+            channel = pick(marks.kind, self._told.ticket_channel)
             events.append(
                 Events(
                     customer=who,
                     time_us=time,
-                    known_us=self._known(time, self._streams.arrivals(counts, purpose, month)),
+                    known_us=self._known(time, marks.arrival),
                     kind=np.full(len(who), TICKET),
-                    value=_exponential(
-                        self._streams.values(counts, purpose, month), self._told.ticket_minutes
-                    ),
+                    value=_exponential(marks.value, self._told.ticket_minutes),
                     channel=channel,
                 )
             )
@@ -158,21 +154,24 @@ class Log:
     def payments(self, month: int, here: Bools, price: Floats, failed: Bools) -> list[Events]:
         """The payment on this month's billing day; one that fails is made up for days later."""
         who = np.flatnonzero(here)
-        one = here.astype(np.int64)
-        purpose = Purpose.PAYMENTS
+        marks = self._streams.marks(here.astype(np.int64), Purpose.PAYMENTS, month)
         billed = self._people.billed_us(self._calendar, month)[who]
-        arrival = self._streams.arrivals(one, purpose, month)
-        days = 1 + 9 * self._streams.times(one, purpose, month)
+        days = 1 + 9 * marks.place
         fails = failed[who]
         paid = billed + np.where(fails, np.floor(days * US_PER_DAY), 0).astype(np.int64)
         nowhere = np.full(len(who), NOWHERE)
         made = Events(
-            who, paid, self._known(paid, arrival), np.full(len(who), PAYMENT), price[who], nowhere
+            who,
+            paid,
+            self._known(paid, marks.arrival),
+            np.full(len(who), PAYMENT),
+            price[who],
+            nowhere,
         )
         missed = Events(
             who,
             billed,
-            self._known(billed, arrival),
+            self._known(billed, marks.arrival),
             np.full(len(who), PAYMENT_FAILED),
             price[who],
             nowhere,
@@ -183,11 +182,11 @@ class Log:
         """The new price, on the billing day from which it holds."""
         who = np.flatnonzero(changed)
         billed = self._people.billed_us(self._calendar, month)[who]
-        arrival = self._streams.arrivals(changed.astype(np.int64), Purpose.PRICE_CHANGES, month)
+        marks = self._streams.marks(changed.astype(np.int64), Purpose.PRICE_CHANGES, month)
         return Events(
             who,
             billed,
-            self._known(billed, arrival),
+            self._known(billed, marks.arrival),
             np.full(len(who), PRICE_CHANGE),
             price[who],
             np.full(len(who), NOWHERE),

@@ -219,8 +219,10 @@ class Simulation(Frozen):
     customers: int = Field(default=10_000, ge=1, le=MAX_CUSTOMERS)
     days: int = Field(default=730, ge=1, le=MAX_DAYS)
     seed: int = Field(default=0, ge=0, lt=2**63)
-    start: date = date(2024, 1, 1)
-    events_per_customer: float = Field(default=5.0, ge=0, le=MAX_EVENTS_PER_CUSTOMER)
+    start: date = Field(default=date(2024, 1, 1), ge=date(1900, 1, 1), le=date(2200, 1, 1))
+    events_per_customer: float = Field(
+        default=5.0, ge=0, le=MAX_EVENTS_PER_CUSTOMER, allow_inf_nan=False
+    )
     at_start: float = Field(default=0.6, ge=0, le=1)
     joined_most_months_before: int = Field(default=36, ge=1, le=120)
     drifts: tuple[Drift, ...] = ()
@@ -244,8 +246,6 @@ class Simulation(Frozen):
                     f"the {drift.kind} drift on day {drift.day} is after the last day, "
                     f"{self.days - 1}"
                 )
-        if not 1900 <= self.start.year <= 2200:
-            raise ValueError("the first day is outside of the years 1900 to 2200")
         return self
 
     @property

@@ -2,22 +2,29 @@
 
 Customers are numbered, and every ``BLOCK`` of them shares counter-based generators (Philox: Salmon
 et al. 2011): the key is (seed, purpose), the counter begins at (month, block). Each purpose of each
-month has a generator of its own, which is used for one draw, in the order of the customers. So a
-customer's numbers do not change with how many customers there are, how many are simulated at
-once, what is drawn for another purpose, or what happened to customers behind him; and what happens
-before a drift is the same with and without it.
+month has a generator of its own, used for one draw in the order of the customers, of numbers whose
+laws are the same for all. Whatever has a law of its own follows from them: counts by inversion of
+the Poisson distribution, and what describes a customer's events of a month by a SplitMix64
+generator (Steele, Lea & Flood 2014) that is seeded with the customer's number of such a draw.
+
+So a customer's numbers do not change with how many customers there are, how many are simulated at
+once, what is drawn for another purpose, or what happens to others; and what happens before a drift
+is the same with and without it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from enum import IntEnum
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
+from scipy import special
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
+Drawn = TypeVar("Drawn", np.float64, np.uint64)
 
 BLOCK = 1_024
 _BEFORE = 1 << 20
@@ -60,8 +67,23 @@ class Purpose(IntEnum):
     PRICE_CHANGES = 36
 
 
-_TIME, _ARRIVAL, _KIND, _VALUE = 1_000, 2_000, 3_000, 4_000
-"""Added to a purpose: the numbers that describe each of its events."""
+_MARKS = 1_000
+"""Added to a purpose: the seeds of what describes its events."""
+_BY_SUM_UP_TO = 60.0
+"""Means up to which Poisson probabilities are summed one by one."""
+_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+_MIX = (np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))
+
+
+class Marks(NamedTuple):
+    """Numbers in [0, 1) that describe events; shape (n_events,) each."""
+
+    place: Floats
+    """Where in its time."""
+    arrival: Floats
+    """How late it arrives."""
+    kind: Floats
+    value: Floats
 
 
 class Streams:
@@ -97,33 +119,31 @@ class Streams:
 
     def counts(self, means: Floats, purpose: Purpose, month: int) -> Ints:
         """Poisson counts. Shape (n,), as ``means``."""
-        drawn = self._each(
-            purpose, month, lambda rng, part: rng.poisson(means[part]).astype(np.float64)
+        return poisson(means, self.uniform(purpose, month))
+
+    def marks(self, counts: Ints, purpose: Purpose, month: int) -> Marks:
+        """What describes each of ``counts.sum()`` events, in the order of the customers."""
+        seeds = self._each(
+            purpose + _MARKS,
+            month,
+            lambda rng, part: rng.integers(
+                0, 2**64 - 1, part.stop - part.start, dtype=np.uint64, endpoint=True
+            ),
         )
-        return drawn.astype(np.int64)
-
-    def times(self, counts: Ints, purpose: Purpose, month: int) -> Floats:
-        """For each of ``counts.sum()`` events, in [0, 1): where in its time."""
-        return self._every(counts, purpose + _TIME, month)
-
-    def arrivals(self, counts: Ints, purpose: Purpose, month: int) -> Floats:
-        """For each event, in [0, 1): how late it arrives."""
-        return self._every(counts, purpose + _ARRIVAL, month)
-
-    def kinds(self, counts: Ints, purpose: Purpose, month: int) -> Floats:
-        """For each event, in [0, 1): which kind, and where."""
-        return self._every(counts, purpose + _KIND, month)
-
-    def values(self, counts: Ints, purpose: Purpose, month: int) -> Floats:
-        """For each event, in [0, 1): its value."""
-        return self._every(counts, purpose + _VALUE, month)
-
-    def _every(self, counts: Ints, purpose: int, month: int) -> Floats:
-        return self._each(purpose, month, lambda rng, part: rng.random(int(counts[part].sum())))
+        number = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+        state = np.repeat(seeds, counts) + (4 * number).astype(np.uint64) * _GOLDEN
+        found = []
+        for _ in Marks._fields:
+            state += _GOLDEN
+            found.append(_mixed(state))
+        return Marks(*found)
 
     def _each(
-        self, purpose: int, month: int, draw: Callable[[np.random.Generator, slice], Floats]
-    ) -> Floats:
+        self,
+        purpose: int,
+        month: int,
+        draw: Callable[[np.random.Generator, slice], npt.NDArray[Drawn]],
+    ) -> npt.NDArray[Drawn]:
         drawn = [draw(rng, part) for rng, part in self._generators(purpose, month)]
         return drawn[0] if len(drawn) == 1 else np.concatenate(drawn)
 
@@ -135,3 +155,45 @@ class Streams:
                 counter=np.array([0, 0, month + _BEFORE, block], dtype=np.uint64),
             )
             yield np.random.Generator(bits), slice(position, min(position + BLOCK, self._n))
+
+
+def poisson(means: Floats, draw: Floats) -> Ints:
+    """Poisson counts by inversion.
+
+    Parameters
+    ----------
+    means : shape (n,), >= 0
+    draw : shape (n,), in [0, 1)
+
+    Returns
+    -------
+    counts : shape (n,), the least k with P(N <= k) > draw
+    """
+    counts = np.zeros(len(means), dtype=np.int64)
+    many = means > _BY_SUM_UP_TO
+    left = np.flatnonzero(~many & (draw >= np.exp(-means)))
+    mean, target = means[left], draw[left]
+    term = np.exp(-mean)
+    below, k = term.copy(), 0
+    while len(left):
+        k += 1
+        term *= mean / k
+        below += term
+        # Rounding may keep the sum under the draw: no term is left that could lift it.
+        done = (below > target) | ((term < 1e-18) & (k > mean))
+        counts[left[done]] = k
+        left, mean, target = left[~done], mean[~done], target[~done]
+        term, below = term[~done], below[~done]
+    if many.any():
+        upper = np.ceil(special.pdtrik(draw[many], means[many]))
+        lower = np.maximum(upper - 1, 0)
+        counts[many] = np.where(special.pdtr(lower, means[many]) > draw[many], lower, upper)
+    return counts
+
+
+def _mixed(state: npt.NDArray[np.uint64]) -> Floats:
+    """SplitMix64's output as a number in [0, 1)."""
+    bits = (state ^ (state >> np.uint64(30))) * _MIX[0]
+    bits = (bits ^ (bits >> np.uint64(27))) * _MIX[1]
+    bits ^= bits >> np.uint64(31)
+    return (bits >> np.uint64(11)).astype(np.float64) * 2.0**-53
