@@ -67,9 +67,9 @@ Nobody in these files exists. {simulation.customers:,} customers, watched from
 ## What a business would have
 
 - `events/part-*.parquet`, a row is an event. `event_time`: when it happened; `known_at`: when it
-  arrived, never earlier; about {late} arrive days late. `value`: minutes of a `usage` or a `ticket`;
-  money of a `payment`, of a `payment_failed` (made up for within ten days) or of a `price_change`
-  (the new monthly price); empty for a `login`.
+  arrived, never earlier; about {late} arrive days late. `value`: minutes of a `usage` or a
+  `ticket`; money of a `payment`, of a `payment_failed` (made up for within ten days) or of a
+  `price_change` (the new monthly price); empty for a `login`.
 - `customers.parquet`, a row is a version of a customer's attributes. It holds from `valid_from`
   until the next one. The first version of those who joined before the first day has the plan and
   the price that they had on it. `signed_up`: the start of the first term.
@@ -78,8 +78,8 @@ Nobody in these files exists. {simulation.customers:,} customers, watched from
   one is a customer who left. Whether a term will be renewed is not in its own row: that would be
   a fact of the future.
 - `treatments.parquet`, a row is a customer whom a campaign considered. `offer` is empty if none
-  was made. The customers of the `holdout` ({held}) were drawn once at random and never get an offer.
-  `assignment_probability` is that of an offer: {low}, or {high} for those who look likely to
+  was made. The customers of the `holdout` ({held}) were drawn once at random and never get an
+  offer. `assignment_probability` is that of an offer: {low}, or {high} for those who look likely to
   leave, or 0 in the hold-out. Campaigns run every {every} months at the first moment of a month; an
   offer works until the next campaign. For the effect of one offer weight those outside of the
   hold-out by `assignment_probability`; for that of all campaigns together compare with the

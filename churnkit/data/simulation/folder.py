@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -121,7 +120,7 @@ def _refuse(folder: Path) -> None:
             "this is a file, not a folder.", fix="Choose another name.", path=folder
         )
     with storage_errors(folder):
-        if folder.exists() and any(os.scandir(folder)):
+        if folder.exists() and any(folder.iterdir()):
             raise FolderNotEmpty(
                 "this folder is not empty.",
                 fix="Choose another folder, or empty this one first.",
