@@ -13,7 +13,8 @@ Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
 US_PER_DAY = 86_400_000_000
-NEVER = np.iinfo(np.int64).max
+NEVER = 2**62
+"""After all that happens, and far enough from the end of the numbers to be subtracted."""
 
 
 class Calendar:
