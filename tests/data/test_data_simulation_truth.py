@@ -113,6 +113,26 @@ def test_realised_rates_are_the_true_ones_in_groups(
     assert all(abs(off) < TOO_FAR for off, _ in found), found
 
 
+@pytest.mark.parametrize("kind", ["ticket", "payment_failed"])
+def test_what_already_happened_in_the_month_is_in_the_probability(
+    kind: str, steady: duckdb.DuckDBPyConnection
+) -> None:
+    # Windows of 30 days from the first of each month do not overlap.
+    found = steady.execute(
+        "with recent as (select distinct customer_id, as_of from events join truth "
+        "using (customer_id) where event_type = ? and event_time < as_of "
+        "and event_time >= as_of - interval 20 days) "
+        "select (recent.as_of is not null)::int, "
+        "sum(y30::int - churn_30) / sqrt(sum(churn_30 * (1 - churn_30))), avg(churn_30) "
+        "from cases left join recent using (customer_id, as_of) group by 1 order by 1",
+        [kind],
+    ).fetchall()
+    (_, without_off, without), (_, with_off, with_it) = found
+    assert abs(without_off) < TOO_FAR
+    assert abs(with_off) < TOO_FAR
+    assert with_it > 1.15 * without
+
+
 def test_longer_horizons_hold_the_shorter_ones(drifting: duckdb.DuckDBPyConnection) -> None:
     for what in ("", "_without_offer", "_with_offer"):
         (wrong,) = drifting.execute(
