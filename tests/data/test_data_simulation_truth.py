@@ -22,8 +22,8 @@ Floats = npt.NDArray[np.float64]
 
 CUSTOMERS = 30_000
 COVARIATE, CONCEPT = 250, 480
-TOO_FAR = 4.0
-"""Standard errors; 6 in 100,000 honest figures are further off, and about 60 are looked at."""
+TOO_FAR = 4.5
+"""Standard errors; 7 in a million honest figures are further off, and about 250 are looked at."""
 
 
 def _with_outcomes(folder: Path) -> duckdb.DuckDBPyConnection:
@@ -76,17 +76,20 @@ def test_realised_rates_are_the_true_ones_in_every_tenth(
     business: str, days: int, request: pytest.FixtureRequest
 ) -> None:
     base = request.getfixturevalue(business)
-    # Every third month: the windows do not overlap, so that the cases are independent.
-    chance, left = _columns(
-        base, f"select churn_{days} p, y{days}::int y from cases where month(as_of) % 3 = 1"
-    )
-    assert ((chance >= 0) & (chance < 1)).all()
-    assert left[chance == 0].sum() == 0  # no term ends within the horizon
-    possible = np.flatnonzero(chance > 0)
-    tenths = np.array_split(possible[np.argsort(chance[possible])], 10)
-    off = [_off(chance[tenth], left[tenth]) for tenth in tenths]
-    assert np.abs(off).max() < TOO_FAR, off
-    assert chance[tenths[-1]].mean() > 4 * chance[tenths[0]].mean()
+    # Every third month: the windows do not overlap, so that the cases are independent. The
+    # first series is that of the campaigns; the others see one to come within the horizon.
+    for first in (1, 2, 0):
+        chance, left = _columns(
+            base,
+            f"select churn_{days} p, y{days}::int y from cases where month(as_of) % 3 = {first}",
+        )
+        assert ((chance >= 0) & (chance < 1)).all()
+        assert left[chance == 0].sum() == 0  # no term ends within the horizon
+        possible = np.flatnonzero(chance > 0)
+        tenths = np.array_split(possible[np.argsort(chance[possible])], 10)
+        off = [_off(chance[tenth], left[tenth]) for tenth in tenths]
+        assert np.abs(off).max() < TOO_FAR, off
+        assert chance[tenths[-1]].mean() > 4 * chance[tenths[0]].mean()
 
 
 def _off(chance: Floats, left: Floats) -> float:
@@ -105,12 +108,13 @@ def test_realised_rates_are_the_true_ones_in_groups(
         "any_value(contract_months) contract_months, any_value(age_band) age_band, "
         "any_value(payment_method) payment_method from customers group by 1) using (customer_id)"
     )
-    found = drifting.execute(
-        "select sum(y90::int - churn_90) / sqrt(sum(churn_90 * (1 - churn_90))), count(*) "
-        f"from grouped where month(as_of) % 3 = 1 group by {group}"
-    ).fetchall()
-    assert len(found) >= 2
-    assert all(abs(off) < TOO_FAR for off, _ in found), found
+    for first in (1, 2, 0):
+        found = drifting.execute(
+            "select sum(y90::int - churn_90) / sqrt(sum(churn_90 * (1 - churn_90))), count(*) "
+            f"from grouped where month(as_of) % 3 = {first} group by {group}"
+        ).fetchall()
+        assert len(found) >= 2
+        assert all(abs(off) < TOO_FAR for off, _ in found), found
 
 
 @pytest.mark.parametrize("kind", ["ticket", "payment_failed"])
