@@ -20,7 +20,6 @@ from typing import NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-from scipy import special
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -185,6 +184,8 @@ def poisson(means: Floats, draw: Floats) -> Ints:
         left, mean, target = left[~done], mean[~done], target[~done]
         term, below = term[~done], below[~done]
     if many.any():
+        from scipy import special  # takes a while to load, and only busy businesses need it
+
         upper = np.ceil(special.pdtrik(draw[many], means[many]))
         lower = np.maximum(upper - 1, 0)
         counts[many] = np.where(special.pdtr(lower, means[many]) > draw[many], lower, upper)
