@@ -7,7 +7,7 @@ ChurnkitError
 ├── TrainingError: TooFewRows · BudgetTooSmall · UnknownRun · RunUnreadable · CannotRepeat
 ├── RegistryError: NoChampion · UnknownModelVersion · NothingToRollBack · ParityFailed ·
 │   BundleError: BundleUnreadable · BundleTampered · BundleTooNew · BundleForeign · UntrustedType
-├── StorageError: StorageUnreachable · FolderReadOnly · DiskFull
+├── StorageError: StorageUnreachable · FolderReadOnly · FolderNotEmpty · DiskFull
 ├── MissingDependency
 └── Cancelled
 
@@ -232,6 +232,10 @@ class StorageUnreachable(StorageError):
 
 class FolderReadOnly(StorageError):
     """No permission to write here."""
+
+
+class FolderNotEmpty(StorageError):
+    """A new folder was asked for where something is."""
 
 
 class DiskFull(StorageError):

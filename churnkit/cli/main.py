@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from churnkit.cli import customers, models, projects, trainings
+from churnkit.cli import customers, models, projects, simulations, trainings
 from churnkit.cli.session import Folder, Json, Session
 from churnkit.errors import Cancelled, ChurnkitError
 
@@ -21,7 +21,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 app.add_typer(models.app, name="models")
-for module in (projects, trainings, customers):
+for module in (projects, trainings, customers, simulations):
     module.register(app)
 
 USER_ERROR = 2
