@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from churnkit.usecases.profiling import profile
     from churnkit.usecases.reports import write_report
     from churnkit.usecases.scoring import score
+    from churnkit.usecases.simulating import simulate
     from churnkit.usecases.training import repeat, train
 
 _HOMES = {
@@ -56,6 +57,7 @@ _HOMES = {
     "history": "churnkit.usecases.history",
     "write_report": "churnkit.usecases.reports",
     "doctor": "churnkit.usecases.doctor",
+    "simulate": "churnkit.usecases.simulating",
     "ChurnClassifier": "churnkit.training.estimator",
 }
 
@@ -82,6 +84,7 @@ __all__ = [
     "history",
     "write_report",
     "doctor",
+    "simulate",
     "ChurnClassifier",
 ]
 

@@ -7,10 +7,10 @@ ChurnkitError
 │   AmbiguousLog · TooManyBroken · LogChanged · LabelsNotMatured · UnknownEventType ·
 │   MomentTooOld
 ├── FeatureError: FeaturesExist · AsOfInvalid
-├── TrainingError: TooFewRows · BudgetTooSmall · UnknownRun · CannotRepeat
+├── TrainingError: TooFewRows · BudgetTooSmall · UnknownRun · RunUnreadable · CannotRepeat
 ├── RegistryError: NoChampion · UnknownModelVersion · NothingToRollBack · ParityFailed ·
 │   BundleError: BundleUnreadable · BundleTampered · BundleTooNew · BundleForeign · UntrustedType
-├── StorageError: StorageUnreachable · FolderReadOnly · DiskFull
+├── StorageError: StorageUnreachable · FolderReadOnly · FolderNotEmpty · DiskFull
 ├── MissingDependency
 └── Cancelled
 
@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import difflib
 import errno
+import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -205,6 +206,10 @@ class UnknownRun(TrainingError):
     """No record of a run with this name."""
 
 
+class RunUnreadable(TrainingError):
+    """The record of a run was damaged."""
+
+
 class CannotRepeat(TrainingError):
     """A recorded run cannot be repeated: the data or the versions differ."""
 
@@ -271,6 +276,10 @@ class FolderReadOnly(StorageError):
     """No permission to write here."""
 
 
+class FolderNotEmpty(StorageError):
+    """A new folder was asked for where something is."""
+
+
 class DiskFull(StorageError):
     """No space left on the device."""
 
@@ -294,11 +303,13 @@ def storage_errors(path: Path | str) -> Iterator[None]:
     ------
     DiskFull : no space, or a quota is used up
     FolderReadOnly : no permission, or a read-only file system
+    StorageError : a folder stands where the file should be, or a file where a folder should
     """
     try:
         yield
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        # The last one: a limit on the size of files, which the system set for this process.
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise DiskFull(
                 "the disk is full; nothing was changed.",
                 fix="Free some space and run the command again.",
@@ -308,6 +319,12 @@ def storage_errors(path: Path | str) -> Iterator[None]:
             raise FolderReadOnly(
                 "churnkit may not write here.",
                 fix="Give yourself write permission, or choose another folder.",
+                path=path,
+            ) from error
+        if error.errno in (errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG):
+            raise StorageError(
+                f"this cannot be written: {os.strerror(error.errno).lower()}.",
+                fix="Choose another name.",
                 path=path,
             ) from error
         raise

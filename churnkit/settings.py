@@ -29,10 +29,11 @@ BUILT_COLUMNS = {"target": "churned", "positive": "true", "id": "customer_id", "
 FORMAT = 1
 CANDIDATES = (
     "logistic_regression",
-    "random_forest",
-    "gradient_boosting",
     "hist_gradient_boosting",
+    "gradient_boosting",
+    "random_forest",
 )
+"""In the order in which they are tried: the quickest first, for who has little time."""
 
 
 def _known_zone(name: str) -> str:

@@ -36,7 +36,7 @@ def score(
     folder: Folder = None,
     json: Json = False,
 ) -> None:
-    """Say for each customer how probable it is that he leaves, and why."""
+    """Say for each customer how probable it is that they leave, and why."""
     session = Session.begin(ctx, folder, json)
     with session.project() as project, session.progress() as progress:
         result = scoring.score(

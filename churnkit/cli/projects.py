@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import subprocess
+import signal
 import sys
 from pathlib import Path
 from typing import Annotated, Literal
@@ -12,8 +12,17 @@ from rich.console import Console
 from rich.text import Text
 
 from churnkit.cli.session import Folder, Json, Session, seconds
+from churnkit.domain.progress import Cancel
 from churnkit.errors import AmbiguousTarget, SettingsInvalid
-from churnkit.usecases import create, create_events, event_importing, importing, profiling, reports
+from churnkit.usecases import (
+    create,
+    create_events,
+    event_importing,
+    importing,
+    mlflow_pages,
+    profiling,
+    reports,
+)
 from churnkit.usecases import demo as demonstration
 from churnkit.usecases import doctor as health
 from churnkit.usecases.result import Result
@@ -246,12 +255,29 @@ def doctor(ctx: typer.Context, folder: Folder = None, json: Json = False) -> Non
 
 def mlflow(
     ctx: typer.Context,
-    port: Annotated[int, typer.Option(help="The port on this machine.")] = 5000,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="The port on this machine.")] = 5000,
+    browser: Annotated[
+        bool, typer.Option("--browser/--no-browser", help="Open them in the browser, too.")
+    ] = True,
     folder: Folder = None,
 ) -> None:
-    """Open MLflow's own pages on this project's runs."""
+    """Open MLflow's own pages on this project's runs; Ctrl-C ends them."""
     session = Session.begin(ctx, folder, False)
-    with session.project() as project:
-        command = project.mlflow.ui_command(port)
-    session.err.print(f"MLflow is at http://127.0.0.1:{port} (Ctrl-C ends it)")
-    raise typer.Exit(subprocess.run(command, check=False).returncode)
+    cancel = Cancel()
+
+    def ready(address: str) -> None:
+        session.err.print(f"MLflow is at {address} (Ctrl-C ends it)")
+        if browser and session.err.is_terminal:
+            typer.launch(address)
+
+    session.err.print("Starting MLflow (some seconds) ...")
+    before = [
+        (sign, signal.signal(sign, lambda *_: cancel.cancel()))
+        for sign in (signal.SIGINT, signal.SIGTERM)
+    ]
+    try:
+        with session.project() as project:
+            mlflow_pages.serve_mlflow(project, port, ready=ready, cancel=cancel)
+    finally:
+        for sign, handler in before:
+            signal.signal(sign, handler)

@@ -147,8 +147,9 @@ def _write(table: pa.Table, entries: dict[str, str], database: Path) -> None:
             path = Path(work) / database.name
             try:
                 _fill(table, entries, path)
-            except duckdb.IOException as error:
-                if "No space left" in str(error):
+            except duckdb.Error as error:
+                # A refusal to write comes as one of several classes, the last one at the commit.
+                if any(said in str(error) for said in ("No space left", "File too large")):
                     raise DiskFull(
                         "the disk is full; nothing was changed.",
                         fix="Free some space and run the command again.",

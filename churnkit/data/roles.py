@@ -129,7 +129,6 @@ def _ambiguous(what: str, choices: list[str]) -> AmbiguousTarget:
             f"{what}: no column has exactly two values.",
             fix="Add a column that says for each customer whether he left, and name it "
             "with --target.",
-            choices="",
         )
     shown = ", ".join(choices[:20])
     return AmbiguousTarget(

@@ -11,7 +11,7 @@ import pyarrow as pa
 from churnkit.data.csv_source import CsvSource, OnBroken
 from churnkit.data.excel_source import ExcelSource
 from churnkit.data.parquet_source import ParquetSource
-from churnkit.data.sql_source import SqlSource
+from churnkit.data.sql_source import SqlSource, absolute_url
 from churnkit.domain.progress import Cancel
 from churnkit.errors import DataUnreadable
 
@@ -35,6 +35,17 @@ class Source(Protocol):
 
     def batches(self, cancel: Cancel | None = None) -> Iterator[pa.RecordBatch]:
         """The rows, in order: text as it is in the file, or native types."""
+
+
+def lasting_name(source: Path | str, *, folder: Path) -> str:
+    """A source as a project in ``folder`` keeps it: it means the same in any working directory.
+
+    A file inside the folder is named relative to it, so that both may be moved together.
+    """
+    if "://" in str(source):
+        return absolute_url(str(source))
+    path = Path(source).expanduser().resolve()
+    return str(path.relative_to(folder)) if path.is_relative_to(folder) else str(path)
 
 
 def open_source(

@@ -221,10 +221,23 @@ class Ledger:
 
     def append_journal(self, decide: Decide) -> JournalEntry:
         """Add an entry that is made from the journal so far; two processes never fork it."""
+        return self.append_entries(lambda known: (decide(known),))[-1]
+
+    def append_entries(
+        self, decide: Callable[[tuple[JournalEntry, ...]], Sequence[JournalEntry]]
+    ) -> tuple[JournalEntry, ...]:
+        """Add entries that are made from the journal so far, all of them or none.
+
+        Returns
+        -------
+        journal : with the new entries
+        """
         with self.writing(lock=_JOURNAL_LOCK) as connection:
-            entry = decide(_read_journal(connection))
-            connection.execute(sa.insert(tables.journal), _journal_values(entry))
-        return entry
+            known = _read_journal(connection)
+            new = tuple(decide(known))
+            for entry in new:
+                connection.execute(sa.insert(tables.journal), _journal_values(entry))
+        return known + new
 
     def journal(self) -> tuple[JournalEntry, ...]:
         """All entries, the oldest first."""
@@ -256,9 +269,20 @@ def _chunks(rows: Iterable[PredictionRow]) -> Iterator[Sequence[PredictionRow]]:
 
 
 def _prediction_values(row: PredictionRow) -> dict[str, Any]:
-    values = row.model_dump(exclude={"reasons"})
-    reasons = [reason.model_dump() for reason in row.reasons]
-    return {**values, "reasons": json.dumps(reasons, ensure_ascii=False)}
+    # Field by field: dumping a model costs more than its INSERT.
+    reasons = [
+        {"column": one.column, "value": one.value, "points": one.points} for one in row.reasons
+    ]
+    return {
+        "prediction_id": row.prediction_id,
+        "customer_id": row.customer_id,
+        "model_version": row.model_version,
+        "probability": row.probability,
+        "risk_band": row.risk_band,
+        "variant": row.variant,
+        "made_at": row.made_at,
+        "reasons": json.dumps(reasons, ensure_ascii=False) if reasons else "[]",
+    }
 
 
 def _prediction(row: sa.RowMapping) -> PredictionRow:

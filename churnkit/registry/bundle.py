@@ -177,11 +177,7 @@ def read_bundle(folder: Path, *, manifest_hash: str | None = None) -> Bundle:
             fix="Restore the bundle from a backup, or train again.",
             file=folder / MANIFEST,
         )
-    return READERS[_format(content, folder)](folder, content)
-
-
-def _read_1(folder: Path, content: bytes) -> Bundle:
-    manifest = _parse_1(content, folder)
+    manifest = _manifest(content, folder)
     extra = {path.relative_to(folder).as_posix() for path in _files(folder)} - {
         MANIFEST,
         *manifest.files,
@@ -210,10 +206,6 @@ def _read_1(folder: Path, content: bytes) -> Bundle:
     return Bundle(folder, manifest, schema, compiled, reference, features)
 
 
-READERS: dict[int, Callable[[Path, bytes], Bundle]] = {1: _read_1}
-"""A reader for each format that churnkit ever wrote."""
-
-
 def verify_bundle(folder: Path, manifest_hash: str | None = None) -> tuple[Check, ...]:
     """Look at each file of a bundle; problems are reported, not raised.
 
@@ -239,8 +231,7 @@ def verify_bundle(folder: Path, manifest_hash: str | None = None) -> tuple[Check
     else:
         checks.append(Check(subject=f"{name}/{MANIFEST}", state="ok", detail=manifest_hash[:12]))
     try:
-        _format(content, folder)
-        manifest = _parse_1(content, folder)
+        manifest = _manifest(content, folder)
     except BundleError as error:
         return (*checks, failed(MANIFEST, error.what))
     for file, digest in manifest.files.items():
@@ -286,7 +277,8 @@ def _manifest_bytes(folder: Path) -> bytes:
         raise _unreadable(folder / MANIFEST) from error
 
 
-def _format(content: bytes, folder: Path) -> int:
+def _manifest(content: bytes, folder: Path) -> Manifest:
+    """The manifest, whichever format of churnkit's it was written in."""
     try:
         found = json.loads(content)["churnkit_bundle"]
     except (ValueError, KeyError, TypeError) as error:
@@ -303,7 +295,7 @@ def _format(content: bytes, folder: Path) -> int:
         )
     if found not in READERS:
         raise BundleForeign(f"there is no bundle format {found}.", folder=folder)
-    return found
+    return READERS[found](content, folder)
 
 
 def _parse_1(content: bytes, folder: Path) -> Manifest:
@@ -323,6 +315,10 @@ def _parse_1(content: bytes, folder: Path) -> Manifest:
             f"the manifest does not name {min(missing)}.", file=folder / MANIFEST
         )
     return manifest
+
+
+READERS: dict[int, Callable[[bytes, Path], Manifest]] = {1: _parse_1}
+"""A reader for each format that churnkit ever wrote; all give the manifest of today."""
 
 
 def _check_hash(path: Path, digest: str, folder: Path) -> None:

@@ -106,7 +106,7 @@ def admit(
         data_fingerprint=record.data_fingerprint,
         metrics=manifest.metrics,
     )
-    project.write_run(record)
+    record_hash = project.write_run(record)
 
     def entries(journal: tuple[JournalEntry, ...]) -> Sequence[JournalEntry]:
         first = holders(journal).get("champion") is None
@@ -121,6 +121,8 @@ def admit(
                 why=f"{why}; the first model of this project" if first else why,
                 evidence={
                     "run_id": record.run_id,
+                    "bundle_hash": manifest_hash,
+                    "record_hash": record_hash,
                     "roc_auc": record.evaluation.metrics["roc_auc"].model_dump(),
                     "profit": record.evaluation.metrics["profit"].model_dump(),
                 },

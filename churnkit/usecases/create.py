@@ -13,7 +13,7 @@ from rich.console import Group, RenderableType
 from churnkit.data.importing import import_table
 from churnkit.data.reading import read_arrow
 from churnkit.data.roles import guess_roles
-from churnkit.data.sources import open_source
+from churnkit.data.sources import lasting_name, open_source
 from churnkit.domain.columns import TableSchema
 from churnkit.domain.profiles import RoleGuess
 from churnkit.domain.progress import Cancel, Progress, Step, silent
@@ -95,8 +95,7 @@ def create_project(
     """
     home = Path(folder).expanduser().resolve()
     refuse_existing(home)
-    is_url = "://" in str(data)
-    source = open_source(data if is_url else Path(data).expanduser(), query=query, sheet=sheet)
+    source = open_source(data, query=query, sheet=sheet)
     missing_before = not home.exists()
     with storage_errors(home):
         home.mkdir(parents=True, exist_ok=True)
@@ -124,7 +123,7 @@ def create_project(
         settings = Settings(
             project=ProjectTable(name=name or home.name),
             data=DataTable(
-                source=str(data) if is_url else located(Path(data), home),
+                source=lasting_name(data, folder=home),
                 query=query,
                 sheet=sheet,
             ),
@@ -169,12 +168,6 @@ def refuse_existing(home: Path) -> None:
             )
         with storage_errors(store):
             shutil.rmtree(store)
-
-
-def located(data: Path, home: Path) -> str:
-    """A path that still works when the project moves together with its data."""
-    path = data.expanduser().resolve()
-    return str(path.relative_to(home)) if path.is_relative_to(home) else str(path)
 
 
 def _columns(roles: tuple[RoleGuess, ...]) -> ColumnsTable:

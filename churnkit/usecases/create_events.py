@@ -17,6 +17,7 @@ from churnkit.data.event_import import LogImported, import_log
 from churnkit.data.event_roles import LogRoles, Told, guess_log, recognise
 from churnkit.data.fact_roles import guess_attributes, guess_subscriptions
 from churnkit.data.fact_sources import find_parts
+from churnkit.data.sources import lasting_name
 from churnkit.data.zones import shown_moment
 from churnkit.domain.events import US_PER_DAY, Guess
 from churnkit.domain.progress import Cancel, Progress, Step, silent
@@ -30,7 +31,7 @@ from churnkit.errors import (
 from churnkit.project import Project, open_project
 from churnkit.reporting.event_tables import guesses_table
 from churnkit.settings import ChurnTable, Settings, write_settings
-from churnkit.usecases.create import located, refuse_existing
+from churnkit.usecases.create import refuse_existing
 from churnkit.usecases.event_importing import FactsImported, project_requests
 from churnkit.usecases.result import Result
 
@@ -141,7 +142,7 @@ def create_event_project(
     refuse_existing(home)
     named = [data] if isinstance(data, str | Path) else list(data)
     sources = tuple(
-        str(source) if "://" in str(source) else located(Path(source), home) for source in named
+        lasting_name(source, folder=home) for source in named
     )
     progress(Step("guessing what each column is for"))
     parts = find_parts(sources, home)
@@ -212,7 +213,7 @@ def _settings(
     for table, given in (("attributes", told.attributes), ("subscriptions", told.subscriptions)):
         if not given:
             continue
-        source = given if "://" in given else located(Path(given), home)
+        source = lasting_name(given, folder=home)
         facts = read_sample(find_parts([source], home))
         guess = guess_attributes if table == "attributes" else guess_subscriptions
         made, found = guess(facts, source, query="", id_column=roles.customer_id)

@@ -11,7 +11,7 @@ from rich.console import Group, RenderableType
 from churnkit.data.comparing import compare_schemas
 from churnkit.data.importing import import_table
 from churnkit.data.reading import read_arrow, read_schema
-from churnkit.data.sources import Source, open_source
+from churnkit.data.sources import Source, lasting_name, open_source
 from churnkit.data.target import check_target
 from churnkit.domain.columns import SchemaChange, TableSchema
 from churnkit.domain.progress import Cancel, Progress, silent
@@ -94,8 +94,7 @@ def import_data(
         table = project.settings.data
     else:
         source = open_source(data, query=query, sheet=sheet)
-        is_url = "://" in str(data)
-        located = str(data) if is_url else str(Path(data).expanduser().resolve())
+        located = lasting_name(data, folder=project.folder)
         table = DataTable(source=located, query=query, sheet=sheet)
     columns = project.settings.columns
     with project.lease("importing"):

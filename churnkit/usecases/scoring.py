@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -18,8 +17,9 @@ from rich.table import Table
 
 from churnkit.data.scoring_input import TypedBatch, extra_columns, stream_typed
 from churnkit.data.sources import Source, open_source
+from churnkit.data.spool import open_spool
 from churnkit.data.writing import Writer, open_writer
-from churnkit.domain.predictions import PredictionRow, Reason
+from churnkit.domain.predictions import PredictionRow, Reason, prediction_ids
 from churnkit.domain.progress import Cancel, Progress, Step, silent
 from churnkit.errors import AsOfInvalid, DataEmpty
 from churnkit.inference.batch import ScoreNotes, score_batches
@@ -151,16 +151,18 @@ def score(
     total, mass, bands = 0, 0.0, dict.fromkeys(BANDS, 0)
     made_at = datetime.now(UTC)
     with ExitStack() as stack:
-        # The ledger's transaction is the outer one: it commits after the file is complete.
-        ledger_rows = stack.enter_context(project.ledger.recording()) if record else None
-        writer: Writer | None = stack.enter_context(open_writer(path)) if path else None
+        # Predictions wait on the disk until all are made: the ledger's transaction, which keeps
+        # other writers of SQLite waiting, is then as short as it can be.
+        spool = stack.enter_context(open_spool(project.store)) if record else None
+        writing = stack.enter_context(ExitStack())
+        writer: Writer | None = writing.enter_context(open_writer(path)) if path else None
         for batch in score_batches(predictor, batches, reasons=wanted, notes=notes):
             if writer is None:
                 kept.append(batch)
             else:
                 writer.write(batch)
-            if ledger_rows is not None:
-                ledger_rows.add(_prediction_rows(batch, wanted, made_at))
+            if spool is not None:
+                spool.write(batch)
             total += batch.num_rows
             mass += pc.sum(batch.column("probability")).as_py()
             for pair in pc.value_counts(batch.column("risk_band")).to_pylist():
@@ -168,6 +170,14 @@ def score(
             progress(Step("scoring", None, f"{total:,} customers"))
             if cancel is not None:
                 cancel.check()
+        if spool is not None:
+            progress(Step("recording", None, f"{total:,} predictions"))
+            ids = prediction_ids(made_at)
+            with project.ledger.recording() as ledger_rows:
+                for batch in spool.batches():
+                    ledger_rows.add(_prediction_rows(batch, wanted, made_at, ids))
+                # The file is complete before the ledger commits: never a record without it.
+                writing.close()
     return Scored(
         n_rows=total,
         model_version=predictor.version,
@@ -214,11 +224,11 @@ def _peek(stream: Iterator[TypedBatch]) -> tuple[list[TypedBatch], Iterator[Type
 
 
 def _prediction_rows(
-    batch: pa.RecordBatch, reasons: int, made_at: datetime
+    batch: pa.RecordBatch, reasons: int, made_at: datetime, ids: Iterator[str]
 ) -> Iterator[PredictionRow]:
     for row in batch.to_pylist():
         yield PredictionRow(
-            prediction_id=uuid.uuid4().hex,
+            prediction_id=next(ids),
             customer_id=row["customer_id"],
             model_version=row["model_version"],
             probability=row["probability"],

@@ -100,6 +100,11 @@ class Repeated(Result):
             )
         ]
         lines += [f"Since then: {difference}" for difference in self.differences]
+        if not self.identical and not self.differences:
+            lines.append(
+                "Data, settings and versions are those of the run. So its record was changed "
+                "('churnkit models verify' shows whether), or the machine computes differently."
+            )
         return Group(*lines)
 
     def to_json(self) -> dict[str, object]:

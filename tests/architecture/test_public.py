@@ -18,7 +18,7 @@ def test_public_names_are_pinned() -> None:
         "ChurnkitError", "Project", "open_project", "create_project", "import_data", "profile",
         "train", "repeat", "evaluate", "score", "explain", "list_models", "show_model", "promote",
         "rollback", "journal", "serving_at", "verify_models", "export_head", "history",
-        "write_report", "doctor", "ChurnClassifier",
+        "write_report", "doctor", "simulate", "ChurnClassifier",
     ]  # fmt: skip
     for name in churnkit.__all__:
         assert getattr(churnkit, name).__doc__, name
