@@ -5,7 +5,7 @@ ChurnkitError
 ├── DataError: DataUnreadable · DataEmpty · ColumnMissing · BadValue · AmbiguousTarget ·
 │   TargetInvalid · DuplicateIds · TooManyColumns · LeakageFound · UnknownCustomer ·
 │   AmbiguousLog · TooManyBroken · LogChanged · LabelsNotMatured · UnknownEventType ·
-│   MomentTooOld
+│   MomentTooOld · NoOnlineState
 ├── FeatureError: FeaturesExist · AsOfInvalid
 ├── TrainingError: TooFewRows · BudgetTooSmall · UnknownRun · RunUnreadable · CannotRepeat
 ├── RegistryError: NoChampion · UnknownModelVersion · NothingToRollBack · ParityFailed ·
@@ -170,6 +170,10 @@ class LabelsNotMatured(DataError):
 
 class MomentTooOld(DataError):
     """The online state no longer knows what held at this moment."""
+
+
+class NoOnlineState(DataError):
+    """No online state was made yet, or none of the features that are wanted."""
 
 
 # --- features ---------------------------------------------------------------------------

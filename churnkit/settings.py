@@ -267,6 +267,14 @@ class LedgerTable(_Table):
     url: str = Field("", description="A SQLAlchemy URL; empty: store/ledger.sqlite.")
 
 
+class OnlineTable(_Table):
+    """The online state, which events keep up to date."""
+
+    lateness_days: float = Field(
+        3.0, ge=0, le=366, description="How many days late an event may be delivered."
+    )
+
+
 class Settings(_Table):
     """The whole of churnkit.toml."""
 
@@ -281,6 +289,7 @@ class Settings(_Table):
     attributes: AttributesTable | None = None
     subscriptions: SubscriptionsTable | None = None
     churn: ChurnTable = ChurnTable()
+    online: OnlineTable = OnlineTable()
 
     @model_validator(mode="before")
     @classmethod
@@ -346,7 +355,7 @@ def settings_text(settings: Settings) -> str:
     document.add(tomlkit.comment("What churnkit knows about this project. Edit it freely."))
     for name in type(settings).model_fields:
         part = getattr(settings, name)
-        if part is None or (name == "churn" and settings.events is None):
+        if part is None or (name in ("churn", "online") and settings.events is None):
             continue
         table = tomlkit.table()
         for key, field in type(part).model_fields.items():

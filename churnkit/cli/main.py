@@ -14,6 +14,7 @@ from churnkit.cli import (
     events,
     features,
     models,
+    online,
     projects,
     simulations,
     trainings,
@@ -30,6 +31,7 @@ app = typer.Typer(
 )
 app.add_typer(models.app, name="models")
 app.add_typer(features.app, name="features")
+app.add_typer(online.app, name="online")
 for module in (projects, events, trainings, customers, simulations):
     module.register(app)
 

@@ -141,9 +141,7 @@ def create_event_project(
     home = Path(folder).expanduser().resolve()
     refuse_existing(home)
     named = [data] if isinstance(data, str | Path) else list(data)
-    sources = tuple(
-        lasting_name(source, folder=home) for source in named
-    )
+    sources = tuple(lasting_name(source, folder=home) for source in named)
     progress(Step("guessing what each column is for"))
     parts = find_parts(sources, home)
     sample = read_sample(parts, query=told.query)

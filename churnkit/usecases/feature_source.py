@@ -106,10 +106,11 @@ class FeatureSource:
         """
         calendar = self._calendar
         with opened(self._project.database) as connection:
+            # All rows are fetched: DuckDB does no other work while a result is unfinished.
             known = connection.execute(
                 f"select 1 from {CUSTOMERS} where customer_id = ?", [customer_id]
-            ).fetchone()
-            if known is None:
+            ).fetchall()
+            if not known:
                 raise UnknownCustomer(
                     f"the log has no customer '{customer_id}'.",
                     fix="Give an id as it stands in the log.",

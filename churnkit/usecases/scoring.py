@@ -19,6 +19,7 @@ from churnkit.data.scoring_input import TypedBatch, extra_columns, stream_typed
 from churnkit.data.sources import Source, open_source
 from churnkit.data.spool import open_spool
 from churnkit.data.writing import Writer, open_writer
+from churnkit.domain.moments import from_us
 from churnkit.domain.predictions import PredictionRow, Reason, prediction_ids
 from churnkit.domain.progress import Cancel, Progress, Step, silent
 from churnkit.errors import AsOfInvalid, DataEmpty
@@ -51,6 +52,8 @@ class Scored(Result):
     bands: dict[str, int]
     reasons: int
     recorded: bool
+    as_of: datetime | None = None
+    """In a project of events the moment that was looked from."""
     extra_columns: tuple[str, ...] = ()
     unseen: dict[str, dict[str, int]] = field(default_factory=dict)
     """Categories that the model had not seen: column → value → rows."""
@@ -61,6 +64,7 @@ class Scored(Result):
 
     def __rich__(self) -> RenderableType:
         where = f" into {self.output}" if self.output else ""
+        when = f" as of {self.as_of:%Y-%m-%d %H:%M} UTC" if self.as_of else ""
         view = Table(box=None, pad_edge=False, header_style="bold")
         view.add_column("risk")
         view.add_column("customers", justify="right")
@@ -69,7 +73,9 @@ class Scored(Result):
             n = self.bands.get(band, 0)
             view.add_row(band, f"{n:,}", f"{n / self.n_rows:.1%}")
         lines: list[RenderableType] = [
-            escape_text(f"Scored {self.n_rows:,} customers with {self.model_version}{where}."),
+            escape_text(
+                f"Scored {self.n_rows:,} customers with {self.model_version}{when}{where}."
+            ),
             view,
             f"Mean probability of leaving: {self.mean_probability:.3f}.",
         ]
@@ -94,6 +100,7 @@ class Scored(Result):
             "bands": self.bands,
             "reasons": self.reasons,
             "recorded": self.recorded,
+            "as_of": self.as_of.isoformat() if self.as_of else None,
             "extra_columns": list(self.extra_columns),
             "unseen_categories": self.unseen,
         }
@@ -187,7 +194,8 @@ def score(
         bands=bands,
         reasons=wanted,
         recorded=record,
-        extra_columns=extra_columns(source, schema),
+        as_of=from_us(source.as_of_us) if isinstance(source, FeatureSource) else None,
+        extra_columns=() if bundle.features else extra_columns(source, schema),
         unseen=notes.unseen,
     )
 
