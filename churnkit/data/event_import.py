@@ -14,6 +14,7 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
+from churnkit.data.database import opened
 from churnkit.data.event_store import EVENT_KEY_COLUMNS, EventStore, Merged
 from churnkit.data.event_tables import ATTRIBUTES, EVENTS, SUBSCRIPTIONS
 from churnkit.data.fact_batches import (
@@ -124,6 +125,7 @@ def import_log(
     DataError : a source cannot be read as a table
     TooManyBroken : more rows cannot be used than ``max_broken_share``
     LogChanged : churnkit.toml describes other columns or another zone than those imported
+    DataUnreadable : the database is damaged, or a later churnkit wrote it
     DiskFull, FolderReadOnly : the database cannot be written
     Cancelled : somebody asked to stop
     """
@@ -132,6 +134,8 @@ def import_log(
         with tempfile.TemporaryDirectory(prefix=".import-", dir=database.parent) as work:
             path = Path(work) / database.name
             if database.exists() and not rebuild:
+                with opened(database):
+                    pass  # it is whole, and of this churnkit
                 shutil.copyfile(database, path)
             try:
                 done = _import(settings, requests, path, rejected, compare_only, progress, cancel)

@@ -88,8 +88,8 @@ def test_how_times_are_written(tmp_path: Path, values: list[str], form: str) -> 
         ("customer_id,time", "1,03/04/2024", "--time-format", "dd/mm/yyyy, mm/dd/yyyy"),
         ("who,time", "1,2024-01-01", "--id", "who, time"),
         ("customer_id,what", "1,x", "--time", "what"),
-        ("customer_id,time,known_at,received_at", "1,2024-01-01,2024-01-01,2024-01-01", "--known-at",
-         "known_at, received_at"),
+        ("customer_id,time,known_at,received_at", "1,2024-01-01,2024-01-01,2024-01-01",
+         "--known-at", "known_at, received_at"),
     ],
 )  # fmt: skip
 def test_unclear_is_not_guessed(
