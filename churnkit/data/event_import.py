@@ -7,6 +7,7 @@ import shutil
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
@@ -28,6 +29,7 @@ from churnkit.data.fact_batches import (
 from churnkit.data.fact_sources import OpenPart, Part
 from churnkit.data.infer import typed_column
 from churnkit.data.rejected import Rejected, next_file
+from churnkit.data.zones import moment_us
 from churnkit.domain.events import AttributeColumn, LogSchema, ValueColumn
 from churnkit.domain.frozen import Frozen
 from churnkit.domain.progress import Cancel, Progress, Step, silent
@@ -102,6 +104,7 @@ def import_log(
     database: Path,
     rejected: Path,
     *,
+    now: datetime,
     rebuild: bool = False,
     compare_only: bool = False,
     progress: Progress = silent,
@@ -117,6 +120,7 @@ def import_log(
     requests : what to read, into which tables
     database : the project's DuckDB file; it may not be there yet
     rejected : the folder for rows that cannot be used
+    now : the present; later facts do not say until when the log is known
     rebuild : start from nothing instead of adding
     compare_only : say what would be done, and change nothing
 
@@ -138,7 +142,10 @@ def import_log(
                     pass  # it is whole, and of this churnkit
                 shutil.copyfile(database, path)
             try:
-                done = _import(settings, requests, path, rejected, compare_only, progress, cancel)
+                done = _import(
+                    settings, requests, path, rejected, moment_us(now, "UTC"), compare_only,
+                    progress, cancel,
+                )  # fmt: skip
             except (duckdb.IOException, duckdb.OutOfMemoryException) as error:
                 raise _storage_error(error, database) from error
             if not compare_only and (done.changed or rebuild or not database.exists()):
@@ -151,6 +158,7 @@ def _import(
     requests: Sequence[Request],
     path: Path,
     rejected: Path,
+    now_us: int,
     compare_only: bool,
     progress: Progress,
     cancel: Cancel | None,
@@ -180,7 +188,11 @@ def _import(
                         tables[-1] = tables[-1].model_copy(update={"rejected_file": str(file)})
         progress(Step("describing the log"))
         log = store.describe(
-            zone=zone, values=values, categories=settings.events.categories, attributes=attributes
+            zone=zone,
+            values=values,
+            categories=settings.events.categories,
+            attributes=attributes,
+            now_us=now_us,
         )
         return LogImported(tables=tuple(tables), log=log, changed=log != before)
     finally:

@@ -129,8 +129,8 @@ def test_contractual_from_subscriptions(tmp_path: Path, churnkit: Churnkit) -> N
 
 
 def test_a_snapshot_is_still_a_snapshot(tmp_path: Path, churnkit: Churnkit) -> None:
-    table = written(tmp_path / "c.csv", "customer_id,joined,calls,churned",
-                    *(f"{i},2024-01-01,{i % 9},{['yes', 'no'][i % 2]}" for i in range(60)))  # fmt: skip
+    lines = (f"{i},2024-01-01,{i % 9},{['yes', 'no'][i % 2]}" for i in range(60))
+    table = written(tmp_path / "c.csv", "customer_id,joined,calls,churned", *lines)
     assert "60 customers" in churnkit("init", tmp_path / "p", "--data", table).stdout
     assert read_settings(tmp_path / "p").events is None
     wrong = churnkit("-C", tmp_path / "p", "labels", fails=True)
