@@ -20,6 +20,7 @@ _NO_CUSTOMER = frozenset(
 _KNOWN = frozenset(
     "known ingested ingest received recorded arrived arrival loaded inserted processed".split()
 )
+_ALONE = frozenset("customer client user member subscriber account".split())
 _HAPPENED = frozenset("event occurred happened timestamp ts purchase transaction invoice".split())
 _LIFE = frozenset("birth dob signup registered joined updated modified valid".split())
 _TYPE_NAMES = (
@@ -187,7 +188,7 @@ def guess_customer(sample: Sample, told: str, option: str = "--id") -> tuple[str
     if told:
         return told, "you named it"
     found = [column for column in sample.columns if _may_name_customer(column.name)]
-    named = [column for column in found if id_likeness(column.name) == 2]
+    named = [column for column in found if _customer_likeness(column.name) == 2]
     best = named or found
     if len(best) == 1:
         return best[0].name, f"its name says so; {best[0].n_distinct:,} different values seen"
@@ -252,7 +253,12 @@ def speaks_of_knowing(column: ColumnFacts) -> bool:
 
 def _may_name_customer(name: str) -> bool:
     words = set(name_words(name))
-    return id_likeness(name) > 0 and (not words & _NO_CUSTOMER or "customer" in words)
+    return _customer_likeness(name) > 0 and (not words & _NO_CUSTOMER or "customer" in words)
+
+
+def _customer_likeness(name: str) -> int:
+    words = name_words(name)
+    return 2 if len(words) == 1 and words[0] in _ALONE else id_likeness(name)
 
 
 def _may_be_event_time(column: ColumnFacts) -> bool:

@@ -76,7 +76,8 @@ def test_every_role(tmp_path: Path) -> None:
 def test_how_times_are_written(tmp_path: Path, values: list[str], form: str) -> None:
     lines = [f"{i // 2},{value},3" for i, value in enumerate(values * 2)]
     log = _csv(tmp_path, "customer,timestamp,n", *lines)
-    assert _guess(log, customer_id="customer").time_format == form
+    roles = _guess(log)
+    assert (roles.customer_id, roles.time_format) == ("customer", form)
 
 
 @pytest.mark.parametrize(
