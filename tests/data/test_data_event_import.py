@@ -13,6 +13,7 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
+import duckdb
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -423,6 +424,20 @@ def test_killed_at_any_stage_leaves_the_log_as_it_was(tmp_path: Path, stage: str
     assert database.read_bytes() == before
     done = import_into(tmp_path, log_settings(), tmp_path / "more.parquet")
     assert done.log.n_events == 700
+
+
+def test_a_reader_keeps_the_log_that_it_opened(tmp_path: Path) -> None:
+    """The new file takes the old one's place in one step; the old one is never written to."""
+    parquet.write_table(_log(200), tmp_path / "log.parquet")
+    import_into(tmp_path, log_settings(), tmp_path / "log.parquet")
+    database = tmp_path / "store" / "churnkit.duckdb"
+    before = database.read_bytes()
+    parquet.write_table(_log(500, seed=5), tmp_path / "more.parquet")
+    with database.open("rb") as reader, duckdb.connect(str(database), read_only=True) as opened:
+        import_into(tmp_path, log_settings(), tmp_path / "more.parquet")
+        assert reader.read() == before
+        assert opened.execute("select count(*) from events").fetchone() == (200,)
+    assert rows(tmp_path, "select count(*) from events") == [(700,)]
 
 
 # --- attributes and subscriptions ----------------------------------------------------------------
