@@ -11,7 +11,8 @@ from pathlib import Path
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from churnkit.data.event_import import FactTable, LogImported, Request, TableImported, import_log
+from churnkit.data.event_import import LogImported, import_log
+from churnkit.data.fact_import import FactTable, Request, TableImported
 from churnkit.data.fact_sources import find_parts
 from churnkit.data.zones import shown_moment
 from churnkit.domain.progress import Cancel, Progress, silent

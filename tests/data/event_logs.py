@@ -8,7 +8,8 @@ from pathlib import Path
 
 import duckdb
 
-from churnkit.data.event_import import FactTable, LogImported, Request, import_log
+from churnkit.data.event_import import LogImported, import_log
+from churnkit.data.fact_import import FactTable, Request
 from churnkit.data.fact_sources import find_parts
 from churnkit.settings import EventsTable, ProjectTable, Settings
 

@@ -21,8 +21,9 @@ from pyarrow import csv as arrow_csv
 from pyarrow import dataset, parquet
 
 from churnkit import errors
-from churnkit.data.event_import import Request, import_log
+from churnkit.data.event_import import import_log
 from churnkit.data.event_reading import read_log_schema
+from churnkit.data.fact_import import Request
 from churnkit.data.fact_sources import find_parts
 from churnkit.data.samples.locate import cdnow_path
 from churnkit.domain.progress import Cancel
@@ -406,7 +407,8 @@ def test_killed_at_any_stage_leaves_the_log_as_it_was(tmp_path: Path, stage: str
     parquet.write_table(_log(500, seed=5), tmp_path / "more.parquet")
     script = (
         "import os, signal, sys; from pathlib import Path;"
-        "from churnkit.data.event_import import *;"
+        "from churnkit.data.event_import import import_log;"
+        "from churnkit.data.fact_import import Request;"
         "from churnkit.data.fact_sources import find_parts;"
         "from tests.data.event_logs import NOW, log_settings; folder = Path(sys.argv[1]);\n"
         "def die(step):\n"
