@@ -13,11 +13,14 @@ if TYPE_CHECKING:
     from churnkit.project import Project, open_project
     from churnkit.training.estimator import ChurnClassifier
     from churnkit.usecases.create import create_project
+    from churnkit.usecases.create_events import LogOptions, create_event_project
     from churnkit.usecases.doctor import doctor
     from churnkit.usecases.evaluating import evaluate
+    from churnkit.usecases.event_importing import import_facts
     from churnkit.usecases.explaining import explain
     from churnkit.usecases.history import history
     from churnkit.usecases.importing import import_data
+    from churnkit.usecases.labels import labels
     from churnkit.usecases.models import (
         export_head,
         journal,
@@ -40,6 +43,10 @@ _HOMES = {
     "open_project": "churnkit.project",
     "create_project": "churnkit.usecases.create",
     "import_data": "churnkit.usecases.importing",
+    "create_event_project": "churnkit.usecases.create_events",
+    "LogOptions": "churnkit.usecases.create_events",
+    "import_facts": "churnkit.usecases.event_importing",
+    "labels": "churnkit.usecases.labels",
     "profile": "churnkit.usecases.profiling",
     "train": "churnkit.usecases.training",
     "repeat": "churnkit.usecases.training",
@@ -67,6 +74,10 @@ __all__ = [
     "open_project",
     "create_project",
     "import_data",
+    "create_event_project",
+    "LogOptions",
+    "import_facts",
+    "labels",
     "profile",
     "train",
     "repeat",

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
@@ -76,20 +77,40 @@ class ColumnFacts:
         return self.numeric >= SURE_SHARE and not self.leading_zeros
 
 
-@dataclass(frozen=True, eq=False)
 class Sample:
-    """The first rows of a source."""
+    """The first rows of a source.
 
-    name: str
-    table: pa.Table
-    columns: tuple[ColumnFacts, ...]
-    mark: str
-    whole: bool
-    """Whether these are all rows there are."""
+    Parameters
+    ----------
+    name : of the source, for messages
+    table : the rows
+    whole : whether these are all rows there are
+    """
+
+    def __init__(self, name: str, table: pa.Table, whole: bool) -> None:
+        self.name = name
+        self.table = table
+        self.whole = whole
+        self._facts: dict[str, ColumnFacts] = {}
+
+    @cached_property
+    def mark(self) -> str:
+        """The decimal mark of numbers that are text."""
+        return _mark(self.table)
+
+    @property
+    def columns(self) -> Iterator[ColumnFacts]:
+        """What is seen of each column; looked at one by one, as a table may have thousands."""
+        return (self._column(name) for name in self.table.column_names)
 
     def column(self, name: str) -> ColumnFacts | None:
         """The column of this name, if there is one."""
-        return next((column for column in self.columns if column.name == name), None)
+        return self._column(name) if name in self.table.column_names else None
+
+    def _column(self, name: str) -> ColumnFacts:
+        if name not in self._facts:
+            self._facts[name] = _facts(name, as_array(self.table.column(name)), self.mark)
+        return self._facts[name]
 
 
 def read_sample(parts: Sequence[Part], *, query: str = "") -> Sample:
@@ -110,10 +131,7 @@ def read_sample(parts: Sequence[Part], *, query: str = "") -> Sample:
         if n_rows >= SAMPLE_ROWS:
             whole = False
             break
-    table = pa.Table.from_batches(batches)
-    mark = _mark(table)
-    columns = tuple(_facts(name, as_array(table.column(name)), mark) for name in table.column_names)
-    return Sample(opened.name, table, columns, mark, whole)
+    return Sample(opened.name, pa.Table.from_batches(batches), whole)
 
 
 def _mark(table: pa.Table) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from churnkit.data.column_facts import ColumnFacts, Sample
 from churnkit.data.fact_sources import OpenPart, Part
 from churnkit.data.fixed_point import decimals_needed
-from churnkit.data.roles import id_likeness, target_likeness
+from churnkit.data.roles import id_likeness, name_words, target_likeness
 from churnkit.domain.events import Guess
 from churnkit.domain.progress import Cancel, Progress, Step, silent
 from churnkit.errors import AmbiguousLog, ColumnMissing, DataEmpty, did_you_mean
@@ -20,6 +20,7 @@ _NO_CUSTOMER = frozenset(
 _KNOWN = frozenset(
     "known ingested ingest received recorded arrived arrival loaded inserted processed".split()
 )
+_ALONE = frozenset("customer client user member subscriber account".split())
 _HAPPENED = frozenset("event occurred happened timestamp ts purchase transaction invoice".split())
 _LIFE = frozenset("birth dob signup registered joined updated modified valid".split())
 _TYPE_NAMES = (
@@ -70,23 +71,21 @@ def recognise(sample: Sample, n_parts: int) -> tuple[str, str]:
     """Whether rows are events or customers: ``events`` or ``snapshot``, and the ground."""
     if n_parts > 1:
         return "events", f"there are {n_parts:,} files, and a snapshot is one"
-    targets = [
-        column.name
-        for column in sample.columns
-        if column.n_distinct == 2 and target_likeness(column.name) >= 1
-    ]
-    if targets:
-        return "snapshot", f"the column '{targets[0]}' says who left"
-    times = [column for column in sample.columns if _may_be_event_time(column)]
-    if not times:
+    names = sample.table.column_names
+    for name in names:
+        facts = sample.column(name) if target_likeness(name) else None
+        if facts is not None and facts.n_distinct == 2:
+            return "snapshot", f"the column '{name}' says who left"
+    time = next((column for column in sample.columns if _may_be_event_time(column)), None)
+    if time is None:
         return "snapshot", "no column says when a row happened"
-    for column in sample.columns:
-        if _may_be_customer(column):
+    for column in filter(None, map(sample.column, filter(_may_name_customer, names))):
+        if column.n_distinct:
             n = sample.table.num_rows - column.n_missing
             if column.n_distinct < n:
                 return "events", (
                     f"{n / max(column.n_distinct, 1):.1f} rows for each '{column.name}', a time "
-                    f"('{times[0].name}'), and no column that says who left"
+                    f"('{time.name}'), and no column that says who left"
                 )
             if not sample.whole:
                 return "events", "there is a time, and no column that says who left"
@@ -188,8 +187,8 @@ def guess_customer(sample: Sample, told: str, option: str = "--id") -> tuple[str
     """
     if told:
         return told, "you named it"
-    found = [column for column in sample.columns if _may_be_customer(column)]
-    named = [column for column in found if id_likeness(column.name) == 2]
+    found = [column for column in sample.columns if _may_name_customer(column.name)]
+    named = [column for column in found if _customer_likeness(column.name) == 2]
     best = named or found
     if len(best) == 1:
         return best[0].name, f"its name says so; {best[0].n_distinct:,} different values seen"
@@ -252,11 +251,14 @@ def speaks_of_knowing(column: ColumnFacts) -> bool:
     return column.is_time and bool(set(column.words) & _KNOWN)
 
 
-def _may_be_customer(column: ColumnFacts) -> bool:
-    likeness = id_likeness(column.name)
-    if likeness == 2:
-        return not set(column.words) & _NO_CUSTOMER or "customer" in column.words
-    return likeness == 1 and not set(column.words) & _NO_CUSTOMER
+def _may_name_customer(name: str) -> bool:
+    words = set(name_words(name))
+    return _customer_likeness(name) > 0 and (not words & _NO_CUSTOMER or "customer" in words)
+
+
+def _customer_likeness(name: str) -> int:
+    words = name_words(name)
+    return 2 if len(words) == 1 and words[0] in _ALONE else id_likeness(name)
 
 
 def _may_be_event_time(column: ColumnFacts) -> bool:

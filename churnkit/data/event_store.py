@@ -31,6 +31,9 @@ EVENT_KEY_COLUMNS = "event_key_columns"
 _INCOMING = "incoming"
 _SEPARATOR = "chr(31)"
 _NULL = "chr(30)"
+_OF_THE_PRESENT = {
+    "fingerprint", "known_until_us", "events_until_us", "subscriptions_until_us", "n_future"
+}  # fmt: skip
 _SQL_KINDS = {"number": "double", "boolean": "boolean", "category": "varchar"}
 
 
@@ -241,8 +244,9 @@ class EventStore:
         values: Sequence[ValueColumn],
         categories: Sequence[str],
         attributes: Sequence[AttributeColumn],
+        now_us: int,
     ) -> LogSchema:
-        """Make sure that all tables are there, and write what is known of them."""
+        """Make sure that all tables are there, and write what is known of them at a moment."""
         db = self._db
         self._create(EVENTS, ["t_us bigint", "known_us bigint", "dayno integer",
                               "event_type varchar",
@@ -254,15 +258,12 @@ class EventStore:
                                     for column in attributes)])  # fmt: skip
         self._create(SUBSCRIPTIONS, ["start_us bigint", "end_us bigint", "known_us bigint"])
         row = db.execute(
-            f"""select count(*), count(distinct customer_no), min(t_us), max(t_us), max(known_us)
-            from {EVENTS}"""
+            f"""select count(*), count(distinct customer_no), min(t_us), max(t_us),
+            count(*) filter (known_us > {now_us}) from {EVENTS}"""
         ).fetchone()
         assert row is not None
-        latest = [row[4]]
-        for table in (ATTRIBUTES, SUBSCRIPTIONS):
-            found = db.execute(f"select max(known_us) from {table}").fetchone()
-            latest.append(found[0] if found else None)
-        known = [us for us in latest if us is not None]
+        until = {table: self._known_until(table, now_us) for table in
+                 (EVENTS, ATTRIBUTES, SUBSCRIPTIONS)}  # fmt: skip
         types = db.execute(f"select distinct event_type from {EVENTS} order by 1").fetchall()
         schema = LogSchema(
             zone=zone,
@@ -275,12 +276,23 @@ class EventStore:
             n_customers=int(row[1]),
             first_us=row[2],
             last_us=row[3],
-            known_until_us=max(known, default=None),
+            known_until_us=max((us for us in until.values() if us is not None), default=None),
+            events_until_us=until[EVENTS],
+            subscriptions_until_us=until[SUBSCRIPTIONS],
+            n_future=int(row[4]),
         )
         schema = schema.model_copy(update={"fingerprint": self._fingerprint(schema)})
         self.set_entry(LOG_SCHEMA, schema.model_dump_json())
         self.set_entry("format", str(FORMAT))
         return schema
+
+    def _known_until(self, table: str, now_us: int) -> int | None:
+        """The latest fact: one mistyped date in the future must not make all labels matured."""
+        row = self._db.execute(
+            f"select coalesce(max(known_us) filter (known_us <= {now_us}), max(known_us)) "
+            f"from {table}"
+        ).fetchone()
+        return None if row is None or row[0] is None else int(row[0])
 
     def _create(self, table: str, columns: Sequence[str]) -> None:
         self._db.execute(
@@ -302,7 +314,7 @@ class EventStore:
                     {parts}))) from {table} join {CUSTOMERS} using (customer_no)"""
                 ).fetchone()
             )
-        head = schema.model_dump(mode="json", exclude={"fingerprint"})
+        head = schema.model_dump(mode="json", exclude=_OF_THE_PRESENT)
         text = json.dumps([head, [[str(x) for x in row or ()] for row in found]], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 

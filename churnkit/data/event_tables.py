@@ -3,12 +3,15 @@
 customer_numbers   customer_no INTEGER, customer_id VARCHAR; one row per customer ever seen
 events             customer_no INTEGER, t_us BIGINT, known_us BIGINT, dayno INTEGER,
                    event_type VARCHAR (or an ENUM of it), v_<value> BIGINT, c_<category> VARCHAR,
-                   and event_key for deduplication; nothing but values and categories may be null
+                   and event_key UHUGEINT (MD5 of the key's columns; Spark does not read it);
+                   nothing but values and categories may be null
 attributes         customer_no INTEGER, valid_from_us BIGINT, known_us BIGINT, a_<name>:
                    DOUBLE (number), BOOLEAN or VARCHAR; of the versions that were known, the one
                    with the latest valid_from_us holds, and of several the last known
 subscriptions      customer_no INTEGER, start_us BIGINT, end_us BIGINT (null: open),
-                   known_us BIGINT; a renewal is a further period of the same customer
+                   known_us BIGINT; a renewal is a further period of the same customer; rows
+                   with the same start are versions of one period, the last known holds, and of
+                   two known at the same moment the one that ends later
 
 The prefixes keep users' names apart from ours. Spark reads the same tables from Parquet.
 """

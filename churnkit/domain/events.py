@@ -36,8 +36,10 @@ class AttributeColumn(Frozen):
 class LogSchema(Frozen):
     """What is known of an imported event log, and of the tables beside it.
 
-    ``known_until_us`` is the latest moment at which any fact became known: labels that would need
-    later facts are not matured. ``categories`` are text columns of events.
+    ``known_until_us`` is the latest moment at which any fact became known; of events and of
+    subscriptions alone it is ``events_until_us`` and ``subscriptions_until_us``. Labels that would
+    need later facts are not matured. Facts dated after the moment of the import do not count for
+    these three; ``n_future`` events are. ``categories`` are text columns of events.
     """
 
     zone: str
@@ -51,6 +53,9 @@ class LogSchema(Frozen):
     first_us: int | None = None
     last_us: int | None = None
     known_until_us: int | None = None
+    events_until_us: int | None = None
+    subscriptions_until_us: int | None = None
+    n_future: int = 0
     fingerprint: str = ""
 
     def value(self, name: str) -> ValueColumn | None:

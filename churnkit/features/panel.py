@@ -53,8 +53,17 @@ class Calendar:
 
     @property
     def known_until_us(self) -> int:
-        """Until when facts are known: the present, or the end of the log."""
-        return min(self.now_us, self.log.known_until_us or 0)
+        """Until when the facts that decide labels are known: the present, or the end of the log.
+
+        For contractual churn that is the end of the events or of the subscriptions, whichever
+        is earlier: a renewal after the last subscription that is known cannot have been seen.
+        """
+        log = self.log
+        ends = [log.events_until_us]
+        if self.churn.kind == "contractual":
+            ends.append(log.subscriptions_until_us)
+        known = min((us for us in ends if us is not None), default=log.known_until_us or 0)
+        return min(self.now_us, known)
 
     def window(self, as_of_us: int) -> LabelWindow:
         """When the label of a date looks, and when it is decided."""

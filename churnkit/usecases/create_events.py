@@ -6,6 +6,7 @@ import shutil
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
@@ -115,6 +116,7 @@ def create_event_project(
     *,
     name: str | None = None,
     ground: str = "",
+    now: datetime | None = None,
     progress: Progress = silent,
     cancel: Cancel | None = None,
 ) -> LogCreated:
@@ -129,6 +131,7 @@ def create_event_project(
     options : what the person says; the rest is guessed, and each guess has its ground
     name : of the project; the folder's name if not given
     ground : why the data was taken for a log, if somebody looked
+    now : the present; later facts do not say until when the log is known
 
     Raises
     ------
@@ -164,7 +167,7 @@ def create_event_project(
         store = workshop / "store"
         imported = import_log(
             settings, project_requests(settings, home), store / "churnkit.duckdb",
-            store / "rejected", progress=progress, cancel=cancel,
+            store / "rejected", now=now or datetime.now(UTC), progress=progress, cancel=cancel,
         )  # fmt: skip
         settings, more = _with_churn(settings, told, imported)
         guesses += more
@@ -265,11 +268,11 @@ def _with_churn(
         Guess(what="horizon", value=f"{horizon} days", ground=ground),
         Guess(what="eligible", value="everyone", ground=f"who {eligible}"),
     ]
-    if log.known_until_us is not None:
+    if log.events_until_us is not None:
         guesses.append(
             Guess(
                 what="known until",
-                value=shown_moment(log.known_until_us, log.zone),
+                value=shown_moment(log.events_until_us, log.zone),
                 ground="the latest fact; labels that need later ones are not matured",
             )
         )

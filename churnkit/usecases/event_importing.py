@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from churnkit.data.event_import import FactTable, LogImported, Request, TableImported, import_log
+from churnkit.data.event_import import LogImported, import_log
+from churnkit.data.fact_import import FactTable, Request, TableImported
 from churnkit.data.fact_sources import find_parts
 from churnkit.data.zones import shown_moment
 from churnkit.domain.progress import Cancel, Progress, silent
-from churnkit.errors import SettingsInvalid
+from churnkit.errors import DataUnreadable, SettingsInvalid
 from churnkit.project import Project
 from churnkit.settings import Settings, write_settings
 from churnkit.usecases.result import Result
@@ -40,6 +43,11 @@ class FactsImported(Result):
                 f"{shown_moment(log.first_us, log.zone)} … {shown_moment(log.last_us, log.zone)} "
                 f"({log.zone})."
             )
+        if log.n_future:
+            lines.append(
+                f"{log.n_future:,} events are dated after the present: is the time column right? "
+                "They do not count for what is matured."
+            )
         return Group(*map(Text, lines))
 
     def to_json(self) -> dict[str, object]:
@@ -54,6 +62,7 @@ def import_facts(
     query: str = "",
     rebuild: bool = False,
     compare_only: bool = False,
+    now: datetime | None = None,
     progress: Progress = silent,
     cancel: Cancel | None = None,
 ) -> FactsImported:
@@ -67,6 +76,7 @@ def import_facts(
     query : SQL, for a database URL
     rebuild : build the log from nothing, after [events] or the zone were changed
     compare_only : say what would be done, and change nothing
+    now : the present; later facts do not say until when the log is known
 
     Raises
     ------
@@ -95,6 +105,7 @@ def import_facts(
             requests,
             project.database,
             project.store / "rejected",
+            now=now or datetime.now(UTC),
             rebuild=rebuild,
             compare_only=compare_only,
             progress=progress,
@@ -134,7 +145,10 @@ def _with_sources(
     told = getattr(settings, table)
     if told is None:
         return settings  # the import says what is missing
-    known = {part.location for part in find_parts(told.source, folder)} if told.source else set()
+    known: set[str] = set()
+    for source in told.source:
+        with suppress(DataUnreadable):  # earlier files may be gone
+            known |= {part.location for part in find_parts([source], folder)}
     new = [
         source
         for source in located

@@ -15,7 +15,7 @@ from churnkit.data.sources import Source, lasting_name, open_source
 from churnkit.data.target import check_target
 from churnkit.domain.columns import SchemaChange, TableSchema
 from churnkit.domain.progress import Cancel, Progress, silent
-from churnkit.errors import ColumnMissing, storage_errors
+from churnkit.errors import ColumnMissing, SettingsInvalid, storage_errors
 from churnkit.project import Project
 from churnkit.reporting.tables import changes_table
 from churnkit.settings import DataTable, write_settings
@@ -88,7 +88,14 @@ def import_data(
     ------
     DataError : the file cannot be read, or lacks the target, the id or the time
     ProjectBusy : another process writes to the project
+    SettingsInvalid : the project is built from events
     """
+    if project.settings.events is not None:
+        raise SettingsInvalid(
+            "this project is built from events: they are added, not replaced.",
+            fix="Use import_facts, or 'churnkit import' on the command line.",
+            file=project.folder,
+        )
     if data is None:
         source = project_source(project)
         table = project.settings.data

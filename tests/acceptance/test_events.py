@@ -129,8 +129,8 @@ def test_contractual_from_subscriptions(tmp_path: Path, churnkit: Churnkit) -> N
 
 
 def test_a_snapshot_is_still_a_snapshot(tmp_path: Path, churnkit: Churnkit) -> None:
-    table = written(tmp_path / "c.csv", "customer_id,joined,calls,churned",
-                    *(f"{i},2024-01-01,{i % 9},{'yes' if i % 3 else 'no'}" for i in range(60)))  # fmt: skip
+    lines = (f"{i},2024-01-01,{i % 9},{['yes', 'no'][i % 2]}" for i in range(60))
+    table = written(tmp_path / "c.csv", "customer_id,joined,calls,churned", *lines)
     assert "60 customers" in churnkit("init", tmp_path / "p", "--data", table).stdout
     assert read_settings(tmp_path / "p").events is None
     wrong = churnkit("-C", tmp_path / "p", "labels", fails=True)
@@ -215,3 +215,15 @@ def test_one_writer_at_a_time(tmp_path: Path, churnkit: Churnkit) -> None:
         assert "another process is testing" in ran.stderr
     with pytest.raises(ProjectBusy), made.project.lease("a"):
         import_facts(open_project(tmp_path / "p"), log)
+
+
+def test_a_log_without_a_built_table_says_so(tmp_path: Path, churnkit: Churnkit) -> None:
+    home = tmp_path / "p"
+    churnkit("init", home, "--data", _log(tmp_path / "log.csv", months=2))
+    assert "built from the events yet" in churnkit("-C", home, "profile", fails=True).stderr
+    (home / "store" / "churnkit.duckdb").write_bytes(b"no database")
+    assert "damaged" in churnkit("-C", home, "labels", fails=True).stderr
+    assert "damaged" in churnkit("-C", home, "import", fails=True).stderr
+    assert json.loads(churnkit("-C", home, "import", "--rebuild", "--json").stdout)["log"][
+        "n_events"
+    ]

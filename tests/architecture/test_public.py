@@ -15,7 +15,8 @@ HEAVY = (
 
 def test_public_names_are_pinned() -> None:
     assert churnkit.__all__ == [
-        "ChurnkitError", "Project", "open_project", "create_project", "import_data", "profile",
+        "ChurnkitError", "Project", "open_project", "create_project", "import_data",
+        "create_event_project", "LogOptions", "import_facts", "labels", "profile",
         "train", "repeat", "evaluate", "score", "explain", "list_models", "show_model", "promote",
         "rollback", "journal", "serving_at", "verify_models", "export_head", "history",
         "write_report", "doctor", "simulate", "ChurnClassifier",

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 import duckdb
 
-from churnkit.data.event_import import FactTable, LogImported, Request, import_log
+from churnkit.data.event_import import LogImported, import_log
+from churnkit.data.fact_import import FactTable, Request
 from churnkit.data.fact_sources import find_parts
 from churnkit.settings import EventsTable, ProjectTable, Settings
 
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
 EVENTS = {
     "customer_id": "customer",
     "event_time": "time",
@@ -39,7 +42,7 @@ def import_into(
     request = Request(into, find_parts([str(source) for source in sources]))
     return import_log(
         settings, [request], folder / "store" / "churnkit.duckdb",
-        folder / "store" / "rejected", rebuild=rebuild,
+        folder / "store" / "rejected", now=NOW, rebuild=rebuild,
     )  # fmt: skip
 
 

@@ -13,6 +13,7 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
+import duckdb
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -20,12 +21,13 @@ from pyarrow import csv as arrow_csv
 from pyarrow import dataset, parquet
 
 from churnkit import errors
-from churnkit.data.event_import import Request, import_log
+from churnkit.data.event_import import import_log
 from churnkit.data.event_reading import read_log_schema
+from churnkit.data.fact_import import Request
 from churnkit.data.fact_sources import find_parts
 from churnkit.data.samples.locate import cdnow_path
 from churnkit.domain.progress import Cancel
-from tests.data.event_logs import import_into, log_settings, rows, written
+from tests.data.event_logs import NOW, import_into, log_settings, rows, written
 
 HEAD = "customer,time,type,amount"
 
@@ -185,7 +187,7 @@ def test_each_kind_of_file_gives_the_same_log(tmp_path: Path) -> None:
         "events", find_parts([f"sqlite:///{tmp_path / 'e' / 'log.sqlite'}"]), "select * from log"
     )
     done = import_log(
-        settings, [request], tmp_path / "e/store/churnkit.duckdb", tmp_path / "e/rejected"
+        settings, [request], tmp_path / "e/store/churnkit.duckdb", tmp_path / "e/rejected", now=NOW
     )
     prints["e"] = done.log.fingerprint
     assert len(set(prints.values())) == 1, prints
@@ -275,6 +277,13 @@ def test_known_at_and_the_delay_of_arrival(tmp_path: Path) -> None:
     import_into(tmp_path / "b", log_settings(arrival_delay_days=0.5), log)
     assert rows(tmp_path / "b", "select known_us - t_us from events") == [(day // 2,)]
     assert import_into(tmp_path / "b", log_settings(), log).log.known_until_us is not None
+
+
+def test_facts_of_the_future_do_not_make_labels_matured(tmp_path: Path) -> None:
+    log = written(tmp_path / "log.csv", HEAD, "1,2024-01-01,buy,5", "1,2204-01-01,buy,5")
+    schema = import_into(tmp_path, log_settings(), log).log
+    assert (schema.n_events, schema.n_future) == (2, 1)
+    assert schema.known_until_us == schema.events_until_us == schema.first_us != schema.last_us
 
 
 # --- what cannot be used -------------------------------------------------------------------
@@ -383,7 +392,7 @@ def test_cancelled_changes_nothing(tmp_path: Path) -> None:
     with pytest.raises(errors.Cancelled):
         import_log(
             log_settings(), [request], tmp_path / "store" / "churnkit.duckdb",
-            tmp_path / "store" / "rejected", cancel=cancel,
+            tmp_path / "store" / "rejected", now=NOW, cancel=cancel,
         )  # fmt: skip
     assert (tmp_path / "store" / "churnkit.duckdb").read_bytes() == before
     assert [p.name for p in (tmp_path / "store").iterdir()] == ["churnkit.duckdb"]
@@ -398,14 +407,15 @@ def test_killed_at_any_stage_leaves_the_log_as_it_was(tmp_path: Path, stage: str
     parquet.write_table(_log(500, seed=5), tmp_path / "more.parquet")
     script = (
         "import os, signal, sys; from pathlib import Path;"
-        "from churnkit.data.event_import import *;"
+        "from churnkit.data.event_import import import_log;"
+        "from churnkit.data.fact_import import Request;"
         "from churnkit.data.fact_sources import find_parts;"
-        "from tests.data.event_logs import log_settings; folder = Path(sys.argv[1]);\n"
+        "from tests.data.event_logs import NOW, log_settings; folder = Path(sys.argv[1]);\n"
         "def die(step):\n"
         f"    if step.stage == {stage!r}: os.kill(os.getpid(), signal.SIGKILL)\n"
         "request = Request('events', find_parts([str(folder / 'more.parquet')]));"
         "import_log(log_settings(), [request], folder / 'store/churnkit.duckdb',"
-        " folder / 'store/rejected', progress=die)"
+        " folder / 'store/rejected', now=NOW, progress=die)"
     )
     root = Path(__file__).parents[2]
     died = subprocess.run(
@@ -416,6 +426,20 @@ def test_killed_at_any_stage_leaves_the_log_as_it_was(tmp_path: Path, stage: str
     assert database.read_bytes() == before
     done = import_into(tmp_path, log_settings(), tmp_path / "more.parquet")
     assert done.log.n_events == 700
+
+
+def test_a_reader_keeps_the_log_that_it_opened(tmp_path: Path) -> None:
+    """The new file takes the old one's place in one step; the old one is never written to."""
+    parquet.write_table(_log(200), tmp_path / "log.parquet")
+    import_into(tmp_path, log_settings(), tmp_path / "log.parquet")
+    database = tmp_path / "store" / "churnkit.duckdb"
+    before = database.read_bytes()
+    parquet.write_table(_log(500, seed=5), tmp_path / "more.parquet")
+    with database.open("rb") as reader, duckdb.connect(str(database), read_only=True) as opened:
+        import_into(tmp_path, log_settings(), tmp_path / "more.parquet")
+        assert reader.read() == before
+        assert opened.execute("select count(*) from events").fetchone() == (200,)
+    assert rows(tmp_path, "select count(*) from events") == [(700,)]
 
 
 # --- attributes and subscriptions ----------------------------------------------------------------

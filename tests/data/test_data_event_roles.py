@@ -76,7 +76,8 @@ def test_every_role(tmp_path: Path) -> None:
 def test_how_times_are_written(tmp_path: Path, values: list[str], form: str) -> None:
     lines = [f"{i // 2},{value},3" for i, value in enumerate(values * 2)]
     log = _csv(tmp_path, "customer,timestamp,n", *lines)
-    assert _guess(log, customer_id="customer").time_format == form
+    roles = _guess(log)
+    assert (roles.customer_id, roles.time_format) == ("customer", form)
 
 
 @pytest.mark.parametrize(
@@ -88,8 +89,8 @@ def test_how_times_are_written(tmp_path: Path, values: list[str], form: str) -> 
         ("customer_id,time", "1,03/04/2024", "--time-format", "dd/mm/yyyy, mm/dd/yyyy"),
         ("who,time", "1,2024-01-01", "--id", "who, time"),
         ("customer_id,what", "1,x", "--time", "what"),
-        ("customer_id,time,known_at,received_at", "1,2024-01-01,2024-01-01,2024-01-01", "--known-at",
-         "known_at, received_at"),
+        ("customer_id,time,known_at,received_at", "1,2024-01-01,2024-01-01,2024-01-01",
+         "--known-at", "known_at, received_at"),
     ],
 )  # fmt: skip
 def test_unclear_is_not_guessed(

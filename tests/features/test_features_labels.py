@@ -263,6 +263,18 @@ def test_matured_to_the_microsecond() -> None:
                 labels_of(churn, [as_of])
 
 
+def test_other_facts_that_are_newer_do_not_mature_labels() -> None:
+    """Attributes of today say nothing of purchases since the log ended."""
+    events, periods, newest = us(2024, 6, 1), us(2024, 5, 1), us(2025, 1, 1)
+    log = LogSchema(
+        zone="Europe/Berlin", first_us=0, known_until_us=newest,
+        events_until_us=events, subscriptions_until_us=periods,
+    )  # fmt: skip
+    for kind, until in (("non_contractual", events), ("contractual", periods)):
+        churn = Calendar(ChurnTable.model_validate({"kind": kind}), log, 0.0, LATE)
+        assert churn.known_until_us == until
+
+
 @settings(max_examples=80)
 @given(st.integers(40, 900), st.integers(0, 20), st.integers(1, 90), st.integers(0, 20),
        st.integers(1, 60), st.integers(0, 40), st.sampled_from([0.0, 0.3, 5.0]))  # fmt: skip
