@@ -63,7 +63,7 @@ def compile_features(
     schema : the log
     moment : the moment of *all* requests, if they share one: quicker. None: any requests
     everyone : whether (nearly) all customers are requested; changes the speed, not the result
-    words : text column of events → *all* words that the log holds in it, where they are few: quicker
+    words : text column of events → *all* words that the log holds in it, if they are few
     """
     scan = EventScan(schema, moment, everyone, words)
     direct: dict[str, str] = {}
