@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import hashlib
 import shutil
 import tempfile
@@ -50,13 +51,18 @@ def score_frame(frame: DataFrame, bundle: Path, *, manifest_hash: str | None = N
         )
     manifest = manifest_hash or hashlib.sha256((bundle / "manifest.json").read_bytes()).hexdigest()
     name = f"churnkit-bundle-{manifest[:16]}"
-    with tempfile.TemporaryDirectory(prefix="churnkit-") as folder:
-        packed = shutil.make_archive(str(Path(folder) / name), "zip", bundle)
-        frame.sparkSession.sparkContext.addArchive(f"{packed}#{name}")
-        used = [predictor.id_column, *predictor.inputs]
-        quoted = [f"`{column.replace('`', '``')}`" for column in used]
-        chosen = frame.select(*quoted)
-        return chosen.mapInArrow(partial(_score_part, name, manifest), COLUMNS)
+    frame.sparkSession.sparkContext.addArchive(f"{_packed(bundle, name)}#{name}")
+    used = [predictor.id_column, *predictor.inputs]
+    chosen = frame.select(*("`" + column.replace("`", "``") + "`" for column in used))
+    return chosen.mapInArrow(partial(_score_part, name, manifest), COLUMNS)
+
+
+@lru_cache(maxsize=16)
+def _packed(bundle: Path, name: str) -> str:
+    """The bundle as one file; workers may fetch it as long as the driver lives."""
+    folder = tempfile.mkdtemp(prefix="churnkit-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return shutil.make_archive(str(Path(folder) / name), "zip", bundle)
 
 
 def _score_part(

@@ -28,6 +28,9 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
             spark__driver__bindAddress="127.0.0.1",
             spark__local__dir=str(folder),
             spark__sql__warehouse__dir=str(folder / "warehouse"),
+            # Tiny tables: compiling whole stages would take most of the time.
+            spark__sql__codegen__wholeStage="false",
+            spark__sql__adaptive__enabled="false",
             spark__log__level="ERROR",
         )
         yield session

@@ -38,7 +38,7 @@ def _fewer() -> FeatureSet:
         if isinstance(feature, EventFeature) and feature.aggregate == "distinct":
             if feature.name in ("all_distinct_7", "both_distinct_ever", "kinds"):
                 kept.append(feature)
-        elif not isinstance(feature, EventFeature) or at_ % 5 < 2 or feature.name in NAMED:
+        elif not isinstance(feature, EventFeature) or at_ % 7 < 1 or feature.name in NAMED:
             kept.append(feature)
     return FeatureSet(features=tuple(kept))
 
