@@ -16,6 +16,13 @@ if TYPE_CHECKING:
     from churnkit.usecases.doctor import doctor
     from churnkit.usecases.evaluating import evaluate
     from churnkit.usecases.explaining import explain
+    from churnkit.usecases.features import (
+        build_features,
+        export_features,
+        list_features,
+        show_features,
+        suggest_features,
+    )
     from churnkit.usecases.history import history
     from churnkit.usecases.importing import import_data
     from churnkit.usecases.models import (
@@ -40,6 +47,11 @@ _HOMES = {
     "create_project": "churnkit.usecases.create",
     "import_data": "churnkit.usecases.importing",
     "profile": "churnkit.usecases.profiling",
+    "suggest_features": "churnkit.usecases.features",
+    "list_features": "churnkit.usecases.features",
+    "build_features": "churnkit.usecases.features",
+    "show_features": "churnkit.usecases.features",
+    "export_features": "churnkit.usecases.features",
     "train": "churnkit.usecases.training",
     "repeat": "churnkit.usecases.training",
     "evaluate": "churnkit.usecases.evaluating",
@@ -66,6 +78,11 @@ __all__ = [
     "create_project",
     "import_data",
     "profile",
+    "suggest_features",
+    "list_features",
+    "build_features",
+    "show_features",
+    "export_features",
     "train",
     "repeat",
     "evaluate",

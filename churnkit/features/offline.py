@@ -107,11 +107,8 @@ def stream_features(
         )
         sql = (
             f"SELECT q.customer_id, f.* EXCLUDE (customer_no) FROM ({statement.sql}) f "
-            f"JOIN {ASKED} q ON q.customer_no = f.customer_no AND q.as_of_us = f.as_of_us"
-            if part.moment is None
-            else f"SELECT q.customer_id, f.* EXCLUDE (customer_no) FROM ({statement.sql}) f "
-            f"JOIN (SELECT customer_no, customer_id FROM {ASKED}{part.where}) q "
-            "ON q.customer_no = f.customer_no"
+            f"JOIN (SELECT * FROM {ASKED}{part.where}) q "
+            "ON q.customer_no = f.customer_no AND q.as_of_us = f.as_of_us"
         )
         shape = arrow_schema(dict(statement.columns))
         for batch in _interruptible(connection, sql, cancel):

@@ -73,6 +73,7 @@ def test_a_damaged_bundle_is_refused_before_anything_is_sent(
         score_frame(frame, project.bundle("v1"), manifest_hash="0" * 64)
 
 
+@pytest.mark.long  # a second JVM
 def test_the_command_for_a_cluster_builds_the_same_features(tmp_path: Path) -> None:
     if not has_java():
         pytest.skip(NO_JAVA)
