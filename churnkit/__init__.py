@@ -18,6 +18,13 @@ if TYPE_CHECKING:
     from churnkit.usecases.evaluating import evaluate
     from churnkit.usecases.event_importing import import_facts
     from churnkit.usecases.explaining import explain
+    from churnkit.usecases.features import (
+        build_features,
+        export_features,
+        list_features,
+        show_features,
+        suggest_features,
+    )
     from churnkit.usecases.history import history
     from churnkit.usecases.importing import import_data
     from churnkit.usecases.labels import labels
@@ -48,6 +55,11 @@ _HOMES = {
     "import_facts": "churnkit.usecases.event_importing",
     "labels": "churnkit.usecases.labels",
     "profile": "churnkit.usecases.profiling",
+    "suggest_features": "churnkit.usecases.features",
+    "list_features": "churnkit.usecases.features",
+    "build_features": "churnkit.usecases.features",
+    "show_features": "churnkit.usecases.features",
+    "export_features": "churnkit.usecases.features",
     "train": "churnkit.usecases.training",
     "repeat": "churnkit.usecases.training",
     "evaluate": "churnkit.usecases.evaluating",
@@ -79,6 +91,11 @@ __all__ = [
     "import_facts",
     "labels",
     "profile",
+    "suggest_features",
+    "list_features",
+    "build_features",
+    "show_features",
+    "export_features",
     "train",
     "repeat",
     "evaluate",

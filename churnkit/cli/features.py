@@ -89,6 +89,20 @@ def show(
     session.show(result)
 
 
+@app.command()
+def export(
+    ctx: typer.Context,
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="A new folder.")],
+    folder: Folder = None,
+    json: Json = False,
+) -> None:
+    """Write the log as Parquet tables from which Spark builds the same features."""
+    session = Session.begin(ctx, folder, json)
+    with session.project() as project, session.progress() as progress:
+        result = usecases.export_features(project, directory, progress=progress)
+    session.show(result)
+
+
 def memory_size(text: str | None) -> int | None:
     """An amount of memory such as ``2GB`` or ``500 MB``, in bytes.
 

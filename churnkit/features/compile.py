@@ -54,6 +54,7 @@ def compile_features(
     moment: Moment | None = None,
     everyone: bool = False,
     words: Mapping[str, Sequence[str]] = MappingProxyType({}),
+    repeated: bool = True,
 ) -> Statement:
     """Write the statement.
 
@@ -63,7 +64,8 @@ def compile_features(
     schema : the log
     moment : the moment of *all* requests, if they share one: quicker. None: any requests
     everyone : whether (nearly) all customers are requested; changes the speed, not the result
-    words : text column of events → *all* words that the log holds in it, where they are few: quicker
+    words : text column of events → *all* words that the log holds in it, if they are few
+    repeated : whether a request may be there twice; False promises that none is: quicker
     """
     scan = EventScan(schema, moment, everyone, words)
     direct: dict[str, str] = {}
@@ -94,7 +96,8 @@ def compile_features(
     listed = "".join(f",\n  {sql} AS {quoted(name)}" for name, sql in direct.items())
     sql = (
         f"SELECT r.customer_no, r.as_of_us{listed}\n"
-        f"FROM (SELECT DISTINCT customer_no, as_of_us, as_of_day FROM {REQUESTS}) r{joins}"
+        f"FROM (SELECT {'DISTINCT ' * repeated}customer_no, as_of_us, as_of_day "
+        f"FROM {REQUESTS}) r{joins}"
     )
     by_name = {feature.name: feature for feature in features.features}
     for layer in _layers(by_name):

@@ -89,20 +89,26 @@ def stream_features(
     """
     cancel = cancel or Cancel()
     done = 0
+    connection.execute("SET enable_progress_bar = false")  # ours is shown, where one is wanted
     words = few_words(connection, features, schema)
     for part in _parts(asked, by_moment):
         cancel.check()
         connection.execute(
-            f"CREATE OR REPLACE TEMP TABLE {REQUESTS} AS SELECT customer_no, as_of_us, as_of_day "
+            f"CREATE OR REPLACE TEMP VIEW {REQUESTS} AS SELECT customer_no, as_of_us, as_of_day "
             f"FROM {ASKED}{part.where}"
         )
         statement = compile_features(
-            features, schema, moment=part.moment, everyone=part.share >= _FEW, words=words
+            features,
+            schema,
+            moment=part.moment,
+            everyone=part.share >= _FEW,
+            words=words,
+            repeated=False,  # ASKED holds each pair once
         )
         sql = (
             f"SELECT q.customer_id, f.* EXCLUDE (customer_no) FROM ({statement.sql}) f "
-            f"JOIN (SELECT DISTINCT customer_no, customer_id FROM {ASKED}{part.where}) q "
-            "USING (customer_no)"
+            f"JOIN (SELECT * FROM {ASKED}{part.where}) q "
+            "ON q.customer_no = f.customer_no AND q.as_of_us = f.as_of_us"
         )
         shape = arrow_schema(dict(statement.columns))
         for batch in _interruptible(connection, sql, cancel):

@@ -191,10 +191,10 @@ def _per_customer(draft: _Draft, schema: LogSchema) -> None:
 def _money(draft: _Draft, facts: LogFacts, windows: list[int]) -> None:
     for name, _ in sorted(facts.values.items(), key=lambda item: (-item[1][1], item[0]))[:3]:
         short = plain(name)
-        for window in windows[-3:]:
+        for days in windows[-3:]:
             draft.add(
                 EventFeature(
-                    name=f"{short}_sum_{window}d", aggregate="sum", column=name, window_days=window
+                    name=f"{short}_sum_{days}d", aggregate="sum", column=name, window_days=days
                 )
             )
         draft.add(EventFeature(name=f"{short}_sum_ever", aggregate="sum", column=name))

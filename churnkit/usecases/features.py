@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -15,13 +16,19 @@ from rich.table import Table
 
 from churnkit.data.database import opened
 from churnkit.data.event_reading import read_log_schema
-from churnkit.data.event_tables import CUSTOMERS
+from churnkit.data.event_tables import ATTRIBUTES, CUSTOMERS, EVENTS, SUBSCRIPTIONS
 from churnkit.data.writing import open_writer
 from churnkit.data.zones import shown_moment
 from churnkit.domain.events import LogSchema
 from churnkit.domain.moments import from_us
 from churnkit.domain.progress import Cancel, Progress, Step, silent
-from churnkit.errors import FeatureError, UnknownCustomer, did_you_mean
+from churnkit.errors import (
+    FeatureError,
+    ProjectExists,
+    UnknownCustomer,
+    did_you_mean,
+    storage_errors,
+)
 from churnkit.features.as_of import parse_as_of
 from churnkit.features.checking import check_features
 from churnkit.features.compile import column_kind
@@ -37,6 +44,7 @@ from churnkit.project import Project
 from churnkit.reporting.tables import escape_text
 from churnkit.usecases.result import Result
 
+SCHEMA_FILE = "log_schema.json"
 AsOf = datetime | str
 """A moment with its zone, or a text as ``--as-of`` takes it."""
 
@@ -242,6 +250,67 @@ def build_features(
         unknown=asked.n_unknown,
         missing={name: n for name, n in nulls.items() if n},
     )
+
+
+# --- export -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, repr=False)
+class ExportedTables(Result):
+    """Where the tables of the log were written for Spark."""
+
+    folder: Path
+    rows: dict[str, int]
+
+    def __rich__(self) -> RenderableType:
+        told = ", ".join(f"{name} {n:,}" for name, n in self.rows.items())
+        return escape_text(
+            f"Wrote {told} rows, the log's schema and features.toml to {self.folder}."
+        )
+
+    def to_json(self) -> dict[str, object]:
+        return {"folder": str(self.folder), "rows": self.rows}
+
+
+def export_features(
+    project: Project, folder: Path | str, *, progress: Progress = silent
+) -> ExportedTables:
+    """Write what Spark needs to build the same features: Parquet tables, schema, features.toml.
+
+    Parameters
+    ----------
+    folder : a new folder; it appears whole or not at all
+
+    Raises
+    ------
+    ProjectExists : the folder is there already
+    FeatureError : features.toml cannot be used
+    """
+    features, schema = open_features(project)
+    path = Path(folder).expanduser()
+    if path.exists():
+        raise ProjectExists("the folder is there already.", fix="Name a new one.", folder=path)
+    rows: dict[str, int] = {}
+    with storage_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with (
+            tempfile.TemporaryDirectory(prefix=f".{path.name}-", dir=path.parent) as work,
+            opened(project.database) as connection,
+        ):
+            whole = Path(work) / "tables"
+            whole.mkdir()
+            for name in (CUSTOMERS, EVENTS, ATTRIBUTES, SUBSCRIPTIONS):
+                progress(Step(f"writing {name}"))
+                file = str(whole / f"{name}.parquet").replace("'", "''")
+                kinds = "REPLACE (CAST(event_type AS VARCHAR) AS event_type)" * (name == EVENTS)
+                found = connection.execute(
+                    f"COPY (SELECT * {kinds} FROM {name}) TO '{file}' (FORMAT parquet)"
+                ).fetchall()
+                rows[name] = int(found[0][0])
+            (whole / SCHEMA_FILE).write_text(schema.model_dump_json(indent=1), encoding="utf-8")
+            write_features(whole / FILE_NAME, features)
+            whole.rename(path)
+    return ExportedTables(path, rows)
 
 
 # --- show -------------------------------------------------------------------------------

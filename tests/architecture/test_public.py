@@ -9,7 +9,7 @@ import churnkit
 
 HEAVY = (
     "PySide6", "mlflow", "shap", "sklearn", "aiohttp", "pandas", "numpy", "matplotlib",
-    "sqlalchemy", "duckdb", "pyarrow",
+    "sqlalchemy", "duckdb", "pyarrow", "pyspark",
 )  # fmt: skip
 
 
@@ -17,6 +17,7 @@ def test_public_names_are_pinned() -> None:
     assert churnkit.__all__ == [
         "ChurnkitError", "Project", "open_project", "create_project", "import_data",
         "create_event_project", "LogOptions", "import_facts", "labels", "profile",
+        "suggest_features", "list_features", "build_features", "show_features", "export_features",
         "train", "repeat", "evaluate", "score", "explain", "list_models", "show_model", "promote",
         "rollback", "journal", "serving_at", "verify_models", "export_head", "history",
         "write_report", "doctor", "simulate", "ChurnClassifier",

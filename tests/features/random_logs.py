@@ -68,7 +68,7 @@ class Case:
     pairs: list[tuple[str, int]]
 
 
-def cases(n_logs: int = 12) -> st.SearchStrategy[Case]:
+def cases(n_logs: int = 12, *, zone: str = "") -> st.SearchStrategy[Case]:
     """Logs of three customers each, some without any fact, and requests of four."""
     one = st.tuples(
         st.lists(_EVENT, max_size=25),
@@ -91,4 +91,8 @@ def cases(n_logs: int = 12) -> st.SearchStrategy[Case]:
             log = replace(log, customers=(*log.customers, *(f"{name}{number}" for name in NAMES)))
         return Case(log, pairs)
 
-    return st.builds(join, st.sampled_from(ZONES), st.lists(one, min_size=n_logs, max_size=n_logs))
+    return st.builds(
+        join,
+        st.just(zone) if zone else st.sampled_from(ZONES),
+        st.lists(one, min_size=n_logs, max_size=n_logs),
+    )

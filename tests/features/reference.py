@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import operator
 from collections.abc import Callable
 from typing import Any
@@ -89,7 +90,7 @@ def _event_figure(log: Log, feature: EventFeature, customer: str, as_of_us: int,
         case "recency_days":
             return today - days[-1] if days else None
         case "mean_gap_days":
-            gaps = [later - earlier for earlier, later in zip(days, days[1:], strict=False)]
+            gaps = [later - earlier for earlier, later in itertools.pairwise(days)]
             return sum(gaps) / len(gaps) if gaps else None
 
 
