@@ -38,6 +38,7 @@ if TYPE_CHECKING:
         show_model,
         verify_models,
     )
+    from churnkit.usecases.online_state import online_features, rebuild_online, receive_events
     from churnkit.usecases.profiling import profile
     from churnkit.usecases.reports import write_report
     from churnkit.usecases.scoring import score
@@ -60,6 +61,9 @@ _HOMES = {
     "build_features": "churnkit.usecases.features",
     "show_features": "churnkit.usecases.features",
     "export_features": "churnkit.usecases.features",
+    "rebuild_online": "churnkit.usecases.online_state",
+    "receive_events": "churnkit.usecases.online_state",
+    "online_features": "churnkit.usecases.online_state",
     "train": "churnkit.usecases.training",
     "repeat": "churnkit.usecases.training",
     "evaluate": "churnkit.usecases.evaluating",
@@ -96,6 +100,9 @@ __all__ = [
     "build_features",
     "show_features",
     "export_features",
+    "rebuild_online",
+    "receive_events",
+    "online_features",
     "train",
     "repeat",
     "evaluate",
