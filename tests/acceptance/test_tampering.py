@@ -132,7 +132,7 @@ def test_each_kind_of_edit_with_and_without_the_head(project: ck.Project, statem
     """What a chain cannot show by itself, the signed head does; verify says what it could see."""
     for _ in range(3):
         ck.promote(project, "v1", why="again")
-    elsewhere = ck.export_head(project, project.folder.parent / "head.json")
+    elsewhere = ck.export_head(project, project.folder.parent / "head.json").path
     entries = list(ck.journal(project).entries)
     if statement == "recompute":
         made: list[JournalEntry] = []
