@@ -18,6 +18,7 @@ from churnkit.data.samples.locate import cdnow_path
 from churnkit.errors import AsOfInvalid, BadValue, MomentTooOld, NoOnlineState, UnknownCustomer
 from churnkit.settings import write_settings
 from tests.acceptance.conftest import Answer
+from tests.features.test_features_offline import assert_same
 
 CUSTOMERS = 3_000
 DATES = ("1997-06-01", "1997-07-01", "1998-01-01")
@@ -156,7 +157,7 @@ def test_the_online_state_equals_the_log(project: ck.Project) -> None:
     assert offline is not None
     wanted = {row.pop("customer_id"): row for row in offline.drop(["as_of"]).to_pylist()}
     for found in ck.online_features(project, ids, as_of=END):
-        assert found.values == pytest.approx(wanted[found.customer_id], rel=1e-9)
+        assert_same(found.values, wanted[found.customer_id])
     with pytest.raises(MomentTooOld):
         ck.online_features(project, ids, as_of=END - timedelta(days=30))
 
