@@ -5,7 +5,7 @@ ChurnkitError
 ├── DataError: DataUnreadable · DataEmpty · ColumnMissing · BadValue · AmbiguousTarget ·
 │   TargetInvalid · DuplicateIds · TooManyColumns · LeakageFound · UnknownCustomer ·
 │   AmbiguousLog · TooManyBroken · LogChanged · LabelsNotMatured · UnknownEventType
-├── FeatureError: FeaturesExist · AsOfInvalid
+├── FeatureError: FeaturesExist · AsOfInvalid · TooLittleMemory
 ├── TrainingError: TooFewRows · BudgetTooSmall · UnknownRun · CannotRepeat
 ├── RegistryError: NoChampion · UnknownModelVersion · NothingToRollBack · ParityFailed ·
 │   BundleError: BundleUnreadable · BundleTampered · BundleTooNew · BundleForeign · UntrustedType
@@ -179,6 +179,10 @@ class FeaturesExist(FeatureError):
 
 class AsOfInvalid(FeatureError):
     """A moment to look from that is no date, or not clear."""
+
+
+class TooLittleMemory(FeatureError):
+    """The features do not fit into the memory that was allowed."""
 
 
 # --- training ---------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ import pyarrow as pa
 from churnkit.data.event_tables import EVENTS, category_column
 from churnkit.domain.events import LogSchema
 from churnkit.domain.progress import Cancel, Progress, Step, silent
-from churnkit.errors import Cancelled
+from churnkit.errors import BadValue, Cancelled, TooLittleMemory
 from churnkit.features.compile import REQUESTS, ColumnKind, compile_features
 from churnkit.features.definitions import EventFeature, FeatureSet
 from churnkit.features.event_aggregates import MOST_WORDS
@@ -53,7 +54,9 @@ def memory_within(
     limit_bytes : None: DuckDB's own choice
     beside : the folder in which the temporary one is made
     """
-    with tempfile.TemporaryDirectory(prefix=".features-", dir=beside) as folder:
+    # A project that may only be read is no reason not to build.
+    place = beside if os.access(beside, os.W_OK) else None
+    with tempfile.TemporaryDirectory(prefix=".features-", dir=place) as folder:
         connection.execute("SET temp_directory = ?", [folder])
         if limit_bytes is not None:
             connection.execute("SET memory_limit = ?", [f"{limit_bytes}B"])
@@ -184,6 +187,16 @@ def _interruptible(
     except duckdb.InterruptException:
         cancel.check()
         raise Cancelled("stopped; what was there before is unchanged.") from None
+    except duckdb.OutOfMemoryException as error:
+        raise TooLittleMemory(
+            "the features do not fit into the memory that was allowed, even with the disk's help.",
+            fix="Allow more with --memory, ask for fewer dates at once, or free some disk space.",
+        ) from error
+    except (duckdb.ConversionException, duckdb.OutOfRangeException) as error:
+        raise BadValue(
+            f"a figure is too large for a whole number of 64 bits: {error}",
+            fix="Keep fewer decimals of the value in churnkit.toml, and import again.",
+        ) from error
     finally:
         over.set()
         watcher.join()

@@ -12,7 +12,7 @@ import pytest
 from churnkit.domain.events import US_PER_DAY
 from churnkit.domain.moments import to_us
 from churnkit.domain.progress import Cancel, Step
-from churnkit.errors import AsOfInvalid, Cancelled
+from churnkit.errors import AsOfInvalid, BadValue, Cancelled
 from churnkit.features.as_of import parse_as_of
 from churnkit.features.definitions import (
     AttributeFeature,
@@ -252,3 +252,10 @@ def test_building_stops_when_told() -> None:
         cancel.cancel()
         with pytest.raises(Cancelled):
             next(stream)
+
+
+def test_a_sum_beyond_64_bits_is_an_error_not_a_wrong_number() -> None:
+    most = 2**63 - 1
+    log = Log((Event("ann", NOW - 1, amount=most), Event("ann", NOW - 2, amount=most)))
+    with pytest.raises(BadValue, match="64 bits"):
+        row(log)
