@@ -71,8 +71,8 @@ def memory_within(
             yield
         except duckdb.OutOfMemoryException as error:
             raise TooLittleMemory(
-                "the features do not fit into the memory that was allowed, even with the disk's help.",
-                fix="Allow more with --memory, ask for fewer dates at once, or free some disk space.",
+                "the features do not fit into the allowed memory, even with the disk's help.",
+                fix="Allow more with --memory, or ask for fewer dates at once.",
             ) from error
         except duckdb.IOException as error:
             if "space" in str(error) or "temp_directory_size" in str(error):
