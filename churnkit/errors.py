@@ -6,7 +6,7 @@ ChurnkitError
 │   TargetInvalid · DuplicateIds · TooManyColumns · LeakageFound · UnknownCustomer ·
 │   AmbiguousLog · TooManyBroken · LogChanged · LabelsNotMatured · UnknownEventType ·
 │   MomentTooOld · NoOnlineState
-├── FeatureError: FeaturesExist · AsOfInvalid
+├── FeatureError: FeaturesExist · AsOfInvalid · TooLittleMemory
 ├── TrainingError: TooFewRows · BudgetTooSmall · UnknownRun · RunUnreadable · CannotRepeat
 ├── RegistryError: NoChampion · UnknownModelVersion · NothingToRollBack · ParityFailed ·
 │   BundleError: BundleUnreadable · BundleTampered · BundleTooNew · BundleForeign · UntrustedType
@@ -189,6 +189,10 @@ class FeaturesExist(FeatureError):
 
 class AsOfInvalid(FeatureError):
     """A moment to look from that is no date, or not clear."""
+
+
+class TooLittleMemory(FeatureError):
+    """The features do not fit into the memory that was allowed."""
 
 
 # --- training ---------------------------------------------------------------------------

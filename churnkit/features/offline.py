@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +16,7 @@ import pyarrow as pa
 from churnkit.data.event_tables import EVENTS, category_column
 from churnkit.domain.events import LogSchema
 from churnkit.domain.progress import Cancel, Progress, Step, silent
-from churnkit.errors import Cancelled
+from churnkit.errors import BadValue, Cancelled, DiskFull, TooLittleMemory
 from churnkit.features.compile import REQUESTS, ColumnKind, compile_features
 from churnkit.features.definitions import EventFeature, FeatureSet
 from churnkit.features.event_aggregates import MOST_WORDS
@@ -52,14 +53,34 @@ def memory_within(
     ----------
     limit_bytes : None: DuckDB's own choice
     beside : the folder in which the temporary one is made
+
+    Raises
+    ------
+    TooLittleMemory, DiskFull : what was done inside did not fit
     """
-    with tempfile.TemporaryDirectory(prefix=".features-", dir=beside) as folder:
-        connection.execute("SET temp_directory = ?", [folder])
+    # A project that may only be read is no reason not to build.
+    place = beside if os.access(beside, os.W_OK) else None
+    with tempfile.TemporaryDirectory(prefix=".features-", dir=place) as folder:
+        # One database file that is open twice in a process keeps the folder it began with.
+        with suppress(duckdb.NotImplementedException):
+            connection.execute("SET temp_directory = ?", [folder])
         if limit_bytes is not None:
             connection.execute("SET memory_limit = ?", [f"{limit_bytes}B"])
         connection.execute("SET preserve_insertion_order = false")
         try:
             yield
+        except duckdb.OutOfMemoryException as error:
+            raise TooLittleMemory(
+                "the features do not fit into the allowed memory, even with the disk's help.",
+                fix="Allow more with --memory, or ask for fewer dates at once.",
+            ) from error
+        except duckdb.IOException as error:
+            if "space" in str(error) or "temp_directory_size" in str(error):
+                raise DiskFull(
+                    "the disk has no room for what does not fit into memory.",
+                    fix="Free some space, or allow more memory with --memory.",
+                ) from error
+            raise
         finally:
             connection.execute("RESET memory_limit")
 
@@ -184,6 +205,11 @@ def _interruptible(
     except duckdb.InterruptException:
         cancel.check()
         raise Cancelled("stopped; what was there before is unchanged.") from None
+    except (duckdb.ConversionException, duckdb.OutOfRangeException) as error:
+        raise BadValue(
+            f"a figure is too large for a whole number of 64 bits: {error}",
+            fix="Keep fewer decimals of the value in churnkit.toml, and import again.",
+        ) from error
     finally:
         over.set()
         watcher.join()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -12,7 +13,7 @@ import pytest
 from churnkit.domain.events import US_PER_DAY
 from churnkit.domain.moments import to_us
 from churnkit.domain.progress import Cancel, Step
-from churnkit.errors import AsOfInvalid, Cancelled
+from churnkit.errors import AsOfInvalid, BadValue, Cancelled, TooLittleMemory
 from churnkit.features.as_of import parse_as_of
 from churnkit.features.definitions import (
     AttributeFeature,
@@ -22,7 +23,7 @@ from churnkit.features.definitions import (
     SubscriptionFeature,
     Trend,
 )
-from churnkit.features.offline import stream_features
+from churnkit.features.offline import memory_within, stream_features
 from churnkit.features.requests import ask
 from tests.features.built import built
 from tests.features.event_logs import Event, Log, Period, Version, at, us
@@ -252,3 +253,23 @@ def test_building_stops_when_told() -> None:
         cancel.cancel()
         with pytest.raises(Cancelled):
             next(stream)
+
+
+def test_a_sum_beyond_64_bits_is_an_error_not_a_wrong_number() -> None:
+    most = 2**63 - 1
+    log = Log((Event("ann", NOW - 1, amount=most), Event("ann", NOW - 2, amount=most)))
+    with pytest.raises(BadValue, match="64 bits"):
+        row(log)
+
+
+def test_too_little_memory_is_told(tmp_path: Path) -> None:
+    log = Log(tuple(Event(f"c{n}", NOW - n) for n in range(20_000)))
+    with (
+        log.connection() as connection,
+        pytest.raises(TooLittleMemory) as caught,
+        memory_within(connection, 1_000_000, tmp_path),
+    ):
+        asked = ask(connection, "UTC", as_of=[at(NOW)])
+        list(stream_features(connection, SMALL, log.schema(), asked))
+    assert "--memory" in caught.value.fix
+    assert not list(tmp_path.iterdir())
