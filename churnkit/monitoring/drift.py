@@ -1,0 +1,343 @@
+"""Drift of every feature and of the score, looked at as often as one likes.
+
+P(any false alarm, ever, by any feature or statistic) <= α when the customers of the stream, one
+row each, and those of the reference are exchangeable: docs/statistics.md. The state is small and
+stays small, is plain JSON, and takes the counters of any number of replicas.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import logsumexp
+
+from churnkit.domain.frozen import Frozen
+from churnkit.errors import BaselineChanged
+from churnkit.monitoring.baseline import Baseline
+from churnkit.monitoring.counting import Counts, no_counts
+from churnkit.monitoring.effects import (
+    Distances,
+    distances,
+    jensen_shannon,
+    kolmogorov_smirnov,
+    population_stability_index,
+)
+from churnkit.monitoring.urn import Bets, dealing, slots_of_cells
+
+Floats = npt.NDArray[np.float64]
+Grid = tuple[tuple[int, ...], ...]
+"""Rows per feature and bin, or per feature and cell."""
+
+MOST_STARTS = 10
+_FIRST = 0.5
+"""Share of the wealth that bets on drift from the first row; the rest waits for later starts."""
+
+
+class Start(Frozen):
+    """A bet that the stream differs from what was before, from this row on."""
+
+    row: int
+    at: datetime | None
+    cells: Grid
+    counts: Counts
+    log_weight: tuple[float, ...]
+    """Of each feature; it grows when the wealth of a dropped start is handed on."""
+
+
+class Alarm(Frozen):
+    """The first look at which drift was proven."""
+
+    look: int
+    row: int
+    at: datetime | None
+
+
+class DriftState(Frozen):
+    """All that is remembered between two looks."""
+
+    baseline: str
+    looks: int
+    n_starts: int
+    cells: Grid
+    counts: Counts
+    starts: tuple[Start, ...]
+    alarm: Alarm | None = None
+    feature_alarms: tuple[Alarm | None, ...]
+    log_peak: tuple[float, ...]
+    """The largest log E that each feature has had."""
+
+
+class FeatureDrift(Frozen):
+    """What is known of one feature.
+
+    ``log_e`` is the logarithm of the evidence now. ``p_value`` bounds the probability that this
+    or any more evidence ever appears by chance, for this feature alone. ``since`` is the start
+    that earned the most; ``recent`` are the distances from there on, ``overall`` of all rows.
+    Only ``overall`` has bands that hold at all times: ``since`` is chosen by the data.
+    """
+
+    name: str
+    log_e: float
+    p_value: float
+    alarm: Alarm | None
+    since_row: int
+    since: datetime | None
+    overall: Distances
+    recent_psi: float
+    recent_ks: float | None
+    recent_js: float
+
+
+class DriftReport(Frozen):
+    """One look at all features.
+
+    ``log_e`` is the logarithm of the mean evidence of all features; ``alarm`` is set from the
+    look on at which it passed 1 / α, and stays. A feature is named by the closed test of means
+    (Vovk & Wang 2021), so that P(ever name a feature that did not drift) <= α even when others
+    did. ``exact`` is False for a reference whose bins were decided by the rows it counts.
+    """
+
+    alpha: float
+    exact: bool
+    n_rows: int
+    looks: int
+    log_e: float
+    alarm: Alarm | None
+    features: tuple[FeatureDrift, ...]
+
+
+class DriftTest:
+    """The test against one baseline; it holds no state of the stream.
+
+    Parameters
+    ----------
+    baseline : what customers looked like
+    alpha : P(false alarm, ever), in (0, 1)
+    seed : deals rows of a bin to cells, see ``churnkit.monitoring.urn``; keep it for a stream
+    stride : rows between two starts of a bet on drift
+    """
+
+    def __init__(
+        self, baseline: Baseline, *, seed: int, alpha: float = 0.05, stride: int = 1_000
+    ) -> None:
+        if not 0 < alpha < 1:
+            raise ValueError(f"alpha must lie in (0, 1), not {alpha}")
+        self.baseline = baseline
+        self.alpha = alpha
+        self._seed = seed
+        self._stride = stride
+        features = baseline.features
+        slots = [slots_of_cells(np.array(f.planned), sum(f.counts)) for f in features]
+        self._bets = Bets(slots, [f.kind == "number" for f in features])
+        rng = np.random.default_rng([seed, 0])
+        n_cells = self._bets.slots.shape[1]
+        self._dealing = np.zeros((len(features), n_cells, n_cells))
+        self._dealing[:, :, 0] = 1.0  # bins that only pad hold no rows
+        for i, feature in enumerate(features):
+            k = len(feature.counts)
+            self._dealing[i, :k] = 0.0
+            self._dealing[i, :k, :k] = dealing(np.array(feature.counts), slots[i], rng)
+
+    def begin(self, at: datetime | None = None) -> DriftState:
+        """The state before the first row.
+
+        Parameters
+        ----------
+        at : the time, which is only repeated in ``since``
+        """
+        n_features, n_cells = self._bets.slots.shape
+        cells = ((0,) * n_cells,) * n_features
+        first = Start(
+            row=0,
+            at=at,
+            cells=cells,
+            counts=no_counts(self.baseline),
+            log_weight=(float(np.log(_FIRST)),) * n_features,
+        )
+        return DriftState(
+            baseline=self._fingerprint(),
+            looks=0,
+            n_starts=1,
+            cells=cells,
+            counts=first.counts,
+            starts=(first,),
+            feature_alarms=(None,) * n_features,
+            log_peak=(0.0,) * n_features,
+        )
+
+    def look(self, state: DriftState, new: Counts, *, at: datetime | None = None) -> DriftState:
+        """The state after more rows, and after a look at them.
+
+        When to look may depend on everything but the rows that are not yet in ``state``.
+
+        Parameters
+        ----------
+        new : customers since the last look, of all replicas together
+        at : the time of the look
+
+        Raises
+        ------
+        BaselineChanged : the state belongs to another baseline, or to another seed
+        """
+        self._check(state)
+        rng = np.random.default_rng([self._seed, 1, state.looks])
+        dealt = rng.multinomial(self._padded(new.bins), self._dealing).sum(axis=1)
+        cells = np.array(state.cells) + dealt
+        counts = state.counts + new
+        wealth = self._log_wealth(state.starts, cells)
+        log_e = logsumexp(wealth, axis=0)
+        # What is not yet bet is still there, and counts.
+        log_e = np.logaddexp(log_e, _log_idle(state.n_starts))
+        mark = Alarm(look=state.looks + 1, row=counts.n_rows, at=at)
+        named = _closed_test(log_e, self.alpha)
+        passed = bool(logsumexp(log_e) - np.log(len(log_e)) >= -np.log(self.alpha))
+        after = state.model_copy(
+            update={
+                "looks": state.looks + 1,
+                "cells": _grid(cells),
+                "counts": counts,
+                "alarm": state.alarm or (mark if passed else None),
+                "feature_alarms": tuple(
+                    before or (mark if now else None)
+                    for before, now in zip(state.feature_alarms, named, strict=True)
+                ),
+                "log_peak": tuple(np.maximum(state.log_peak, log_e).tolist()),
+            }
+        )
+        if counts.n_rows - state.starts[-1].row < self._stride:
+            return after
+        return self._started(after, cells, wealth, at)
+
+    def report(self, state: DriftState) -> DriftReport:
+        """What the state says.
+
+        Raises
+        ------
+        BaselineChanged : the state belongs to another baseline, or to another seed
+        """
+        self._check(state)
+        wealth = self._log_wealth(state.starts, np.array(state.cells))
+        log_e = np.logaddexp(logsumexp(wealth, axis=0), _log_idle(state.n_starts))
+        features = self.baseline.features
+        n_bounds = sum(2 * len(f.counts) - 1 for f in features)
+        told: list[FeatureDrift] = []
+        for i, feature in enumerate(features):
+            start = state.starts[int(np.argmax(wealth[:, i]))]
+            reference = np.array(feature.counts, dtype=np.float64)
+            current = np.array(state.counts.bins[i], dtype=np.float64)
+            recent = current - np.array(start.counts.bins[i])
+            ordered = feature.kind == "number"
+            whole = distances(
+                reference,
+                current,
+                ordered=ordered,
+                # Two sides, of the reference and of the stream.
+                error_per_side=self.alpha / (4 * n_bounds),
+            )
+            told.append(
+                FeatureDrift(
+                    name=feature.name,
+                    log_e=float(log_e[i]),
+                    p_value=float(np.exp(-max(state.log_peak[i], 0.0))),
+                    alarm=state.feature_alarms[i],
+                    since_row=start.row,
+                    since=start.at,
+                    overall=whole,
+                    recent_psi=population_stability_index(reference, recent),
+                    recent_ks=kolmogorov_smirnov(reference, recent) if ordered else None,
+                    recent_js=jensen_shannon(reference, recent),
+                )
+            )
+        return DriftReport(
+            alpha=self.alpha,
+            exact=self.baseline.exact,
+            n_rows=state.counts.n_rows,
+            looks=state.looks,
+            log_e=float(logsumexp(log_e) - np.log(len(log_e))),
+            alarm=state.alarm,
+            features=tuple(told),
+        )
+
+    def _started(
+        self, state: DriftState, cells: npt.NDArray[np.int64], wealth: Floats, at: datetime | None
+    ) -> DriftState:
+        """One more bet begins; when there are too many, one hands its wealth to the next."""
+        starts = list(state.starts)
+        if len(starts) == MOST_STARTS:
+            age = state.counts.n_rows - np.array([start.row for start in starts])
+            # The one whose neighbours are closest in relative age; the first stays.
+            gone = 1 + int(np.argmin(age[:-2] / age[2:]))
+            heir = starts[gone + 1]
+            # The heir's E now is its wealth over its weight, and the ratio stays from here on.
+            log_weight = np.array(heir.log_weight)
+            earned = wealth[gone + 1] - log_weight
+            grown = np.logaddexp(log_weight, wealth[gone] - earned)
+            starts[gone + 1] = heir.model_copy(update={"log_weight": tuple(grown.tolist())})
+            del starts[gone]
+        k = state.n_starts
+        weight = float(np.log((1 - _FIRST) / (k * (k + 1))))
+        starts.append(
+            Start(
+                row=state.counts.n_rows,
+                at=at,
+                cells=state.cells,
+                counts=state.counts,
+                log_weight=(weight,) * len(cells),
+            )
+        )
+        return state.model_copy(update={"n_starts": k + 1, "starts": tuple(starts)})
+
+    def _log_wealth(self, starts: tuple[Start, ...], cells: npt.NDArray[np.int64]) -> Floats:
+        """Of each start and feature, shape (n_starts, n_features)."""
+        rows = []
+        for start in starts:
+            before = np.array(start.cells, dtype=np.float64)
+            rows.append(
+                np.array(start.log_weight) + self._bets.log_evidence(before, cells - before)
+            )
+        return np.array(rows)
+
+    def _padded(self, bins: Grid) -> npt.NDArray[np.int64]:
+        padded = np.zeros(self._bets.slots.shape, dtype=np.int64)
+        for i, part in enumerate(bins):
+            padded[i, : len(part)] = part
+        return padded
+
+    def _fingerprint(self) -> str:
+        return f"{self.baseline.fingerprint()}:{self._seed}"
+
+    def _check(self, state: DriftState) -> None:
+        if state.baseline != self._fingerprint():
+            raise BaselineChanged(
+                "the counts of this stream belong to another reference distribution.",
+                fix="Begin a new stream when the model version changes.",
+            )
+
+
+def _log_idle(n_starts: int) -> float:
+    """The logarithm of the wealth that later starts will get: it telescopes."""
+    return float(np.log((1 - _FIRST) / n_starts))
+
+
+def _closed_test(log_e: Floats, alpha: float) -> npt.NDArray[np.bool_]:
+    """The features that every set of features which holds them rejects, by its mean E.
+
+    For feature i the hardest sets are i with the m smallest others.
+    """
+    e = np.exp(np.minimum(log_e, 600.0))
+    order = np.sort(e)
+    smallest = np.cumsum(order)
+    size = np.arange(1, len(e) + 1)
+    named = np.zeros(len(e), dtype=np.bool_)
+    for i, own in enumerate(e):
+        rank = int(np.searchsorted(order, own))
+        # Sums of the m smallest others: its own place among them is skipped.
+        without = np.concatenate([[0.0], smallest[:rank], smallest[rank + 1 :] - own])
+        named[i] = bool(((own + without) / size >= 1 / alpha).all())
+    return named
+
+
+def _grid(cells: npt.NDArray[np.int64]) -> Grid:
+    return tuple(tuple(row) for row in cells.tolist())
