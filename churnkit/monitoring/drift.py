@@ -221,21 +221,14 @@ class DriftTest:
         wealth = self._log_wealth(state.starts, np.array(state.cells))
         log_e = np.logaddexp(logsumexp(wealth, axis=0), _log_idle(state.n_starts))
         features = self.baseline.features
-        n_bounds = sum(2 * len(f.counts) - 1 for f in features)
+        references = [np.array(f.counts, dtype=np.float64) for f in features]
+        currents = [np.array(part, dtype=np.float64) for part in state.counts.bins]
+        ordered = [f.kind == "number" for f in features]
+        overall = distances(references, currents, ordered, error=self.alpha)
         told: list[FeatureDrift] = []
         for i, feature in enumerate(features):
             start = state.starts[int(np.argmax(wealth[:, i]))]
-            reference = np.array(feature.counts, dtype=np.float64)
-            current = np.array(state.counts.bins[i], dtype=np.float64)
-            recent = current - np.array(start.counts.bins[i])
-            ordered = feature.kind == "number"
-            whole = distances(
-                reference,
-                current,
-                ordered=ordered,
-                # Two sides, of the reference and of the stream.
-                error_per_side=self.alpha / (4 * n_bounds),
-            )
+            reference, recent = references[i], currents[i] - np.array(start.counts.bins[i])
             told.append(
                 FeatureDrift(
                     name=feature.name,
@@ -244,9 +237,9 @@ class DriftTest:
                     alarm=state.feature_alarms[i],
                     since_row=start.row,
                     since=start.at,
-                    overall=whole,
+                    overall=overall[i],
                     recent_psi=population_stability_index(reference, recent),
-                    recent_ks=kolmogorov_smirnov(reference, recent) if ordered else None,
+                    recent_ks=kolmogorov_smirnov(reference, recent) if ordered[i] else None,
                     recent_js=jensen_shannon(reference, recent),
                 )
             )

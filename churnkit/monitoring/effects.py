@@ -18,9 +18,11 @@ from scipy.special import betaincinv, logsumexp
 from churnkit.domain.frozen import Frozen
 
 Floats = npt.NDArray[np.float64]
+Bounder = Callable[[Floats, Floats, float], tuple[Floats, Floats]]
 
 _LAMBDAS = np.geomspace(0.002, 4.0, 24)
-_HALVINGS = 45
+_GROWTH = np.expm1(_LAMBDAS)
+_HALVINGS = 40
 _FLOOR = 0.001
 
 
@@ -82,27 +84,52 @@ def kolmogorov_smirnov(reference: Floats, current: Floats) -> float:
 
 
 def distances(
-    reference: Floats, current: Floats, *, ordered: bool, error_per_side: float
-) -> Distances:
-    """All of them with bands.
+    reference: list[Floats], current: list[Floats], ordered: list[bool], *, error: float
+) -> list[Distances]:
+    """Of each feature, with bands.
 
     Parameters
     ----------
-    reference, current : shape (n_bins,), counts
-    ordered : whether the bins have an order
-    error_per_side : how often one bound of one share may fail, ever
+    reference, current : counts per bin, one array of shape (n_bins,) for each feature
+    ordered : whether the feature's bins have an order
+    error : P(any bound of any feature fails, ever)
     """
-    p = _fixed_bounds(reference, reference.sum(), error_per_side)
-    q = running_bounds(current, current.sum(), error_per_side)
-    psi_low, psi_high = _banded(_psi_terms, p, q)
-    js_low, js_high = _banded(_js_terms, p, q)
+    # Bins and cuts between them; two sides, of the reference and of the stream.
+    per_side = error / (4 * sum(2 * len(counts) - 1 for counts in reference))
+    p = _each(reference, per_side, _fixed_bounds)
+    q = _each(current, per_side, running_bounds)
+    return [
+        _distances(reference[i], current[i], p[i], q[i], ordered=ordered[i])
+        for i in range(len(reference))
+    ]
+
+
+def _each(counts: list[Floats], error: float, bounds: Bounder) -> list[tuple[Floats, Floats]]:
+    """Low and high ends of each feature's shares, then of its cumulative shares."""
+    hits = [np.concatenate([part, np.cumsum(part)[:-1]]) for part in counts]
+    n = np.concatenate([np.full(len(h), part.sum()) for h, part in zip(hits, counts, strict=True)])
+    low, high = bounds(np.concatenate(hits), n, error)
+    ends = np.cumsum([len(h) for h in hits])[:-1]
+    return list(zip(np.split(low, ends), np.split(high, ends), strict=True))
+
+
+def _distances(
+    reference: Floats,
+    current: Floats,
+    p: tuple[Floats, Floats],
+    q: tuple[Floats, Floats],
+    *,
+    ordered: bool,
+) -> Distances:
+    k = len(reference)
+    p_bin, q_bin = (p[0][:k], p[1][:k]), (q[0][:k], q[1][:k])
+    psi_low, psi_high = _banded(_psi_terms, p_bin, q_bin)
+    js_low, js_high = _banded(_js_terms, p_bin, q_bin)
     ks: Band | None = None
     if ordered:
         value = kolmogorov_smirnov(reference, current)
-        p_cut = _fixed_bounds(np.cumsum(reference)[:-1], reference.sum(), error_per_side)
-        q_cut = running_bounds(np.cumsum(current)[:-1], current.sum(), error_per_side)
-        apart = np.maximum(p_cut[0] - q_cut[1], q_cut[0] - p_cut[1])
-        furthest = np.maximum(p_cut[1] - q_cut[0], q_cut[1] - p_cut[0])
+        apart = np.maximum(p[0][k:] - q[1][k:], q[0][k:] - p[1][k:])
+        furthest = np.maximum(p[1][k:] - q[0][k:], q[1][k:] - p[0][k:])
         ks = _band(value, float(max(apart.max(), 0)), float(furthest.max()))
     n, m = max(float(reference.sum()), 1.0), max(float(current.sum()), 1.0)
     used = int(((reference + current) > 0).sum())
@@ -114,12 +141,13 @@ def distances(
     )
 
 
-def running_bounds(hits: Floats, n: float, error_per_side: float) -> tuple[Floats, Floats]:
+def running_bounds(hits: Floats, n: Floats, error_per_side: float) -> tuple[Floats, Floats]:
     """Bounds of the running mean of each share, valid at all times.
 
     Parameters
     ----------
-    hits : shape (k,), rows of n
+    hits, n : shape (k,), rows with it, of how many
+    error_per_side : P(one bound fails, ever)
 
     Returns
     -------
@@ -129,18 +157,19 @@ def running_bounds(hits: Floats, n: float, error_per_side: float) -> tuple[Float
     return low, 1 - _running_low(n - hits, n, error_per_side)
 
 
-def _running_low(hits: Floats, n: float, error: float) -> Floats:
+def _running_low(hits: Floats, n: Floats, error: float) -> Floats:
     """The smallest mean that the mixture over λ > 0 does not refute."""
-    low, high = np.zeros(len(hits)), np.asarray(hits / max(n, 1.0), dtype=np.float64)
+    low, high = np.zeros(len(hits)), np.asarray(hits / np.maximum(n, 1.0), dtype=np.float64)
+    limit = np.log(len(_LAMBDAS)) - np.log(error)
     for _ in range(_HALVINGS):
         mean = (low + high) / 2
-        log_e = _LAMBDAS * hits[:, None] - n * np.log1p(mean[:, None] * np.expm1(_LAMBDAS))
-        refuted = logsumexp(log_e, axis=1) - np.log(len(_LAMBDAS)) >= -np.log(error)
+        log_e = hits[:, None] * _LAMBDAS - n[:, None] * np.log1p(mean[:, None] * _GROWTH)
+        refuted = logsumexp(log_e, axis=1) >= limit
         low, high = np.where(refuted, mean, low), np.where(refuted, high, mean)
     return low
 
 
-def _fixed_bounds(hits: Floats, n: float, error: float) -> tuple[Floats, Floats]:
+def _fixed_bounds(hits: Floats, n: Floats, error: float) -> tuple[Floats, Floats]:
     with np.errstate(invalid="ignore"):
         low = np.where(hits > 0, betaincinv(np.maximum(hits, 1), n - hits + 1, error), 0.0)
         high = np.where(hits < n, betaincinv(hits + 1, np.maximum(n - hits, 1), 1 - error), 1.0)
