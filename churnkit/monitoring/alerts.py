@@ -92,7 +92,7 @@ def drift_alerts(report: DriftReport, *, version: str, rules: AlertRules) -> tup
 
 
 def _feature_alert(feature: FeatureDrift, version: str, rules: AlertRules) -> Alert:
-    psi = feature.recent_psi
+    psi, moved = feature.recent_psi, feature.moved
     severity: Severity = "info"
     if psi >= rules.psi_critical:
         severity = "critical"
@@ -112,7 +112,10 @@ def _feature_alert(feature: FeatureDrift, version: str, rules: AlertRules) -> Al
         rule="drift",
         subject=f"{version}, {feature.name}",
         severity=severity,
-        what=f"{feature.name} differs from the training's customers (PSI {psi:.2f}).",
+        what=(
+            f"{feature.name} differs from the training's customers (PSI {psi:.2f}): "
+            f"'{moved.bin}' went from {moved.before:.1%} to {moved.now:.1%}."
+        ),
         since=feature.since,
         evidence=evidence,
         request=_request(severity, rules),

@@ -15,7 +15,7 @@ from scipy.special import logsumexp
 
 from churnkit.domain.frozen import Frozen
 from churnkit.errors import BaselineChanged
-from churnkit.monitoring.baseline import Baseline
+from churnkit.monitoring.baseline import Baseline, FeatureBaseline
 from churnkit.monitoring.counting import Counts, no_counts
 from churnkit.monitoring.effects import (
     Distances,
@@ -69,13 +69,22 @@ class DriftState(Frozen):
     """The largest log E that each feature has had."""
 
 
+class Moved(Frozen):
+    """A bin in words, and its share in the reference and in the stream."""
+
+    bin: str
+    before: float
+    now: float
+
+
 class FeatureDrift(Frozen):
     """What is known of one feature.
 
     ``log_e`` is the logarithm of the evidence now. ``p_value`` bounds the probability that this
     or any more evidence ever appears by chance, for this feature alone. ``since`` is the start
     that earned the most; ``recent`` are the distances from there on, ``overall`` of all rows.
-    Only ``overall`` has bands that hold at all times: ``since`` is chosen by the data.
+    Only ``overall`` has bands that hold at all times: ``since`` is chosen by the data. ``moved``
+    is the bin whose share changed most since then.
     """
 
     name: str
@@ -88,6 +97,7 @@ class FeatureDrift(Frozen):
     recent_psi: float
     recent_ks: float | None
     recent_js: float
+    moved: Moved
 
 
 class DriftReport(Frozen):
@@ -241,6 +251,7 @@ class DriftTest:
                     recent_psi=population_stability_index(reference, recent),
                     recent_ks=kolmogorov_smirnov(reference, recent) if ordered[i] else None,
                     recent_js=jensen_shannon(reference, recent),
+                    moved=_moved(feature, reference, recent),
                 )
             )
         return DriftReport(
@@ -307,6 +318,12 @@ class DriftTest:
                 "the counts of this stream belong to another reference distribution.",
                 fix="Begin a new stream when the model version changes.",
             )
+
+
+def _moved(feature: FeatureBaseline, reference: Floats, recent: Floats) -> Moved:
+    before, now = (counts / max(float(counts.sum()), 1.0) for counts in (reference, recent))
+    most = int(np.argmax(np.abs(now - before)))
+    return Moved(bin=feature.bins[most], before=float(before[most]), now=float(now[most]))
 
 
 def _log_idle(n_starts: int) -> float:
