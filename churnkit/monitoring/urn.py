@@ -19,6 +19,8 @@ order statistics, drawn once; later rows of a bin are dealt to cells by the gaps
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 import numpy.typing as npt
 from scipy.special import gammaln, logsumexp, ndtri
@@ -31,6 +33,7 @@ SPREADS = np.array([5.0, 20.0, 80.0, 320.0, 1280.0])
 TILTS = np.array([-1.0, -0.5, -0.25, -0.125, 0.125, 0.25, 0.5, 1.0])
 """Drift along a direction: shares times exp(tilt · direction)."""
 _NAMED_CELLS = 6
+_REMEMBERED = 16
 
 
 def slots_of_cells(planned: Floats, n_reference: int) -> Ints:
@@ -138,6 +141,8 @@ class Bets:
         # Half on drift of any shape, half along the directions.
         general = np.full((len(SPREADS), len(slots)), -np.log(2 * len(SPREADS)))
         self.log_prior = np.concatenate([general, np.tile(log_prior, (len(TILTS), 1))])
+        # A bet that goes on begins from the same urns at each look.
+        self._urns = lru_cache(maxsize=_REMEMBERED)(self._begun)
 
     def log_evidence(self, before: Floats, since: Floats) -> Floats:
         """The logarithm of E for a stream of which ``before`` belongs to the reference.
@@ -151,17 +156,16 @@ class Bets:
         -------
         log_e : shape (n_features,)
         """
-        urn = self.slots + before
-        total = urn.sum(axis=1)
-        concentrations, shares = self._alternatives(urn, total)
+        null, alternatives = self._urns(before.astype(np.float64).tobytes())
         n = since.sum(axis=1)
-        null = _log_urn(urn, since, total, n)
-        alternative = _log_urn(concentrations[..., None] * shares, since, concentrations, n)
-        told: Floats = logsumexp(self.log_prior + alternative - null, axis=0)
+        gain = alternatives.log_probability(since, n) - null.log_probability(since, n)
+        told: Floats = logsumexp(self.log_prior + gain, axis=0)
         return told
 
-    def _alternatives(self, urn: Floats, total: Floats) -> tuple[Floats, Floats]:
-        """Concentrations (n_bets, n_features) and shares (n_bets, n_features, n_cells)."""
+    def _begun(self, before: bytes) -> tuple[_Urns, _Urns]:
+        """The reference's urn, and those of the bets, when ``before`` had been seen."""
+        urn = self.slots + np.frombuffer(before).reshape(self.slots.shape)
+        total = urn.sum(axis=1)
         centre = urn / total[:, None]
         # The reference is one sample of its distribution: the bet is wider by its error.
         general = 1 / (1 / total + 1 / SPREADS[:, None])
@@ -172,12 +176,20 @@ class Bets:
         concentrations = np.concatenate(
             [general, np.broadcast_to(total, (len(tilted), len(total)))]
         )
-        return concentrations, shares
+        return _Urns(urn, total), _Urns(concentrations[..., None] * shares, concentrations)
 
 
-def _log_urn(urn: Floats, seen: Floats, total: Floats, n: Floats) -> Floats:
-    """The logarithm of the probability of one order of ``seen``; cells of nothing hold nothing."""
-    held = np.where(urn > 0, urn, 1.0)
-    rising = np.where(seen > 0, gammaln(held + seen) - gammaln(held), 0.0)
-    result: Floats = rising.sum(axis=-1) - gammaln(total + n) + gammaln(total)
-    return result
+class _Urns:
+    """Urns of shape (…, n_features, n_cells), with what does not depend on the stream."""
+
+    def __init__(self, held: Floats, total: Floats) -> None:
+        # A cell without slots is never drawn; any number does.
+        self._held = np.where(held > 0, held, 1.0)
+        self._total = total
+        self._start = gammaln(total) - gammaln(self._held).sum(axis=-1)
+
+    def log_probability(self, seen: Floats, n: Floats) -> Floats:
+        """The logarithm of the probability to draw n rows into ``seen``, in one order."""
+        rising: Floats = gammaln(self._held + seen).sum(axis=-1)
+        result: Floats = self._start + rising - gammaln(self._total + n)
+        return result
