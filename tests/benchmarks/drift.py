@@ -114,7 +114,36 @@ def main() -> None:
             cells.append(shown(quiet) + (f"; {early} false before" if early else ""))
         table.add_row("nothing, for a year" if name == "nothing" else name, *cells)
     console.print(table)
+    seasons(console, streams)
     sizes_and_times(console)
+
+
+def seasons(console: Console, streams: int) -> None:
+    """How often a year raises an alarm when one number swings about the year's mean.
+
+    The reference is a whole year. Each day's customers do differ from it, so nothing is claimed.
+    """
+    table = Table(title=f"Alarms within a year of seasons, of {streams} streams")
+    table.add_column("swing of one number, sd", justify="right")
+    table.add_column(OURS, justify="right")
+    for swing in (0.02, 0.05, 0.1):
+        alarms = 0
+        for seed in range(streams):
+            company = Company(seed)
+            days = company.rng.random(REFERENCE)
+            baseline = company.baseline(
+                REFERENCE, Change(location=swing * np.sin(2 * np.pi * days))
+            )
+            test = DriftTest(baseline, seed=seed)
+            state = test.begin()
+            for day in range(DAYS // 2):
+                now = Change(location=swing * np.sin(4 * np.pi * day / DAYS))
+                state = test.look(state, company.counts(baseline, 2 * PER_DAY, now))
+                if state.alarm:
+                    break
+            alarms += state.alarm is not None
+        table.add_row(f"{swing}", f"{alarms}")
+    console.print(table)
 
 
 def sizes_and_times(console: Console) -> None:

@@ -22,12 +22,13 @@ N_FEATURES = 20
 class Change:
     """What happens to the customers; the default is nothing.
 
-    ``location`` moves the first number by standard deviations, ``spread`` widens it, ``missing``
+    ``location`` moves the first number by standard deviations (of all customers, or of each, shape
+    (n,)), ``spread`` widens it, ``missing``
     loses a share of it, ``plan`` moves a share of the first category's first value to its third,
     ``unseen`` gives a share of the customers a plan that nobody had.
     """
 
-    location: float = 0.0
+    location: float | npt.NDArray[np.float64] = 0.0
     spread: float = 1.0
     missing: float = 0.0
     plan: float = 0.0
@@ -45,10 +46,10 @@ class Company:
         self.rng = np.random.default_rng(self.seed)
 
     def customers(
-        self, n: int, change: Change = Change()
+        self, n: int, change: Change | None = None
     ) -> tuple[dict[str, npt.NDArray[np.object_ | np.float64]], npt.NDArray[np.float64]]:
         """Columns and scores of n customers."""
-        rng = self.rng
+        rng, change = self.rng, change or Change()
         common = rng.normal(size=(n, 1))
         normal = 0.6 * common + 0.8 * rng.normal(size=(n, 12))
         normal[:, 0] = normal[:, 0] * change.spread + change.location
@@ -75,9 +76,9 @@ class Company:
         scores = 1 / (1 + np.exp(1.3 - 1.4 * normal[:, 0]))
         return columns, scores
 
-    def baseline(self, n: int) -> Baseline:
+    def baseline(self, n: int, change: Change | None = None) -> Baseline:
         """The baseline of a model that was trained on n customers and tested on as many."""
-        columns, scores = self.customers(n)
+        columns, scores = self.customers(n, change)
         inputs = tuple(
             ModelInput(name=name, kind="category", categories=PLANS)
             if name.startswith("plan")
@@ -86,8 +87,36 @@ class Company:
         )
         schema = ModelSchema(inputs=inputs, id_column="id", target="churn", positive="Yes")
         table = pa.table({name: pa.array(v, from_pandas=True) for name, v in columns.items()})
-        scores = self.customers(n)[1]
+        scores = self.customers(n, change)[1]
         return baseline_of(reference_distribution(table, schema, np.arange(n), scores))
+
+    def first_format(self, n: int) -> Baseline:
+        """The same from a bundle of the first format: the counted rows decide the bins."""
+        columns, _ = self.customers(n)
+        inputs: dict[str, object] = {}
+        for name, values in columns.items():
+            if name.startswith("plan"):
+                counts = {plan: int((values == plan).sum()) for plan in PLANS}
+                named = {plan: k for plan, k in counts.items() if k >= 5}
+                inputs[name] = {"missing_share": 0.0, "categories": named}
+                continue
+            known = values[~np.isnan(values.astype(float))].astype(float)
+            deciles = np.quantile(known, np.linspace(0, 1, 11)[1:-1])
+            edges = np.unique([float(f"{edge:.3g}") for edge in deciles])
+            bins = np.bincount(
+                np.searchsorted(edges, known, side="right"), minlength=len(edges) + 1
+            )
+            inputs[name] = {
+                "missing_share": 1 - len(known) / n,
+                "edges": edges.tolist(),
+                "counts": [k if k >= 5 else 0 for k in bins.tolist()],
+            }
+        counts_of_scores = np.histogram(self.customers(n)[1], bins=20, range=(0, 1))[0].tolist()
+        score_part = {
+            "edges": np.linspace(0, 1, 21).round(2).tolist(),
+            "counts": [k if k >= 5 else 0 for k in counts_of_scores],
+        }
+        return baseline_of({"n_rows": n, "inputs": inputs, "scores": score_part})
 
     def counts(self, baseline: Baseline, n: int, change: Change = Change()) -> Counts:
         """The counters of n new customers."""

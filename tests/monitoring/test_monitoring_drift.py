@@ -314,3 +314,19 @@ def test_a_bundle_of_the_first_format_is_read_and_not_called_exact() -> None:
     ):
         with pytest.raises(errors.BundleUnreadable):
             baseline_of(wrong)
+
+
+@pytest.mark.long
+def test_references_of_the_first_format_are_measured() -> None:
+    """100 streams of 20,000 against references whose counted rows decided the bins.
+
+    Nothing exact is claimed. Measured is a rate that α = 0.05 would bound with at most 11 of 100
+    (probability of more below 0.005).
+    """
+    alarms = 0
+    for seed in range(100):
+        company = Company(seed)
+        state = _watched(company, company.first_format(1_250), rows=20_000, block=1_000)[1]
+        alarms += state.alarm is not None
+    print(f"first format: {alarms} of 100 streams raised a false alarm")
+    assert alarms <= 11
