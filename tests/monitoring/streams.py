@@ -118,7 +118,7 @@ class Company:
         }
         return baseline_of({"n_rows": n, "inputs": inputs, "scores": score_part})
 
-    def counts(self, baseline: Baseline, n: int, change: Change = Change()) -> Counts:
+    def counts(self, baseline: Baseline, n: int, change: Change | None = None) -> Counts:
         """The counters of n new customers."""
         columns, scores = self.customers(n, change)
         return count_customers(baseline, columns, scores)

@@ -237,13 +237,35 @@ def test_no_wealth_is_lost_or_found_when_a_bet_ends() -> None:
     baseline = company.baseline(500)
     test = DriftTest(baseline, seed=1, stride=50)
     state = test.begin()
+    rose = 0
     for _ in range(3 * MOST_STARTS):
-        state = test.look(state, company.counts(baseline, 50, Change(location=0.1)))
-        told = test.report(state)
-        # A look of no rows: the same evidence, whether or not bets have just changed hands.
-        same = test.report(test.look(state, no_counts(baseline)))
-        assert [f.log_e for f in same.features] == pytest.approx([f.log_e for f in told.features])
-        assert max(f.log_e for f in told.features) <= max(state.log_peak) + 1e-9
+        before = np.array(state.log_peak)
+        state = test.look(state, company.counts(baseline, 50, Change(location=0.25)))
+        # The peak was taken at the look; then a bet began, and another handed its wealth on.
+        told = np.array([f.log_e for f in test.report(state).features])
+        higher = np.array(state.log_peak) > before
+        rose += int(higher.sum()) if len(state.starts) == MOST_STARTS else 0
+        assert told[higher] == pytest.approx(np.array(state.log_peak)[higher])
+    assert rose > 5
+    same = test.report(test.look(state, no_counts(baseline)))
+    assert [f.log_e for f in same.features] == pytest.approx(told)
+
+
+def test_the_alarm_is_the_first_mean_of_evidence_beyond_its_bound() -> None:
+    company = Company(12)
+    baseline = company.baseline(2_000)
+    test = DriftTest(baseline, alpha=0.01, seed=3)
+    state = test.begin()
+    assert test.report(state).log_e == pytest.approx(0)
+    looks = []
+    while state.alarm is None:
+        state = test.look(state, company.counts(baseline, 50, Change(location=0.3)))
+        report = test.report(state)
+        each = np.exp([f.log_e for f in report.features])
+        assert report.log_e == pytest.approx(np.log(each.mean()))
+        looks.append(report.log_e)
+    assert looks[-1] >= np.log(100) > max(looks[:-1])
+    assert state.alarm.look == state.looks == len(looks)
 
 
 def test_odd_columns_are_no_trouble() -> None:
