@@ -8,6 +8,7 @@ error of the drift test is then a measured one (docs/statistics.md).
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
@@ -62,9 +63,11 @@ class FeatureBaseline(Frozen):
         if self.kind == "category":
             place = {name: i + 1 for i, name in enumerate(self.categories)}
             other = len(self.counts) - 1
-            codes = [0 if _lost(v) else place.get(str(v), other) for v in values]
-            found = np.bincount(np.array(codes, dtype=np.int64), minlength=len(self.counts))
-            return tuple(found.tolist())
+            found = [0] * len(self.counts)
+            for value, n in Counter(values).items():
+                # Each NaN may be a value of its own.
+                found[0 if _lost(value) else place.get(str(value), other)] += n
+            return tuple(found)
         try:
             numbers = np.asarray(values, dtype=np.float64)  # None becomes NaN
         except (TypeError, ValueError) as error:

