@@ -8,7 +8,7 @@ so; there is no word for the rest.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Literal
 
 from pydantic import Field
@@ -127,24 +127,26 @@ def quality_alerts(
 ) -> tuple[Alert, ...]:
     """The newest month of each version, where it is worse than the model's test promised.
 
+    ``since`` is the first of the months in a row, up to the newest, that would have alarmed.
+
     Parameters
     ----------
     quality : as from ``matured_quality``
     promised : the test's figures of each version; a calibration gap is compared with 0
     """
-    newest: dict[str, Quality] = {}
-    for row in quality:
-        if row.month is not None and row.month >= (newest.get(row.version, row).month or ""):
-            newest[row.version] = row
+    nothing = Estimate(value=0.0, low=0.0, high=0.0)
+    monthly = sorted((q for q in quality if q.month is not None), key=lambda q: q.month or "")
     found: list[Alert] = []
-    for version, row in newest.items():
-        nothing = Estimate(value=0.0, low=0.0, high=0.0)
-        expected = {**promised.get(version, {}), "calibration_gap": nothing}
-        for name, measured in row.metrics.items():
-            if name in expected:
-                found += _worse(
-                    "quality", name, version, measured, expected[name], rules, month=row.month
-                )
+    for version in sorted({row.version for row in monthly}):
+        rows = [row for row in monthly if row.version == version]
+        for name, expected in {**promised.get(version, {}), "calibration_gap": nothing}.items():
+            bad = None
+            for row in reversed(rows):
+                alert = _worse(name, row, expected, rules)
+                if alert is None:
+                    break
+                bad = (bad or alert).model_copy(update={"since": alert.since})
+            found += [] if bad is None else [bad]
     return tuple(found)
 
 
@@ -152,11 +154,11 @@ def label_free_alerts(
     estimated: LabelFree, *, version: str, promised: Mapping[str, Estimate], rules: AlertRules
 ) -> tuple[Alert, ...]:
     """Where scores alone say that figures will be worse than the model's test promised."""
-    found: list[Alert] = []
-    for name, estimate in estimated.metrics.items():
-        if name in promised:
-            found += _worse("label_free", name, version, estimate, promised[name], rules)
-    return tuple(found)
+    said = (
+        _compared("label_free", name, version, estimated.metrics.get(name), promised[name], rules)
+        for name in promised
+    )
+    return tuple(alert for alert in said if alert is not None)
 
 
 def concept_drift_alerts(
@@ -203,16 +205,35 @@ def pause_request(alerts: Sequence[Alert]) -> PauseRequest | None:
     return PauseRequest(alerts=asking) if asking else None
 
 
-def _worse(
+def _worse(name: str, row: Quality, expected: Estimate, rules: AlertRules) -> Alert | None:
+    """The alert of one figure in one month."""
+    month = row.month or ""
+    measured = row.metrics.get(name)
+    told = _compared("quality", name, row.version, measured, expected, rules, month=month)
+    if told is None:
+        return None
+    return told.model_copy(update={"since": _month_start(month)})
+
+
+def _month_start(month: str) -> datetime | None:
+    try:
+        return datetime.fromisoformat(f"{month}-01").replace(tzinfo=UTC)
+    except ValueError:
+        return None  # the months have names of another kind
+
+
+def _compared(
     rule: Literal["quality", "label_free"],
     name: str,
     version: str,
-    measured: Estimate,
+    measured: Estimate | None,
     expected: Estimate,
     rules: AlertRules,
     *,
-    month: str | None = None,
-) -> list[Alert]:
+    month: str = "",
+) -> Alert | None:
+    if measured is None:
+        return None
     gap = measured.value - expected.value
     if name in _EITHER_WAY:
         gap = abs(gap)
@@ -221,27 +242,25 @@ def _worse(
     sds = gap / max((_sd(measured) ** 2 + _sd(expected) ** 2) ** 0.5, 1e-12)
     severity = _severity(sds, rules)
     if severity is None:
-        return []
+        return None
     says = "is" if rule == "quality" else "will be, by the scores alone,"
     where = f" in {month}" if month else ""
-    return [
-        Alert(
-            rule=rule,
-            subject=f"{version}, {name}",
-            severity=severity,
-            what=(
-                f"The {_NAMES.get(name, name)} of {version}{where} {says} {measured}; "
-                f"{expected.value:.3f} was promised."
-            ),
-            since=None,
-            evidence={
-                "standard_errors": sds,
-                "measured": measured.value,
-                "promised": expected.value,
-            },
-            request=_request(severity, rules),
-        )
-    ]
+    return Alert(
+        rule=rule,
+        subject=f"{version}, {name}",
+        severity=severity,
+        what=(
+            f"The {_NAMES.get(name, name)} of {version}{where} {says} {measured}; "
+            f"{expected.value:.3f} was promised."
+        ),
+        since=None,
+        evidence={
+            "standard_errors": sds,
+            "measured": measured.value,
+            "promised": expected.value,
+        },
+        request=_request(severity, rules),
+    )
 
 
 def _sd(estimate: Estimate) -> float:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy.typing as npt
+from pydantic import model_validator
 
 from churnkit.domain.frozen import Frozen
 from churnkit.errors import ColumnMissing, did_you_mean
@@ -19,6 +20,12 @@ class Counts(Frozen):
 
     n_rows: int
     bins: tuple[tuple[int, ...], ...]
+
+    @model_validator(mode="after")
+    def _each_row_once_per_feature(self) -> Counts:
+        if any(sum(part) != self.n_rows or min(part) < 0 for part in self.bins):
+            raise ValueError("every feature must count each row once")
+        return self
 
     def __add__(self, other: Counts) -> Counts:
         """Both together; in any order and grouping the same."""

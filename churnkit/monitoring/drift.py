@@ -305,7 +305,9 @@ class DriftTest:
 
     def _padded(self, bins: Grid) -> npt.NDArray[np.int64]:
         padded = np.zeros(self._bets.slots.shape, dtype=np.int64)
-        for i, part in enumerate(bins):
+        for i, (part, feature) in enumerate(zip(bins, self.baseline.features, strict=True)):
+            if len(part) != len(feature.counts):
+                raise ValueError(f"{feature.name} has {len(feature.counts)} bins, not {len(part)}")
             padded[i, : len(part)] = part
         return padded
 

@@ -141,6 +141,26 @@ def test_only_the_newest_month_of_each_version_speaks() -> None:
         assert bool(quality_alerts(told, promised=promised, rules=RULES)) is expected
 
 
+def test_decay_is_dated_to_its_first_month() -> None:
+    rng = np.random.default_rng(14)
+    p = rng.beta(1, 3, 4_000)
+    good = rng.random(4_000) < p
+    bad = rng.random(4_000) < np.clip(0.6 - p, 0.05, 0.95)
+    number = np.arange(4_000) // 1_000
+    months = np.array(["2025-11", "2025-12", "2026-01", "2026-02"])[number].tolist()
+    ids = [str(i) for i in range(4_000)]
+    left = np.where((number == 0) | (number >= 2), bad, good)
+    told = matured_quality(Matured(["v3"] * 4_000, months, ids, p, left), money=Money(), rounds=60)
+    alerts = quality_alerts(
+        told,
+        promised={"v3": _quality(p, good)[0].metrics},  # type: ignore[attr-defined]  # a Quality
+        rules=RULES,
+    )
+    found = {a.subject: a for a in alerts}["v3, roc_auc"]
+    assert found.since == datetime(2026, 1, 1, tzinfo=UTC)
+    assert "in 2026-02" in found.what
+
+
 def test_scores_alone_and_their_failure_are_told() -> None:
     rng = np.random.default_rng(5)
     p = rng.beta(1, 3, 4_000)

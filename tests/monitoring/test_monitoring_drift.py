@@ -41,14 +41,14 @@ def test_rows_fall_into_cells_as_from_an_urn() -> None:
     """The law that the guarantee rests on, with a reference of seven and bins of unequal mass.
 
     Exact: P(first row in cell c) = slots/8, and P(second in c | first in c) = (slots + 1)/9, for
-    any distribution. 12,000 repetitions; each frequency within 4.5 standard errors (12 checks,
+    any distribution. 6,000 repetitions; each frequency within 4.5 standard errors (12 checks,
     false alarm below 1e-4).
     """
     rng = np.random.default_rng(5)
     p = np.array([0.07, 0.55, 0.3, 0.08])
     slots = slots_of_cells(np.array([0.1, 0.5, 0.25, 0.15]), 7)
     first, second = np.zeros(4), np.zeros(4)
-    n = 12_000
+    n = 6_000
     for _ in range(n):
         shares = dealing(rng.multinomial(7, p), slots, rng)
         a, b = (rng.choice(4, p=shares[rng.choice(4, p=p)]) for _ in range(2))
@@ -292,6 +292,10 @@ def test_odd_columns_are_no_trouble() -> None:
     assert report.features[1].alarm is not None
     assert report.features[0].alarm is None
     assert report.features[0].log_e <= 0.7  # nobody to compare with: the bet is never won
+    with pytest.raises(ValueError, match="constant has 4 bins, not 2"):
+        test.look(state, Counts(n_rows=2, bins=((0, 2), (0, 2))))
+    with pytest.raises(ValueError, match="count each row once"):
+        Counts(n_rows=3, bins=((0, 3), (0, 0, 2, 0)))
     with pytest.raises(errors.BadValue, match="constant: a value is no number"):
         constant.binned(["five"])
 
