@@ -46,8 +46,20 @@ class FeatureBaseline(Frozen):
             return (MISSING, *self.categories, OTHER)
         if not self.edges:
             return (MISSING, "any")
-        inner = [f"{a:g} to {b:g}" for a, b in zip(self.edges, self.edges[1:], strict=False)]
-        return (MISSING, f"below {self.edges[0]:g}", *inner, f"from {self.edges[-1]:g}")
+        return (MISSING, f"below {self.edges[0]:g}", *self._inner(), self._last())
+
+    def _inner(self) -> list[str]:
+        """Between edges; a value with edges on both sides is named alone."""
+        found = []
+        for low, high in zip(self.edges, self.edges[1:], strict=False):
+            alone = np.nextafter(low, np.inf) == high
+            found.append(f"{low:g}" if alone else f"{low:g} to {high:g}")
+        return found
+
+    def _last(self) -> str:
+        top = self.edges[-1]
+        alone = len(self.edges) > 1 and np.nextafter(self.edges[-2], np.inf) == top
+        return f"above {top:g}" if alone else f"{top:g} or more"
 
     def binned(self, values: Sequence[object] | npt.NDArray[Any]) -> tuple[int, ...]:
         """How many of these values fall into each bin.

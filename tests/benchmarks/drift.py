@@ -1,6 +1,6 @@
 """How soon drift is seen, and how often it is seen where there is none, against the usual rules.
 
-Run it with ``python tests/benchmarks/drift.py [--streams 20]``. A year of 250 working days with
+Run it with ``python tests/benchmarks/drift.py [--streams 20] [--only PART]``. A year of 250 working days with
 200 customers a day, twenty features and the score (``tests/monitoring/streams.py``), a reference
 of 5,000. The usual rules look at each day alone: PSI of ten bins above 0.2 for any feature, and
 the two-sample Kolmogorov–Smirnov test at 5 % (numbers only), alone and with Bonferroni over the
@@ -93,13 +93,16 @@ def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--streams", type=int, default=20)
-    streams = parser.parse_args().streams
+    parser.add_argument("--only", choices=[*CHANGES, "seasons", "costs"], help="one part of it")
+    streams, only = (args := parser.parse_args()).streams, args.only
     console = Console(width=130)
     table = Table(title=f"Customers until drift is seen: median of {streams} streams")
     table.add_column("what changes after 10,000 customers")
     for rule in RULES:
         table.add_column(rule, justify="right")
     for name, change in CHANGES.items():
+        if only not in (None, name):
+            continue
         days = DAYS if name == "nothing" else BEFORE + AFTER
         found = [first_alarms(seed, change, days) for seed in range(streams)]
         cells = []
@@ -113,9 +116,12 @@ def main() -> None:
             early = streams - len(quiet)
             cells.append(shown(quiet) + (f"; {early} false before" if early else ""))
         table.add_row("nothing, for a year" if name == "nothing" else name, *cells)
-    console.print(table)
-    seasons(console, streams)
-    sizes_and_times(console)
+    if table.rows:
+        console.print(table)
+    if only in (None, "seasons"):
+        seasons(console, streams)
+    if only in (None, "costs"):
+        sizes_and_times(console)
 
 
 def seasons(console: Console, streams: int) -> None:

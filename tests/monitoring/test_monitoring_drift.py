@@ -278,6 +278,7 @@ def test_odd_columns_are_no_trouble() -> None:
         planned=(0.0, 0.0, 1.0, 0.0),
         counts=(0, 0, 4_000, 0),
     )
+    assert constant.bins == ("missing", "below 5", "5", "above 5")
     assert constant.binned([5.0, 5, None, float("nan"), 4, -np.inf, np.inf, 7]) == (2, 2, 2, 2)
     baseline = Baseline(features=(nothing, constant))
     test = DriftTest(baseline, seed=0)
@@ -329,7 +330,7 @@ def test_a_bundle_of_the_first_format_is_read_and_not_called_exact() -> None:
     assert not baseline.exact
     tenure, plan, score = baseline.features
     assert tenure.counts == (10, 30, 35, 25)
-    assert tenure.bins == ("missing", "below 3", "3 to 9", "from 9")
+    assert tenure.bins == ("missing", "below 3", "3 to 9", "9 or more")
     assert plan.counts == (0, 60, 35, 5)
     assert plan.binned(["a", None, "zz", "b", "b"]) == (1, 1, 2, 1)
     assert score.edges == (0.5,)
