@@ -15,7 +15,7 @@ from pydantic import Field
 
 from churnkit.domain.evaluation import Estimate
 from churnkit.domain.frozen import Frozen
-from churnkit.monitoring.drift import DriftReport, FeatureDrift
+from churnkit.monitoring.drift_report import DriftReport, FeatureDrift
 from churnkit.monitoring.label_free import Beside, LabelFree
 from churnkit.monitoring.performance import Quality
 

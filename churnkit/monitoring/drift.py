@@ -13,12 +13,12 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import logsumexp
 
-from churnkit.domain.frozen import Frozen
 from churnkit.errors import BaselineChanged
 from churnkit.monitoring.baseline import Baseline, FeatureBaseline
 from churnkit.monitoring.counting import Counts, no_counts
+from churnkit.monitoring.drift_report import DriftReport, FeatureDrift, Moved
+from churnkit.monitoring.drift_state import Alarm, DriftState, Grid, Start
 from churnkit.monitoring.effects import (
-    Distances,
     distances,
     jensen_shannon,
     kolmogorov_smirnov,
@@ -27,95 +27,9 @@ from churnkit.monitoring.effects import (
 from churnkit.monitoring.urn import Bets, dealing, slots_of_cells
 
 Floats = npt.NDArray[np.float64]
-Grid = tuple[tuple[int, ...], ...]
-"""Rows per feature and bin, or per feature and cell."""
-
 MOST_STARTS = 10
 _FIRST = 0.5
 """Share of the wealth that bets on drift from the first row; the rest waits for later starts."""
-
-
-class Start(Frozen):
-    """A bet that the stream differs from what was before, from this row on."""
-
-    row: int
-    at: datetime | None
-    cells: Grid
-    counts: Counts
-    log_weight: tuple[float, ...]
-    """Of each feature; it grows when the wealth of a dropped start is handed on."""
-
-
-class Alarm(Frozen):
-    """The first look at which drift was proven."""
-
-    look: int
-    row: int
-    at: datetime | None
-
-
-class DriftState(Frozen):
-    """All that is remembered between two looks."""
-
-    baseline: str
-    looks: int
-    n_starts: int
-    cells: Grid
-    counts: Counts
-    starts: tuple[Start, ...]
-    alarm: Alarm | None = None
-    feature_alarms: tuple[Alarm | None, ...]
-    log_peak: tuple[float, ...]
-    """The largest log E that each feature has had."""
-
-
-class Moved(Frozen):
-    """A bin in words, and its share in the reference and in the stream."""
-
-    bin: str
-    before: float
-    now: float
-
-
-class FeatureDrift(Frozen):
-    """What is known of one feature.
-
-    ``log_e`` is the logarithm of the evidence now. ``p_value`` bounds the probability that this
-    or any more evidence ever appears by chance, for this feature alone. ``since`` is the start
-    that earned the most; ``recent`` are the distances from there on, ``overall`` of all rows.
-    Only ``overall`` has bands that hold at all times: ``since`` is chosen by the data. ``moved``
-    is the bin whose share changed most since then.
-    """
-
-    name: str
-    log_e: float
-    p_value: float
-    alarm: Alarm | None
-    since_row: int
-    since: datetime | None
-    overall: Distances
-    recent_psi: float
-    recent_ks: float | None
-    recent_js: float
-    moved: Moved
-
-
-class DriftReport(Frozen):
-    """One look at all features.
-
-    ``log_e`` is the logarithm of the mean evidence of all features; ``alarm`` is set from the
-    look on at which it passed 1 / α, and stays. A feature is named by the closed test of means
-    (Vovk & Wang 2021), so that P(ever name a feature that did not drift) <= α even when others
-    did. ``exact`` is False for a reference whose bins were decided by the rows it counts.
-    """
-
-    alpha: float
-    exact: bool
-    n_rows: int
-    looks: int
-    log_e: float
-    alarm: Alarm | None
-    features: tuple[FeatureDrift, ...]
 
 
 class DriftTest:

@@ -13,7 +13,8 @@ from scipy.stats import binom
 from churnkit import errors
 from churnkit.monitoring.baseline import SCORE, Baseline, FeatureBaseline, baseline_of
 from churnkit.monitoring.counting import Counts, count_customers, no_counts
-from churnkit.monitoring.drift import MOST_STARTS, DriftState, DriftTest
+from churnkit.monitoring.drift import MOST_STARTS, DriftTest
+from churnkit.monitoring.drift_state import DriftState
 from churnkit.monitoring.urn import Bets, dealing, slots_of_cells
 from tests.monitoring.streams import Change, Company
 
