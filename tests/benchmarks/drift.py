@@ -4,8 +4,9 @@ Run it with ``python tests/benchmarks/drift.py [--streams 20] [--only PART]``. A
 working days with 200 customers a day, twenty features and the score (as the tests' streams have
 them), a reference of 5,000. The usual rules look at each day alone: PSI of ten bins above 0.2 for
 any feature, and the two-sample Kolmogorov–Smirnov test at 5 % (numbers only), alone and with
-Bonferroni over the features of the day. A rule's delay counts only in streams where it was still silent when the
-drift began, after 50 days (it then lasts 100); where it alarmed before, that alarm was false.
+Bonferroni over the features of the day. Both see the bins only, which makes KS cautious. A rule's
+delay counts only in streams where it was still silent when the drift began, after 50 days (it then
+lasts 100); where it alarmed before, that alarm was false.
 """
 
 from __future__ import annotations
