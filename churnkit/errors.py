@@ -10,6 +10,7 @@ ChurnkitError
 ├── TrainingError: TooFewRows · BudgetTooSmall · UnknownRun · RunUnreadable · CannotRepeat
 ├── RegistryError: NoChampion · UnknownModelVersion · NothingToRollBack · ParityFailed ·
 │   BundleError: BundleUnreadable · BundleTampered · BundleTooNew · BundleForeign · UntrustedType
+├── MonitoringError: BaselineChanged · NothingMatured
 ├── StorageError: StorageUnreachable · FolderReadOnly · FolderNotEmpty · DiskFull
 ├── MissingDependency
 └── Cancelled
@@ -267,6 +268,21 @@ class BundleForeign(BundleError):
 
 class UntrustedType(BundleError):
     """The model's file names a type that is not on churnkit's list."""
+
+
+# --- monitoring -------------------------------------------------------------------------
+
+
+class MonitoringError(ChurnkitError):
+    """What was asked of a running model cannot be computed."""
+
+
+class BaselineChanged(MonitoringError):
+    """Counters of a stream are continued against another reference distribution."""
+
+
+class NothingMatured(MonitoringError):
+    """No customer's label has matured, or only one class of them."""
 
 
 # --- storage ----------------------------------------------------------------------------
