@@ -71,7 +71,7 @@ class Project:
 
     @property
     def training_database(self) -> Path:
-        """The labelled rows that models learn from: those imported, or a panel built from events."""
+        """The labelled rows to learn from: those imported, or a panel built from events."""
         return self.database if self.settings.events is None else self.store / "panel.duckdb"
 
     @property
