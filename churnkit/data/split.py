@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import numpy.typing as npt
@@ -52,6 +53,7 @@ def split_rows(
     test_share: float,
     seed: int,
     test_from: datetime | None = None,
+    zone: str = "UTC",
 ) -> Split:
     """Keep some customers for the test.
 
@@ -68,13 +70,14 @@ def split_rows(
 
     A panel was built so that all labels before ``test_from`` were decided by then: it is divided
     there and nowhere else, and the test asks what serving will ask, of the customers who are there
-    later, known ones and new ones. Its folds are random, so there a customer's rows stay together.
+    later, known ones and new ones. In its folds a customer is never on both sides.
 
     Parameters
     ----------
     test_share : in (0, 1)
     seed : of the random division
     test_from : the first test date of a panel; None: the table is no panel
+    zone : in which the dates of a panel are shown
 
     Raises
     ------
@@ -86,7 +89,7 @@ def split_rows(
     if columns.id:
         require_column(table, columns.id, "id")
     if test_from is not None:
-        return _checked(_panel(table, columns, test_from), left)
+        return _checked(_panel(table, columns, test_from, zone), left)
     groups, why_grouped = customer_groups(table, columns)
     rng = stream(seed, "split")
     order = _moments(table, columns.time) if columns.time else None
@@ -127,7 +130,8 @@ def fold_indices(
     Returns positions within ``split.train``: (fitted on, checked on) for each fold. Groups stay
     together; with a time column a fold is checked on rows later than those it is fitted on.
     Then there may be fewer folds than asked for, since moments are not divided and each side
-    needs both classes; where no such fold is possible, the folds disregard time.
+    needs both classes; where no such fold is possible, the folds disregard time. In a panel a fold
+    is checked on other customers at the last third of the dates.
 
     Parameters
     ----------
@@ -139,6 +143,10 @@ def fold_indices(
     """
     groups = split.groups[split.train]
     rng = stream(seed, "folds")
+    if split.kind == "panel" and split.order is not None:
+        folds = _later_folds(split.order[split.train], groups, y_train, n_folds, rng)
+        if folds:
+            return folds
     if split.kind == "time" and split.order is not None:
         folds = _forward_folds(split.order[split.train], groups, y_train, n_folds, rng)
         if folds:
@@ -172,7 +180,7 @@ def _moments(table: pa.Table, name: str) -> Ints:
     return rank[codes]
 
 
-def _panel(table: pa.Table, columns: ColumnsTable, test_from: datetime) -> Split:
+def _panel(table: pa.Table, columns: ColumnsTable, test_from: datetime, zone: str) -> Split:
     require_column(table, columns.time, "time")
     dates = table.column(columns.time)
     late = pc.greater_equal(dates, pa.scalar(test_from, dates.type)).to_numpy()
@@ -185,16 +193,18 @@ def _panel(table: pa.Table, columns: ColumnsTable, test_from: datetime) -> Split
         groups=groups.astype(np.int64),
         order=_moments(table, columns.time),
         kind="panel",
-        why=f"by date: learnt from {_shown(dates, ~late)}, judged at {_shown(dates, late)}; "
+        why=f"by date: learnt from {_shown(dates, ~late, zone)}, "
+        f"judged at {_shown(dates, late, zone)}; "
         f"{share:.0%} of the rows to judge are of customers seen at an earlier date",
     )
 
 
-def _shown(dates: pa.ChunkedArray, rows: Bools) -> str:
+def _shown(dates: pa.ChunkedArray, rows: Bools, zone: str) -> str:
     some = pc.unique(dates.filter(pa.array(rows)))
     if not len(some):
         return "no date"
-    low, high = (f"{moment:%Y-%m-%d}" for moment in pc.min_max(some).as_py().values())
+    ends = pc.min_max(some).as_py().values()
+    low, high = (f"{moment.astimezone(ZoneInfo(zone)):%Y-%m-%d}" for moment in ends)
     return low if len(some) == 1 else f"{len(some)} dates, {low} … {high}"
 
 
@@ -245,6 +255,25 @@ def _forward_folds(
         if _both(left[fit]) and _both(left[check]):
             folds.append((np.flatnonzero(fit), np.flatnonzero(check)))
     return folds
+
+
+def _later_folds(
+    order: Ints, groups: Ints, left: Bools, n_folds: int, rng: np.random.Generator
+) -> list[tuple[Ints, Ints]]:
+    """Each fold is checked on some customers at the last dates, and fitted on the others before.
+
+    What is chosen so is good at the next date, which is what serving asks of it; folds within the
+    same dates would prefer models that know these dates well.
+    """
+    dates = np.unique(order)
+    if len(dates) < 2:
+        return []
+    first_late = dates[-max(1, len(dates) // 3)]
+    fold = deal(groups, left, (1.0,) * n_folds, rng)
+    late = order >= first_late
+    folds = [(np.flatnonzero(~late & (fold != k)), np.flatnonzero(late & (fold == k)))
+             for k in range(n_folds)]  # fmt: skip
+    return folds if all(_both(left[fit]) and _both(left[check]) for fit, check in folds) else []
 
 
 def _apart(early: Bools, late: Bools, groups: Ints, drawn: Bools) -> tuple[Bools, Bools]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 from sklearn.calibration import CalibratedClassifierCV
 
 from churnkit.data.frames import model_frame
@@ -102,7 +102,12 @@ def train_model(
     unseen = set(left_out) - {columns.id, columns.time, columns.target}
     seen = columns.model_copy(update={"ignore": tuple(sorted({*columns.ignore, *unseen}))})
     split = split_rows(
-        table, seen, test_share=settings.training.test_share, seed=seed, test_from=test_from
+        table,
+        seen,
+        test_share=settings.training.test_share,
+        seed=seed,
+        test_from=test_from,
+        zone=settings.project.zone,
     )
     left = labels(table, columns.target, columns.positive)
     y_train, y_test = left[split.train], left[split.test]
@@ -171,7 +176,7 @@ def train_model(
             p,
             groups=_test_groups(split),
             money=settings.money,
-            segments=_segments(test_table, ranked, columns, split),
+            segments=_segments(test_table, ranked, columns, split, settings.project.zone),
             seed=seed,
         ),
         importance=importance,
@@ -202,13 +207,16 @@ def _encoded(encoded: Encoded, table: pa.Table, schema: ModelSchema) -> npt.NDAr
     return np.ascontiguousarray(encoded.encode.transform(model_frame(table, schema)), np.float64)
 
 
-def _segments(test: pa.Table, ranked: list[str], columns: ColumnsTable, split: Split) -> pa.Table:
+def _segments(
+    test: pa.Table, ranked: list[str], columns: ColumnsTable, split: Split, zone: str
+) -> pa.Table:
     """What quality is shown by; of a panel first the dates, so that decay is seen."""
     segments = choose_segments(test, ranked, columns.segments)
     if split.kind != "panel":
         return segments
-    dates = pc.strftime(test.column(columns.time), format="%Y-%m-%d")
-    return segments.add_column(0, columns.time, dates)
+    dates = test.column(columns.time).to_pylist()
+    shown = [f"{one.astimezone(ZoneInfo(zone)):%Y-%m-%d}" for one in dates]
+    return segments.add_column(0, columns.time, pa.array(shown, pa.string()))
 
 
 def _test_groups(split: Split) -> npt.NDArray[np.int64]:
