@@ -7,6 +7,7 @@ ChurnkitError
 ├── TrainingError: TooFewRows · BudgetTooSmall · UnknownRun · CannotRepeat
 ├── RegistryError: NoChampion · UnknownModelVersion · NothingToRollBack · ParityFailed ·
 │   BundleError: BundleUnreadable · BundleTampered · BundleTooNew · BundleForeign · UntrustedType
+├── RolloutError: PlanInvalid · EvidenceInvalid
 ├── StorageError: StorageUnreachable · FolderReadOnly · DiskFull
 ├── MissingDependency
 └── Cancelled
@@ -212,6 +213,21 @@ class BundleForeign(BundleError):
 
 class UntrustedType(BundleError):
     """The model's file names a type that is not on churnkit's list."""
+
+
+# --- rollouts ---------------------------------------------------------------------------
+
+
+class RolloutError(ChurnkitError):
+    """A rollout cannot be planned or judged."""
+
+
+class PlanInvalid(RolloutError):
+    """A rollout's plan holds something that cannot be used."""
+
+
+class EvidenceInvalid(RolloutError):
+    """Numbers that cannot be evidence: not in their range, out of order, or from elsewhere."""
 
 
 # --- storage ----------------------------------------------------------------------------

@@ -1,0 +1,190 @@
+"""A confidence sequence by a bettor who adapts: for a conditional mean that stays the same.
+
+The bet before each observation is Kelly's for the mean and variance seen so far, which needs no
+guess of how large an effect is. The price is a narrower claim than that of ``mixture``: the bets
+follow the data, so the bounds hold for the mean m of values with E[Xᵢ | the past] = m for all i
+(as with independent draws from one population), and as tests of "every conditional mean is at
+most m". A running mean that drifts is not covered. A bet must not look at the pair that it is
+placed on either (the two probabilities, say): unequal bets weight the pairs, and the average gain
+over all of them is no longer what is tested.
+
+Source: Waudby-Smith & Ramdas (2023, "Estimating means of bounded random variables by betting"),
+whose approximate growth-rate-adaptive bets these are, with the capital written as
+∏(1 + κᵢXᵢ)/(1 + κᵢm), so that one sequence of bets serves every m.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from churnkit.domain.frozen import Frozen
+from churnkit.errors import EvidenceInvalid
+
+Floats = npt.NDArray[np.float64]
+Side = Literal["above", "below"]
+
+N_MEANS = 401
+"""Hypotheses about the mean between -1 and 1 that a sequence keeps its capital against."""
+
+_BOLDEST = 0.9
+_PRIOR_VARIANCE = 0.0625
+_PRIOR_COUNT = 10
+
+
+class BettingState(Frozen):
+    """All that the adaptive sequence remembers."""
+
+    limit: float
+    against: float
+    n: int
+    total: float
+    squares: float
+    above: float
+    """Sum of log(1 + κX / limit) of the bettor on "above"."""
+    below: float
+    lost_above: tuple[float, ...]
+    """Sum of log(1 + κm) for each m of the grid."""
+    lost_below: tuple[float, ...]
+
+
+class BettingSequence:
+    """Bounds of the constant conditional mean of values in [-limit, limit].
+
+    Parameters
+    ----------
+    limit : the largest absolute value that an observation can have
+    against : the mean that the bets are meant to disprove; 0: that nothing differs
+    """
+
+    def __init__(self, *, limit: float = 1.0, against: float = 0.0) -> None:
+        self.limit = limit
+        self.against = against
+        self.n = 0
+        self._total = 0.0
+        self._squares = 0.0
+        self._above = 0.0
+        self._below = 0.0
+        # Capital falls as m moves away, so a bound between two means is the outer one.
+        self._means = np.union1d(np.linspace(-1, 1, N_MEANS), [against / limit])
+        self._lost_above = np.zeros(len(self._means))
+        self._lost_below = np.zeros(len(self._means))
+
+    def update(self, values: Floats | float) -> None:
+        """Take more observations in, one after the other.
+
+        Parameters
+        ----------
+        values : shape (k,) or one number, in [-limit, limit], in the order of their arrival
+
+        Raises
+        ------
+        EvidenceInvalid : a value is not a number or beyond the limit; nothing is taken in
+        """
+        x = np.atleast_1d(np.asarray(values, dtype=np.float64)) / self.limit
+        if not (np.abs(x) <= 1 + 1e-9).all():
+            raise EvidenceInvalid(
+                f"a difference is not a number in [{-self.limit:g}, {self.limit:g}].",
+                fix="The limit is part of the plan; it cannot grow during a rollout.",
+            )
+        x = x.clip(-1, 1)
+        kelly, after = self._bets(x)
+        above, below = kelly.clip(0, _BOLDEST), (-kelly).clip(0, _BOLDEST)
+        self._above += float(np.log1p(above * x).sum())
+        self._below += float(np.log1p(-below * x).sum())
+        for bets, lost, sign in ((above, self._lost_above, 1), (below, self._lost_below, -1)):
+            placed = bets[bets > 0]
+            for start in range(0, len(placed), 4096):
+                part = placed[start : start + 4096]
+                lost += np.log1p(np.multiply.outer(part, sign * self._means)).sum(axis=0)
+        self.n += len(x)
+        self._total, self._squares = after
+
+    def _bets(self, x: Floats) -> tuple[Floats, tuple[float, float]]:
+        """Kelly's bet before each observation, and the sums after the last one."""
+        totals = self._total + np.concatenate([[0.0], np.cumsum(x)])
+        squares = self._squares + np.concatenate([[0.0], np.cumsum(x * x)])
+        count = self.n + np.arange(len(x) + 1)
+        kelly = kelly_bets(totals[:-1], squares[:-1], count[:-1], self.against / self.limit)
+        return kelly, (float(totals[-1]), float(squares[-1]))
+
+    def log_evidence(self, *, side: Side = "above") -> float:
+        """Log of the capital against "the mean is at most ``against``" (below: at least)."""
+        place = int(np.searchsorted(self._means, self.against / self.limit))
+        if side == "above":
+            return self._above - self._lost_above[place].item()
+        return self._below - self._lost_below[place].item()
+
+    def lower(self, alpha: float) -> float:
+        """What the mean is above, at all times with probability 1 - alpha."""
+        refused = self._above - self._lost_above >= -math.log(alpha)
+        return self._means[_outer(refused)].item() * self.limit
+
+    def upper(self, alpha: float) -> float:
+        """What the mean is below, at all times with probability 1 - alpha."""
+        refused = self._below - self._lost_below >= -math.log(alpha)
+        return self._means[::-1][_outer(refused[::-1])].item() * self.limit
+
+    def state(self) -> BettingState:
+        """What is needed to go on later."""
+        return BettingState(
+            limit=self.limit,
+            against=self.against,
+            n=self.n,
+            total=self._total,
+            squares=self._squares,
+            above=self._above,
+            below=self._below,
+            lost_above=tuple(self._lost_above.tolist()),
+            lost_below=tuple(self._lost_below.tolist()),
+        )
+
+    @classmethod
+    def resume(cls, state: BettingState) -> BettingSequence:
+        """The sequence that a state was taken from.
+
+        Raises
+        ------
+        EvidenceInvalid : the state has another grid of means
+        """
+        sequence = cls(limit=state.limit, against=state.against)
+        kept, meant = len(state.lost_above), len(sequence._means)
+        if kept != meant or len(state.lost_below) != meant:
+            raise EvidenceInvalid(
+                f"the stored evidence has {kept} means where {meant} are meant.",
+                fix="Gather the evidence again from the ledger.",
+            )
+        sequence.n = state.n
+        sequence._total, sequence._squares = state.total, state.squares
+        sequence._above, sequence._below = state.above, state.below
+        sequence._lost_above = np.array(state.lost_above)
+        sequence._lost_below = np.array(state.lost_below)
+        return sequence
+
+
+def kelly_bets(
+    totals: Floats, squares: Floats, count: npt.NDArray[np.int64], against: float
+) -> Floats:
+    """Kelly's fraction against a mean, from what was seen so far; before clipping.
+
+    (mean - m) / (variance + (mean - m)²), with the variance drawn towards a prior value and the
+    mean towards m while there are few observations.
+
+    Parameters
+    ----------
+    totals, squares : shape (..., n), sums of X and of X² before each observation
+    count : shape (n,), how many those are
+    """
+    mean = (totals + _PRIOR_COUNT * against) / (count + _PRIOR_COUNT)
+    square = (squares + _PRIOR_VARIANCE) / (count + 1)
+    variance = np.maximum(square - mean**2, 1e-4)
+    gap = mean - against
+    return np.asarray(gap / (variance + gap**2))
+
+
+def _outer(refused: npt.NDArray[np.bool_]) -> int:
+    """The last hypothesis of those refused from the first on; 0 when the first one stands."""
+    return max(int(np.argmin(refused)) - 1, 0) if not refused.all() else len(refused) - 1
