@@ -7,7 +7,7 @@ ChurnkitError
 ├── TrainingError: TooFewRows · BudgetTooSmall · UnknownRun · CannotRepeat
 ├── RegistryError: NoChampion · UnknownModelVersion · NothingToRollBack · ParityFailed ·
 │   BundleError: BundleUnreadable · BundleTampered · BundleTooNew · BundleForeign · UntrustedType
-├── RolloutError: PlanInvalid · EvidenceInvalid
+├── RolloutError: PlanInvalid · EvidenceInvalid · RolloutOver · StepNotAllowed
 ├── StorageError: StorageUnreachable · FolderReadOnly · DiskFull
 ├── MissingDependency
 └── Cancelled
@@ -228,6 +228,14 @@ class PlanInvalid(RolloutError):
 
 class EvidenceInvalid(RolloutError):
     """Numbers that cannot be evidence: not in their range, out of order, or from elsewhere."""
+
+
+class RolloutOver(RolloutError):
+    """The attempt was aborted or the challenger promoted; only a new attempt goes on."""
+
+
+class StepNotAllowed(RolloutError):
+    """A rollout cannot do this where it stands."""
 
 
 # --- storage ----------------------------------------------------------------------------

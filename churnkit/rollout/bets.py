@@ -60,5 +60,5 @@ def _weights(centre: float, spread: float, everywhere: float) -> Floats:
 PATIENT = Bets(centre=0.3, spread=0.4)
 """For gates: finds a small gain soonest."""
 
-BOLD = Bets(centre=0.8, spread=0.2)
+BOLD = Bets(centre=0.75, spread=0.15, everywhere=0.05)
 """For guardrails: finds a clear harm soonest."""

@@ -115,18 +115,18 @@ class BettingSequence:
         """Log of the capital against "the mean is at most ``against``" (below: at least)."""
         place = int(np.searchsorted(self._means, self.against / self.limit))
         if side == "above":
-            return self._above - self._lost_above[place].item()
-        return self._below - self._lost_below[place].item()
+            return self._above - float(self._lost_above[place])
+        return self._below - float(self._lost_below[place])
 
     def lower(self, alpha: float) -> float:
         """What the mean is above, at all times with probability 1 - alpha."""
         refused = self._above - self._lost_above >= -math.log(alpha)
-        return self._means[_outer(refused)].item() * self.limit
+        return float(self._means[_outer(refused)]) * self.limit
 
     def upper(self, alpha: float) -> float:
         """What the mean is below, at all times with probability 1 - alpha."""
         refused = self._below - self._lost_below >= -math.log(alpha)
-        return self._means[::-1][_outer(refused[::-1])].item() * self.limit
+        return float(self._means[::-1][_outer(refused[::-1])]) * self.limit
 
     def state(self) -> BettingState:
         """What is needed to go on later."""

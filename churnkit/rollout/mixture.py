@@ -105,9 +105,7 @@ class MeanSequence:
         mean = self._total / self.n
         return self.limit * math.sqrt(max(self._squares / self.n - mean**2, 0.0))
 
-    def log_evidence(
-        self, mean: float, *, side: Side, bets: Bets, n: float | None = None
-    ) -> float:
+    def log_evidence(self, mean: float, *, side: Side, bets: Bets, n: float | None = None) -> float:
         """Log of the capital against "the running mean is at most ``mean``" (side above).
 
         It reaches log(1/α) with probability at most α, ever, where the hypothesis holds.

@@ -121,7 +121,9 @@ def _ordinals(ids: npt.NDArray[np.str_], times: Times) -> npt.NDArray[np.int64]:
     n = len(ids)
     order = np.lexsort((np.arange(n), times, ids))
     ordered = ids[order]
-    starts = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]])) if n else []
+    changes = np.ones(n, dtype=np.bool_)
+    changes[1:] = ordered[1:] != ordered[:-1]
+    starts = np.flatnonzero(changes)
     lengths = np.diff(np.append(starts, n))
     ordinal = np.empty(n, dtype=np.int64)
     ordinal[order] = np.arange(n) - np.repeat(starts, lengths) + 1
