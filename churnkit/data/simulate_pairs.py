@@ -1,6 +1,6 @@
 """Pairs of predictions whose quality is known: two models that see the same customers dimly.
 
-A customer's true logit of leaving is normal (mean -1.3, sd 1.4: a base rate of about 0.25). Each
+A customer's true logit of leaving is normal (mean -1.3, sd 1.4: a base rate of about 0.276). Each
 model sees it with normal noise of its own and returns the posterior mean of the probability given
 what it saw, so both are calibrated and the noisier one is worse: noise 1.2 gives an AUC of about
 0.73, 2.0 about 0.67, 1.0 about 0.746.

@@ -105,7 +105,7 @@ class MeanSequence:
         mean = self._total / self.n
         return self.limit * math.sqrt(max(self._squares / self.n - mean**2, 0.0))
 
-    def log_evidence(self, mean: float, *, side: Side, bets: Bets, n: float | None = None) -> float:
+    def log_evidence(self, mean: float, *, side: Side, bets: Bets) -> float:
         """Log of the capital against "the running mean is at most ``mean``" (side above).
 
         It reaches log(1/α) with probability at most α, ever, where the hypothesis holds.
@@ -113,13 +113,10 @@ class MeanSequence:
         Parameters
         ----------
         side : ``below``: against "is at least ``mean``"
-        n : what it would be after so many observations that go on like these; None: now
         """
         sums, sign = (self._above, 1.0) if side == "above" else (self._below, -1.0)
         m = min(max(sign * mean / self.limit, -1.0), 1.0)
-        now = self.n if n is None else n
-        grown = sums * (now / self.n) if self.n else sums
-        return _mixed(grown - now * np.log1p(fractions() * m), bets)
+        return _mixed(sums - self.n * np.log1p(fractions() * m), bets)
 
     def lower(self, alpha: float, *, bets: Bets = PATIENT) -> float:
         """What the running mean is above, at all times with probability 1 - alpha."""
