@@ -1,7 +1,8 @@
 """A confidence sequence by a bettor who adapts: for a conditional mean that stays the same.
 
-The bet before each observation is Kelly's for the mean and variance seen so far, which needs no
-guess of how large an effect is. The price is a narrower claim than that of ``mixture``: the bets
+Two strategies. ``kelly`` bets Kelly's fraction for the mean and variance seen so far against one
+hypothesis: a test, which needs no guess of how large an effect is. ``plug_in`` bets on both sides
+at all times, with bets that shrink as the observations grow: bounds on both sides. The price is a narrower claim than that of ``mixture``: the bets
 follow the data, so the bounds hold for the mean m of values with E[Xᵢ | the past] = m for all i
 (as with independent draws from one population), and as tests of "every conditional mean is at
 most m". A running mean that drifts is not covered. A bet must not look at the pair that it is
@@ -9,8 +10,8 @@ placed on either (the two probabilities, say): unequal bets weight the pairs, an
 over all of them is no longer what is tested.
 
 Source: Waudby-Smith & Ramdas (2023, "Estimating means of bounded random variables by betting"),
-whose approximate growth-rate-adaptive bets these are, with the capital written as
-∏(1 + κᵢXᵢ)/(1 + κᵢm), so that one sequence of bets serves every m.
+whose approximate growth-rate-adaptive and predictable plug-in bets these are, with the capital
+written as ∏(1 + κᵢXᵢ)/(1 + κᵢm), so that one sequence of bets serves every m.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from churnkit.errors import EvidenceInvalid
 
 Floats = npt.NDArray[np.float64]
 Side = Literal["above", "below"]
+Strategy = Literal["kelly", "plug_in"]
 
 N_MEANS = 401
 """Hypotheses about the mean between -1 and 1 that a sequence keeps its capital against."""
@@ -33,6 +35,8 @@ N_MEANS = 401
 _BOLDEST = 0.9
 _PRIOR_VARIANCE = 0.0625
 _PRIOR_COUNT = 10
+_PLUG_IN_LEVEL = 0.05
+"""The level at which the plug-in bets would be best; they are valid at every level."""
 
 
 class BettingState(Frozen):
@@ -40,6 +44,7 @@ class BettingState(Frozen):
 
     limit: float
     against: float
+    strategy: Strategy
     n: int
     total: float
     squares: float
@@ -57,12 +62,16 @@ class BettingSequence:
     Parameters
     ----------
     limit : the largest absolute value that an observation can have
-    against : the mean that the bets are meant to disprove; 0: that nothing differs
+    against : the mean that ``log_evidence`` is about, and that ``kelly`` bets against
+    strategy : ``kelly`` only looks for a mean on the side of ``against`` where the data are
     """
 
-    def __init__(self, *, limit: float = 1.0, against: float = 0.0) -> None:
+    def __init__(
+        self, *, limit: float = 1.0, against: float = 0.0, strategy: Strategy = "kelly"
+    ) -> None:
         self.limit = limit
         self.against = against
+        self.strategy: Strategy = strategy
         self.n = 0
         self._total = 0.0
         self._squares = 0.0
@@ -91,8 +100,12 @@ class BettingSequence:
                 fix="The limit is part of the plan; it cannot grow during a rollout.",
             )
         x = x.clip(-1, 1)
-        kelly, after = self._bets(x)
-        above, below = kelly.clip(0, _BOLDEST), (-kelly).clip(0, _BOLDEST)
+        totals = self._total + np.concatenate([[0.0], np.cumsum(x)])
+        squares = self._squares + np.concatenate([[0.0], np.cumsum(x * x)])
+        count = self.n + np.arange(len(x))
+        above, below = _bets(
+            totals[:-1], squares[:-1], count, self.against / self.limit, self.strategy
+        )
         self._above += float(np.log1p(above * x).sum())
         self._below += float(np.log1p(-below * x).sum())
         for bets, lost, sign in ((above, self._lost_above, 1), (below, self._lost_below, -1)):
@@ -101,15 +114,7 @@ class BettingSequence:
                 part = placed[start : start + 4096]
                 lost += np.log1p(np.multiply.outer(part, sign * self._means)).sum(axis=0)
         self.n += len(x)
-        self._total, self._squares = after
-
-    def _bets(self, x: Floats) -> tuple[Floats, tuple[float, float]]:
-        """Kelly's bet before each observation, and the sums after the last one."""
-        totals = self._total + np.concatenate([[0.0], np.cumsum(x)])
-        squares = self._squares + np.concatenate([[0.0], np.cumsum(x * x)])
-        count = self.n + np.arange(len(x) + 1)
-        kelly = kelly_bets(totals[:-1], squares[:-1], count[:-1], self.against / self.limit)
-        return kelly, (float(totals[-1]), float(squares[-1]))
+        self._total, self._squares = float(totals[-1]), float(squares[-1])
 
     def log_evidence(self, *, side: Side = "above") -> float:
         """Log of the capital against "the mean is at most ``against``" (below: at least)."""
@@ -133,6 +138,7 @@ class BettingSequence:
         return BettingState(
             limit=self.limit,
             against=self.against,
+            strategy=self.strategy,
             n=self.n,
             total=self._total,
             squares=self._squares,
@@ -150,7 +156,7 @@ class BettingSequence:
         ------
         EvidenceInvalid : the state has another grid of means
         """
-        sequence = cls(limit=state.limit, against=state.against)
+        sequence = cls(limit=state.limit, against=state.against, strategy=state.strategy)
         kept, meant = len(state.lost_above), len(sequence._means)
         if kept != meant or len(state.lost_below) != meant:
             raise EvidenceInvalid(
@@ -165,13 +171,35 @@ class BettingSequence:
         return sequence
 
 
-def kelly_bets(
-    totals: Floats, squares: Floats, count: npt.NDArray[np.int64], against: float
+def log_evidence_paths(
+    x: Floats, *, limit: float = 1.0, against: float = 0.0, strategy: Strategy = "kelly"
 ) -> Floats:
-    """Kelly's fraction against a mean, from what was seen so far; before clipping.
+    """``BettingSequence.log_evidence`` (side above) after every observation, for many sequences.
 
-    (mean - m) / (variance + (mean - m)²), with the variance drawn towards a prior value and the
-    mean towards m while there are few observations.
+    Parameters
+    ----------
+    x : shape (..., n), in [-limit, limit]; for the side below give -x and -against
+    """
+    x = np.asarray(x, dtype=np.float64) / limit
+    m = against / limit
+    nothing = np.zeros((*x.shape[:-1], 1))
+    totals = np.concatenate([nothing, np.cumsum(x, axis=-1)[..., :-1]], axis=-1)
+    squares = np.concatenate([nothing, np.cumsum(x * x, axis=-1)[..., :-1]], axis=-1)
+    bets, _ = _bets(totals, squares, np.arange(x.shape[-1]), m, strategy)
+    return np.asarray(np.cumsum(np.log1p(bets * x) - np.log1p(bets * m), axis=-1))
+
+
+def _bets(
+    totals: Floats,
+    squares: Floats,
+    count: npt.NDArray[np.int64],
+    against: float,
+    strategy: Strategy,
+) -> tuple[Floats, Floats]:
+    """The fractions bet on above and on below, from what was seen before each observation.
+
+    The variance is drawn towards a prior value, and Kelly's mean towards ``against``, while there
+    are few observations.
 
     Parameters
     ----------
@@ -181,8 +209,14 @@ def kelly_bets(
     mean = (totals + _PRIOR_COUNT * against) / (count + _PRIOR_COUNT)
     square = (squares + _PRIOR_VARIANCE) / (count + 1)
     variance = np.maximum(square - mean**2, 1e-4)
+    if strategy == "plug_in":
+        following = count + 1
+        spread = variance * following * np.log1p(following)
+        bets = np.sqrt(2 * math.log(2 / _PLUG_IN_LEVEL) / spread).clip(0, _BOLDEST)
+        return bets, bets
     gap = mean - against
-    return np.asarray(gap / (variance + gap**2))
+    kelly = gap / (variance + gap**2)
+    return kelly.clip(0, _BOLDEST), (-kelly).clip(0, _BOLDEST)
 
 
 def _outer(refused: npt.NDArray[np.bool_]) -> int:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from churnkit.domain.frozen import Frozen
 from churnkit.errors import EvidenceInvalid
@@ -71,7 +72,7 @@ class RatioEvidence(Frozen):
         )
 
 
-class KnownBucket(Frozen):
+class KnownBucket(NamedTuple):
     """What a customer's earlier arms say about his bucket: it is in [low, high)."""
 
     low: float = 0.0
@@ -86,7 +87,7 @@ class KnownBucket(Frozen):
         low = self.low if challenger else max(self.low, min(share, self.high))
         high = min(self.high, max(share, self.low)) if challenger else self.high
         # An arm that contradicts the earlier ones is a mismatch already; nothing more is learnt.
-        return KnownBucket(low=low, high=high) if low < high else self
+        return KnownBucket(low, high) if low < high else self
 
 
 def count_rollout(
@@ -112,8 +113,9 @@ def count_rollout(
     """
     groups: dict[float, list[int]] = {}
     known: dict[str, KnownBucket] = {}
+    unknown = KnownBucket()
     for customer_id, challenger in arms.items():
-        bucket = before.get(customer_id, KnownBucket())
+        bucket = before.get(customer_id, unknown)
         probability = bucket.challenger_probability(share)
         groups.setdefault(probability, [0, 0])[0 if challenger else 1] += 1
         known[customer_id] = bucket.after(share, challenger=challenger)
