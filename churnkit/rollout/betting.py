@@ -2,12 +2,14 @@
 
 Two strategies. ``kelly`` bets Kelly's fraction for the mean and variance seen so far against one
 hypothesis: a test, which needs no guess of how large an effect is. ``plug_in`` bets on both sides
-at all times, with bets that shrink as the observations grow: bounds on both sides. The price is a narrower claim than that of ``mixture``: the bets
-follow the data, so the bounds hold for the mean m of values with E[Xᵢ | the past] = m for all i
-(as with independent draws from one population), and as tests of "every conditional mean is at
-most m". A running mean that drifts is not covered. A bet must not look at the pair that it is
-placed on either (the two probabilities, say): unequal bets weight the pairs, and the average gain
-over all of them is no longer what is tested.
+at all times, with bets that shrink as the observations grow: bounds on both sides.
+
+The price is a narrower claim than that of ``mixture``: the bets follow the data, so the bounds
+hold for the mean m of values with E[Xᵢ | the past] = m for all i (as with independent draws from
+one population), and as tests of "every conditional mean is at most m". A running mean that drifts
+is not covered. A bet must not look at the pair that it is placed on either (the two probabilities,
+say): unequal bets weight the pairs, and the average gain over all of them is no longer what is
+tested.
 
 Source: Waudby-Smith & Ramdas (2023, "Estimating means of bounded random variables by betting"),
 whose approximate growth-rate-adaptive and predictable plug-in bets these are, with the capital
