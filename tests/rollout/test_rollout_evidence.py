@@ -171,7 +171,7 @@ def _treated_world(seed: int, n: int) -> tuple[Pairs, Floats, Floats]:
     models are equally good."""
     rng = np.random.default_rng(seed)
     made = simulate_pairs(n, rng)
-    probability = np.where(made.champion >= TERMS.threshold, 0.9, 0.05)
+    probability = np.where(made.champion >= 0.4, 0.9, 0.05)
     treated = rng.random(n) < probability
     left = made.left & ~(treated & (rng.random(n) < 0.7))
     pairs = make_pairs(
@@ -185,20 +185,21 @@ def _treated_world(seed: int, n: int) -> tuple[Pairs, Floats, Floats]:
 
 
 def test_untreated_only_misleads_and_weights_do_not() -> None:
-    """Two equally good models. The untreated are the champion's low scores, so among them the
-    challenger's contacts look wasted: it seems to lose money. Inverse propensities and a random
-    hold-out give the true gain, which is 0."""
+    """Two equally good models, and a budget for those at or above 0.4. The untreated are the
+    champion's low scores: only the challenger would contact any of them, so it seems to earn money
+    that the champion leaves on the table, and an equal challenger would be promoted. Inverse
+    propensities and a random hold-out give the true gain, which is 0."""
     n = 200_000
 
     def profits(p: Floats, q: Floats, left: npt.NDArray[np.bool_]) -> Floats:
-        pays = {"champion_threshold": TERMS.threshold, "challenger_threshold": TERMS.threshold}
+        pays = {"champion_threshold": 0.4, "challenger_threshold": 0.4}
         return profit_gain(p, q, left, terms=TERMS, cap=TERMS.leaver, **pays)
 
     pairs, treated, probability = _treated_world(6, n)
     gain = profits(pairs.champion, pairs.challenger, pairs.left)
 
     untreated = gain[~treated]
-    assert untreated.mean() < -20 * untreated.std() / np.sqrt(len(untreated))
+    assert untreated.mean() > 20 * untreated.std() / np.sqrt(len(untreated))
 
     weights = propensity_weights(treated, probability, floor=0.05)
     weighted = gain * weights
