@@ -32,8 +32,9 @@ from churnkit.rollout.bets import BOLD, N_BETS, PATIENT, Bets, fractions
 Floats = npt.NDArray[np.float64]
 Side = Literal["above", "below"]
 
-_STEPS = 60
-"""Halvings of the interval in which a bound is looked for; 2 / 2^60 is below a float's grain."""
+_STEPS = 40
+"""Halvings of the interval in which a bound is looked for: it is exact to 2e-12 of the limit, and
+the end that is reported is the outer one."""
 
 
 class MeanState(Frozen):
