@@ -209,4 +209,4 @@ def log_evidence_paths(
 def _mixed(log_capital: Floats, bets: Bets) -> float:
     """Log of the mixture of capitals, without leaving the log scale."""
     top = float(log_capital.max())
-    return top + math.log(float(bets.weights() @ np.exp(log_capital - top)))
+    return top + math.log(float((bets.weights() * np.exp(log_capital - top)).sum()))

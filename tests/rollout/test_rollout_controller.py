@@ -131,7 +131,7 @@ evidences = st.builds(
 def test_laws_of_every_decision() -> None:
     seen: set[tuple[str, bool]] = set()
 
-    @settings(max_examples=250)
+    @settings(max_examples=120)
     @given(evidences)
     def hold(evidence: Evidence) -> None:
         seen.add(_laws_hold(evidence))
