@@ -69,14 +69,17 @@ def test_a_look_after_every_label_stops_where_the_simulation_says() -> None:
 
 
 def test_another_plan_decides_otherwise_on_the_same_log() -> None:
-    pairs = _log(24_000, 1, noise=0.4)
+    """An equal challenger is good enough where losing 3 per customer is, and not proven better."""
+    pairs = _log(24_000, 1, noise=1.2)
     looks = looks_every(START, 5, until=START + timedelta(days=250))
+    lenient = PLAN.model_copy(update={"gates": (Gate(metric="profit", tolerance=3.0),)})
     strict = PLAN.model_copy(update={"gates": (Gate(metric="profit", tolerance=0.0),)})
     ends = [
-        replay(plan, pairs, salt="r1", days_to_mature=DAYS, looks=looks) for plan in (PLAN, strict)
+        replay(plan, pairs, salt="r1", days_to_mature=DAYS, looks=looks)
+        for plan in (lenient, strict)
     ]
-    assert len(ends[0].decisions) < len(ends[1].decisions)
-    assert ends[0] == replay(PLAN, pairs, salt="r1", days_to_mature=DAYS, looks=looks)
+    assert [run.position.condition for run in ends] == ["promoted", "running"]
+    assert ends[0] == replay(lenient, pairs, salt="r1", days_to_mature=DAYS, looks=looks)
 
 
 def test_exposure_counts_customers_whom_the_share_reaches() -> None:
