@@ -37,6 +37,9 @@ N_MEANS = 401
 _BOLDEST = 0.9
 _PRIOR_VARIANCE = 0.0625
 _PRIOR_COUNT = 10
+_OPTIMISM = 0.5
+"""Standard errors by which Kelly's bettor takes the gap to be larger than it looks: who bets on
+the bare estimate bets too little while the estimate is poor."""
 _PLUG_IN_LEVEL = 0.05
 """The level at which the plug-in bets would be best; they are valid at every level."""
 
@@ -65,7 +68,8 @@ class BettingSequence:
     ----------
     limit : the largest absolute value that an observation can have
     against : the mean that ``log_evidence`` is about, and that ``kelly`` bets against
-    strategy : ``kelly`` only looks for a mean on the side of ``against`` where the data are
+    strategy : ``kelly`` bets on the side of ``against`` where the data are; its other bound says
+        little
     """
 
     def __init__(
@@ -216,9 +220,12 @@ def _bets(
         spread = variance * following * np.log1p(following)
         bets = np.sqrt(2 * math.log(2 / _PLUG_IN_LEVEL) / spread).clip(0, _BOLDEST)
         return bets, bets
-    gap = mean - against
-    kelly = gap / (variance + gap**2)
-    return kelly.clip(0, _BOLDEST), (-kelly).clip(0, _BOLDEST)
+    hoped = _OPTIMISM * np.sqrt(variance / (count + 1))
+    sides = []
+    for sign in (1, -1):
+        gap = sign * (mean - against) + hoped
+        sides.append((gap / (variance + gap**2)).clip(0, _BOLDEST))
+    return sides[0], sides[1]
 
 
 def _outer(refused: npt.NDArray[np.bool_]) -> int:

@@ -186,7 +186,7 @@ def test_whole_plan_rarely_aborts_an_equal_challenger() -> None:
 
 @pytest.mark.long
 def test_whole_plan_rarely_aborts_an_equal_challenger_in_three_attempts() -> None:
-    wrong, plan = _wrong_aborts(2_000, 3_000, 3)
+    wrong, plan = _wrong_aborts(2_000, 2_000, 3)
     assert wrong <= allowed(2_000, plan.alpha_abort)
 
 
@@ -199,8 +199,8 @@ def test_whole_plan_rarely_promotes_what_one_gate_forbids() -> None:
     for attempt in (1, 2, 3):
         split = budget(Plan(policy=Policy(terms=TERMS)), attempt)
         rng = np.random.default_rng([9, attempt])
-        made = simulate_pairs((2_000, 3_000), rng, challenger_noise=1.35)
-        hits = np.ones((2_000, 3_000), dtype=bool)
+        made = simulate_pairs((2_000, 2_000), rng, challenger_noise=1.35)
+        hits = np.ones((2_000, 2_000), dtype=bool)
         for rule, allowance in zip(METRICS, (0.05, 0.2, tolerance), strict=True):
             paths = log_evidence_paths(rule.gains(made), -allowance, bets=PATIENT, limit=rule.limit)
             hits &= paths >= -np.log(split.gate)
