@@ -32,6 +32,7 @@ from churnkit.rollout.bets import BOLD, N_BETS, PATIENT, Bets, fractions
 Floats = npt.NDArray[np.float64]
 Side = Literal["above", "below"]
 
+_CHUNK = 50_000
 _STEPS = 40
 """Halvings of the interval in which a bound is looked for: it is exact to 2e-12 of the limit, and
 the end that is reported is the outer one."""
@@ -86,9 +87,10 @@ class MeanSequence:
                 fix="The limit is part of the plan; it cannot grow during a rollout.",
             )
         x = x.clip(-1, 1)
-        steps = np.multiply.outer(x, fractions())
-        self._above += np.log1p(steps).sum(axis=0)
-        self._below += np.log1p(-steps).sum(axis=0)
+        for start in range(0, len(x), _CHUNK):
+            steps = np.multiply.outer(x[start : start + _CHUNK], fractions())
+            self._above += np.log1p(steps).sum(axis=0)
+            self._below += np.log1p(-steps).sum(axis=0)
         self.n += len(x)
         self._total += float(x.sum())
         self._squares += float(x @ x)
