@@ -63,8 +63,9 @@ class Assignment(Frozen):
     """
 
     salt: str = Field(min_length=1)
-    weights: dict[str, float]
-    """Arm → share of customers, in [0, 1]; they add up to 1."""
+    weights: tuple[tuple[str, float], ...]
+    """Each arm with its share of customers, in [0, 1]; they add up to 1. Not a mapping: databases
+    that store JSON do not keep the order of keys, and another order would move customers."""
     overrides: dict[str, str] = Field(default_factory=dict)
     """Customer id → arm, whatever the bucket says; not evidence about the ratio of the arms."""
 
@@ -72,12 +73,15 @@ class Assignment(Frozen):
     def _shares(self) -> Assignment:
         if not self.weights:
             raise ValueError("at least one arm is needed")
-        for arm, weight in self.weights.items():
+        for arm, weight in self.weights:
             if not (math.isfinite(weight) and 0 <= weight <= 1):
                 raise ValueError(f"the weight of '{arm}' must be in [0, 1], not {weight}")
-        if not math.isclose(math.fsum(self.weights.values()), 1.0, abs_tol=1e-9):
+        if not math.isclose(math.fsum(weight for _, weight in self.weights), 1.0, abs_tol=1e-9):
             raise ValueError("the weights of the arms must add up to 1")
-        foreign = sorted(set(self.overrides.values()) - set(self.weights))
+        arms = [arm for arm, _ in self.weights]
+        if len(set(arms)) < len(arms):
+            raise ValueError("two arms have the same name")
+        foreign = sorted(set(self.overrides.values()) - set(arms))
         if foreign:
             raise ValueError(f"an override names '{foreign[0]}', which is not an arm")
         return self
@@ -103,8 +107,8 @@ class Assignment(Frozen):
 
     def _ends(self) -> tuple[list[str], list[float]]:
         """Arms that get anybody, and where each one's part of [0, 1) ends, but for the last."""
-        names = [arm for arm, weight in self.weights.items() if weight > 0]
-        return names, list(accumulate(self.weights[arm] for arm in names))[:-1]
+        served = [(arm, weight) for arm, weight in self.weights if weight > 0]
+        return [arm for arm, _ in served], list(accumulate(weight for _, weight in served))[:-1]
 
 
 def rollout_assignment(
@@ -119,6 +123,6 @@ def rollout_assignment(
     """
     return Assignment(
         salt=salt,
-        weights={CHALLENGER: challenger_share, CHAMPION: 1 - challenger_share},
+        weights=((CHALLENGER, challenger_share), (CHAMPION, 1 - challenger_share)),
         overrides=dict(overrides or {}),
     )

@@ -9,6 +9,7 @@ from typing import Literal
 from pydantic import Field
 
 from churnkit.domain.frozen import Frozen
+from churnkit.errors import EvidenceInvalid
 from churnkit.rollout.evidence import StreamState
 from churnkit.rollout.forecast import Supply
 from churnkit.rollout.mixture import MeanState
@@ -75,8 +76,18 @@ def decide(plan: Plan, evidence: Evidence, now: datetime) -> Decision:
     person's pause stays; a mismatched sample ratio, a breached pausing guardrail or a label-free
     alarm pauses; then a stage whose minima have passed leads to the next one, and the last one to
     promotion if every gate holds.
+
+    Raises
+    ------
+    EvidenceInvalid : the position is not one of this plan's stages
     """
     position = evidence.position
+    if position.stage >= len(plan.stages):
+        raise EvidenceInvalid(
+            f"the rollout stands in stage {position.stage + 1}, and the plan has"
+            f" {len(plan.stages)}.",
+            fix="Judge a rollout by the plan that it was started with.",
+        )
     split = budget(plan, position.attempt)
     gates = read_gates(plan, split, evidence.live, evidence.history, evidence.errors)
     rails = read_guardrails(plan, split, evidence.live, evidence.history, evidence.errors)

@@ -63,7 +63,7 @@ def test_a_ramp_never_moves_a_customer_back(ids: list[str], salt: str, shares: l
     st.lists(st.floats(0.01, 1), min_size=1, max_size=4),
 )
 def test_many_at_once_are_as_one_by_one(ids: list[str], salt: str, raw: list[float]) -> None:
-    weights = {f"arm{place}": weight / sum(raw) for place, weight in enumerate(raw)}
+    weights = tuple((f"arm{place}", weight / sum(raw)) for place, weight in enumerate(raw))
     assignment = Assignment(salt=salt, weights=weights, overrides={"x": "arm0"})
     ids = [*ids, "x"]
     assert assignment.arms(ids) == [assignment.arm(each) for each in ids]
@@ -74,7 +74,7 @@ def test_many_at_once_are_as_one_by_one(ids: list[str], salt: str, raw: list[flo
 def test_edges_get_nobody_and_everybody() -> None:
     assert set(rollout_assignment(salt="s", challenger_share=0).arms(IDS)) == {CHAMPION}
     assert set(rollout_assignment(salt="s", challenger_share=1).arms(IDS)) == {CHALLENGER}
-    first = Assignment(salt="s", weights={"a": 0.0, "b": 1.0, "c": 0.0})
+    first = Assignment(salt="s", weights=(("a", 0.0), ("b", 1.0), ("c", 0.0)))
     assert set(first.arms(IDS)) == {"b"}
 
 
@@ -97,14 +97,15 @@ def test_salts_are_independent(salts: tuple[str, str]) -> None:
 @pytest.mark.parametrize(
     "weights, overrides, says",
     [
-        ({}, {}, "at least one arm"),
-        ({"a": 0.5, "b": 0.4}, {}, "add up to 1"),
-        ({"a": 1.5, "b": -0.5}, {}, "must be in"),
-        ({"a": 1.0}, {"x": "b"}, "not an arm"),
+        ((), {}, "at least one arm"),
+        ((("a", 0.5), ("b", 0.4)), {}, "add up to 1"),
+        ((("a", 1.5), ("b", -0.5)), {}, "must be in"),
+        ((("a", 0.5), ("a", 0.5)), {}, "the same name"),
+        ((("a", 1.0),), {"x": "b"}, "not an arm"),
     ],
 )
 def test_wrong_weights_are_refused(
-    weights: dict[str, float], overrides: dict[str, str], says: str
+    weights: tuple[tuple[str, float], ...], overrides: dict[str, str], says: str
 ) -> None:
     with pytest.raises(ValidationError, match=says):
         Assignment(salt="s", weights=weights, overrides=overrides)
