@@ -42,6 +42,20 @@ def test_quantile_is_covered_at_all_times(q: float) -> None:
     assert missed <= allowed(300, 0.05)
 
 
+@pytest.mark.parametrize("side", ["lower", "upper"])
+def test_each_bound_spends_its_own_level(side: str) -> None:
+    rng = np.random.default_rng(3)
+    missed = 0
+    for _ in range(300):
+        state, values = QuantileState(q=0.5), rng.normal(0, 1, 150)
+        for start in range(0, 150, 3):
+            state = state.add(values[start : start + 3])
+            if state.lower(0.1) > 0 if side == "lower" else state.upper(0.1) < 0:
+                missed += 1
+                break
+    assert missed <= allowed(300, 0.1)
+
+
 def test_bounds_close_in_and_a_slow_model_is_found() -> None:
     rng = np.random.default_rng(2)
     state = QuantileState(q=0.5).add(rng.normal(60, 5, 300))
