@@ -23,6 +23,15 @@ UNITS = {
 }
 
 
+class BandPoint(Frozen):
+    """The profit gain if the offer kept another share of would-be leavers."""
+
+    success_rate: float
+    mean: float
+    lower: float
+    upper: float
+
+
 class Reading(Frozen):
     """The bounds of one gate or guardrail, and what follows from them.
 
@@ -43,8 +52,8 @@ class Reading(Frozen):
     tolerance: float
     guaranteed: bool = True
     labels_needed: int | None = None
-    band: tuple[float, float] | None = None
-    """Mean profit gain at the lowest and highest success rate of the plan's band."""
+    band: tuple[BandPoint, ...] = ()
+    """Profit at the lowest and highest success rate of the plan's band, at the same level."""
 
     def sentence(self) -> str:
         """The reading in words."""
@@ -73,7 +82,16 @@ def read_gates(
 ) -> tuple[Reading, ...]:
     """Every gate on every stream that the plan accepts; one stream is enough to prove a gate."""
     return tuple(
-        _gate(plan, split, gate, stream, sequence, _band(live if stream == "live" else history))
+        _gate(
+            plan,
+            split,
+            gate,
+            stream,
+            sequence,
+            _band(plan, split.gate, live if stream == "live" else history)
+            if gate.metric == "profit"
+            else (),
+        )
         for gate in plan.gates
         for stream, sequence in _sequences(plan, gate.metric, live, history, errors)
     )
@@ -151,7 +169,7 @@ def _gate(
     gate: Gate,
     stream: Stream,
     sequence: MeanSequence,
-    band: tuple[float, float] | None,
+    band: tuple[BandPoint, ...],
 ) -> Reading:
     bets = plan.gate_bets
     capital = sequence.log_evidence(-gate.tolerance, side="above", bets=bets)
@@ -179,7 +197,7 @@ def _gate(
             bets=bets,
             expected=expected,
         ),
-        band=band if gate.metric == "profit" else None,
+        band=band,
     )
 
 
@@ -202,8 +220,18 @@ def _guardrail(
     )
 
 
-def _band(state: StreamState | None) -> tuple[float, float] | None:
-    if state is None:
-        return None
-    low, high = (state.mean(name) for name in BAND)
-    return (low.mean, high.mean) if low is not None and high is not None else None
+def _band(plan: Plan, alpha: float, state: StreamState | None) -> tuple[BandPoint, ...]:
+    rates = plan.policy.success_rate_band
+    if state is None or rates is None:
+        return ()
+    ends = [(rate, state.mean(name)) for rate, name in zip(rates, BAND, strict=True)]
+    return tuple(
+        BandPoint(
+            success_rate=rate,
+            mean=sequence.mean,
+            lower=sequence.lower(alpha, bets=plan.gate_bets),
+            upper=sequence.upper(alpha, bets=plan.guardrail_bets),
+        )
+        for rate, sequence in ends
+        if sequence is not None
+    )

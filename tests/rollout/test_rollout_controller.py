@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from churnkit.domain.campaign import ContactTerms
 from churnkit.errors import EvidenceInvalid, PlanInvalid, RolloutOver, StepNotAllowed
 from churnkit.rollout.controller import Decision, Evidence, Signal, decide
-from churnkit.rollout.evidence import StreamState
+from churnkit.rollout.evidence import StreamState, absorb
 from churnkit.rollout.forecast import Supply, expected_supply, labels_needed
 from churnkit.rollout.mixture import MeanSequence, MeanState
+from churnkit.rollout.pairs import make_pairs
 from churnkit.rollout.plan import (
     Gate,
     Guardrail,
@@ -309,6 +310,28 @@ def test_history_proves_only_where_the_plan_accepts_it() -> None:
     harm = fresh.model_copy(update={"history": _stream({"brier": (-0.1, 4_000)})})
     assert decide(accepting, harm, NOW).verdict == "abort"
     assert decide(PLAN, harm, NOW).verdict == "wait"
+
+
+def test_profit_is_shown_over_a_band_of_success_rates() -> None:
+    """Where the gain comes from leavers kept, more of them kept is more gain."""
+    plan = PLAN.model_copy(
+        update={"policy": POLICY.model_copy(update={"success_rate_band": (0.2, 0.5)})}
+    )
+    pairs = make_pairs(
+        customer_id=[f"C{number}" for number in range(500)],
+        predicted_at=np.datetime64("2026-01-01", "us") + np.arange(500),
+        champion=np.full(500, 0.05),
+        challenger=np.full(500, 0.9),
+        left=np.arange(500) % 2 == 0,
+    )
+    live = absorb(plan, StreamState(), pairs)
+    decision = decide(plan, _evidence(live=live), NOW)
+    reading = next(each for each in decision.readings if each.band)
+    low, high = reading.band
+    assert (reading.metric, low.success_rate, high.success_rate) == ("profit", 0.2, 0.5)
+    assert reading.mean is not None and low.mean < reading.mean < high.mean
+    assert low.mean == pytest.approx((0.2 * 190 - 1 - 11) / 2)
+    assert high.lower < high.mean < high.upper
 
 
 def test_waiting_says_how_many_labels_and_when() -> None:
