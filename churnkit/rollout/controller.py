@@ -18,6 +18,7 @@ from churnkit.rollout.position import Position
 from churnkit.rollout.quantile import QuantileState
 from churnkit.rollout.ratio import RatioEvidence
 from churnkit.rollout.readings import Reading, read_gates, read_guardrails, read_latency
+from churnkit.rollout.together import Together, together
 
 Verdict = Literal["wait", "pause", "advance", "promote", "abort"]
 
@@ -64,6 +65,8 @@ class Decision(Frozen):
     next_share: float
     """The challenger's share once the decision is applied."""
     readings: tuple[Reading, ...]
+    together: tuple[Together, ...] = ()
+    """What the aborting guardrails on matured pairs show jointly, for each stream."""
     labels_needed: int | None = None
     """How many more matured pairs the verdict is expected to take; None: not known, or never."""
     expected_at: datetime | None = None
@@ -72,10 +75,10 @@ class Decision(Frozen):
 def decide(plan: Plan, evidence: Evidence, now: datetime) -> Decision:
     """Wait, pause, advance, promote or abort.
 
-    In this order: what is over stays over; a breached guardrail aborts (also while paused); a
-    person's pause stays; a mismatched sample ratio, a breached pausing guardrail or a label-free
-    alarm pauses; then a stage whose minima have passed leads to the next one, and the last one to
-    promotion if every gate holds.
+    In this order: what is over stays over; a breached guardrail, or harm that the guardrails show
+    together, aborts (also while paused); a person's pause stays; a mismatched sample ratio, a
+    breached pausing guardrail or a label-free alarm pauses; then a stage whose minima have passed
+    leads to the next one, and the last one to promotion if every gate holds.
 
     Raises
     ------
@@ -94,7 +97,10 @@ def decide(plan: Plan, evidence: Evidence, now: datetime) -> Decision:
     latency = read_latency(plan, split, evidence.latency)
     readings = (*gates, *rails, *latency)
     stopping = [each for each in (*rails, *latency) if each.state == "breached"]
-    aborting = [each for each in stopping if each.action == "abort"]
+    joint = together(rails)
+    aborting = [each.sentence() for each in stopping if each.action == "abort"]
+    if not aborting:
+        aborting = [each.sentence() for each in joint if each.breached]
     labels, expected_at = _outlook(plan, gates, evidence, now)
 
     def decision(
@@ -112,6 +118,7 @@ def decide(plan: Plan, evidence: Evidence, now: datetime) -> Decision:
             share=share,
             next_share=_next_share(plan, position, verdict, share),
             readings=readings,
+            together=joint,
             labels_needed=labels,
             expected_at=expected_at,
         )
@@ -124,7 +131,7 @@ def decide(plan: Plan, evidence: Evidence, now: datetime) -> Decision:
 
     paused = position.condition == "paused"
     if aborting:
-        why = "; ".join(each.sentence() for each in aborting)
+        why = "; ".join(aborting)
         if plan.automatic_abort:
             return decision("abort", why)
         why = f"{why}; the plan leaves the abort to a person"

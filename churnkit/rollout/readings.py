@@ -49,6 +49,8 @@ class Reading(Frozen):
     lower: float
     upper: float
     alpha: float
+    log_capital: float
+    """Log of the evidence for the state; it is proven or breached from log(1 / alpha) on."""
     tolerance: float
     guaranteed: bool = True
     labels_needed: int | None = None
@@ -140,6 +142,7 @@ def read_latency(plan: Plan, split: Budget, latency: QuantileState | None) -> tu
             lower=lower,
             upper=upper,
             alpha=split.latency,
+            log_capital=state.log_evidence(rule.at_most_ms) if rule.guaranteed else 0.0,
             tolerance=rule.at_most_ms,
             guaranteed=rule.guaranteed,
         ),
@@ -188,6 +191,7 @@ def _gate(
         lower=sequence.lower(split.gate, bets=bets),
         upper=sequence.upper(split.gate, bets=plan.guardrail_bets),
         alpha=split.gate,
+        log_capital=capital,
         tolerance=gate.tolerance,
         labels_needed=labels_needed(
             sequence,
@@ -216,6 +220,7 @@ def _guardrail(
         lower=sequence.lower(alpha, bets=plan.gate_bets),
         upper=sequence.upper(alpha, bets=plan.guardrail_bets),
         alpha=alpha,
+        log_capital=capital,
         tolerance=rule.tolerance,
     )
 

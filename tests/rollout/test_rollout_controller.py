@@ -183,6 +183,7 @@ def _laws_hold(evidence: Evidence) -> tuple[str, bool]:
     if decision.verdict in ("advance", "promote"):
         assert position.condition == "running"
         assert not any(each.state == "breached" for each in decision.readings)
+        assert not any(each.breached for each in decision.together)
         assert not any(signal.alarm for signal in evidence.signals)
         stage = PLAN.stages[position.stage]
         assert evidence.customers_in_stage >= stage.minimum_customers
@@ -198,7 +199,10 @@ def _laws_hold(evidence: Evidence) -> tuple[str, bool]:
         for rule in PLAN.guardrails
         if bounds["guardrail", rule.metric].state == "breached"
     ]
-    assert (decision.verdict == "abort") == bool(breached)
+    joint = any(each.breached for each in decision.together)
+    assert (decision.verdict == "abort") == (bool(breached) or joint)
+    # Averaging the capitals never misses what the split levels find.
+    assert joint or not set(breached) & set(METRICS)
     for metric in breached:
         rule = next(rule for rule in PLAN.guardrails if rule.metric == metric)
         assert bounds["guardrail", metric].upper < -rule.tolerance + 1e-9
@@ -252,6 +256,22 @@ def test_harm_aborts_in_any_stage_and_while_paused() -> None:
     harm = _evidence(good=-0.1)
     paused = harm.model_copy(update={"position": pause(harm.position)})
     assert decide(PLAN, paused, NOW).verdict == "abort"
+
+
+def test_harm_in_several_metrics_aborts_before_any_of_them_alone() -> None:
+    for n in range(10, 400):
+        decision = decide(PLAN, _evidence(live=_stream(dict.fromkeys(METRICS, (-0.1, n)))), NOW)
+        if decision.verdict == "abort":
+            break
+    assert decision.reason.startswith("the guardrails together show harm")
+    assert not any(each.state == "breached" for each in decision.readings)
+    assert decision.together[0].log_capital >= -np.log(decision.together[0].alpha)
+    alone = _stream({"brier": (-0.1, n), "log_loss": (0.1, n), "profit": (0.1, n)})
+    assert decide(PLAN, _evidence(live=alone), NOW).verdict != "abort"
+    split = budget(PLAN, 1)
+    assert decision.together[0].alpha == pytest.approx(
+        sum(split.guardrails[metric] for metric in METRICS)
+    )
 
 
 def test_label_free_signals_pause_and_do_no_more() -> None:

@@ -170,12 +170,15 @@ def _wrong_aborts(n_rollouts: int, n_labels: int, n_attempts: int) -> tuple[int,
     for attempt in range(1, n_attempts + 1):
         split = budget(plan, attempt)
         made = simulate_pairs((n_rollouts, n_labels), np.random.default_rng([n_labels, attempt]))
+        capital = np.zeros((n_rollouts, n_labels))
         for rule in METRICS:
-            alpha = split.guardrails[rule.name]  # type: ignore[index]
-            verdicts = first_verdicts(
-                -rule.gains(made), 0.0, bets=plan.guardrail_bets, alpha=alpha, limit=rule.limit
+            part = split.guardrails[rule.name]  # type: ignore[index]
+            paths = log_evidence_paths(
+                -rule.gains(made), 0.0, bets=plan.guardrail_bets, limit=rule.limit
             )
-            wrong |= np.isfinite(verdicts)
+            capital += part * np.exp(paths)
+        # The average with weights part / alpha reaches 1 / alpha; any part at its own level does.
+        wrong |= (capital >= 1).any(axis=1)
     return int(wrong.sum()), plan
 
 
