@@ -20,17 +20,19 @@ from rich.table import Table
 from scipy import stats
 
 from churnkit.data.simulate_pairs import BETTER_NOISE, CHAMPION_NOISE, WORSE_NOISE, simulate_pairs
+from churnkit.domain.campaign import ContactTerms
 from churnkit.rollout.asymptotic import one_sided_radius
 from churnkit.rollout.bernstein import bernstein_bounds
 from churnkit.rollout.bets import BOLD, PATIENT
 from churnkit.rollout.betting import log_evidence_paths as betting_paths
-from churnkit.rollout.gains import brier_gain
+from churnkit.rollout.gains import brier_gain, log_loss_gain, profit_gain
 from churnkit.rollout.mixture import log_evidence_paths as mixture_paths
-from churnkit.rollout.plan import Plan, attempt_share
+from churnkit.rollout.plan import MATURED, Metric, Plan, Policy, attempt_share, budget
 
 Floats = npt.NDArray[np.float64]
 Method = Callable[[Floats, float, "Scenario"], Floats]
 
+TERMS = ContactTerms(customer_value=200, contact_cost=1, offer_cost=10, success_rate=0.3)
 FIRST_LOOK = 30
 """Methods that lean on the normal distribution first look here."""
 
@@ -242,6 +244,58 @@ def table(console: Console, title: str, levels: dict[str, float], n_rollouts: in
     console.print(view)
 
 
+def guardrails(console: Console, n_rollouts: int) -> None:
+    """How soon the default plan's guardrails on matured pairs abort: alone, the first, together."""
+    plan = Plan(policy=Policy(terms=TERMS))
+    split = budget(plan, 1)
+    rules: tuple[Metric, ...] = MATURED
+    view = Table(
+        "guardrail", WORSE.name, SHIFTED.name, "wrong aborts of an equal challenger",
+        title=f"Median matured pairs to an abort; default plan, attempt 1, {plan.alpha_abort:.0%}"
+        f" for all guardrails",
+    )  # fmt: skip
+    rows: dict[str, list[str]] = {name: [] for name in (*rules, "first of them", "together")}
+    for place, (noise, shift) in enumerate(
+        [(WORSE.noise, 0.0), (SHIFTED.noise, SHIFTED.shift), (CHAMPION_NOISE, 0.0)]
+    ):
+        made = simulate_pairs(
+            (n_rollouts, 3_000),
+            np.random.default_rng(10 + place),
+            challenger_noise=noise,
+            challenger_shift=shift,
+        )
+        capital = np.zeros(made.champion.shape)
+        alone: dict[str, Floats] = {}
+        p, q, y = made.champion, made.challenger, made.left
+        pays = plan.policy.thresholds[0]
+        gains = {
+            "brier": brier_gain(p, q, y),
+            "log_loss": log_loss_gain(p, q, y, clip=plan.clip),
+            "profit": profit_gain(
+                p,
+                q,
+                y,
+                terms=TERMS,
+                champion_threshold=pays,
+                challenger_threshold=pays,
+                cap=plan.policy.limit,
+            ),
+        }
+        for name in rules:
+            alpha = split.guardrails[name]
+            paths = mixture_paths(-gains[name], 0.0, bets=BOLD, limit=plan.limit(name))
+            alone[name] = first(paths >= -math.log(alpha))
+            capital += alpha * np.exp(paths)
+        alone["first of them"] = np.min(list(alone.values()), axis=0)
+        alone["together"] = first(capital >= 1)
+        for name, verdicts in alone.items():
+            wrong = f"{np.isfinite(verdicts).mean():.1%}"
+            rows[name].append(shown(verdicts) if place < 2 else wrong)
+    for name, cells in rows.items():
+        view.add_row(name, *cells)
+    console.print(view)
+
+
 def _errors(
     scenario: Scenario, alpha: float, planned_for: Scenario, n_rollouts: int, seed: int
 ) -> dict[str, float]:
@@ -281,6 +335,7 @@ def main() -> None:
         levels,
         n,
     )
+    guardrails(console, n)
 
 
 if __name__ == "__main__":
