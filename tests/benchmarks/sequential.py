@@ -22,7 +22,7 @@ from scipy import stats
 from churnkit.data.simulate_pairs import BETTER_NOISE, CHAMPION_NOISE, WORSE_NOISE, simulate_pairs
 from churnkit.domain.campaign import ContactTerms
 from churnkit.rollout.asymptotic import one_sided_radius
-from churnkit.rollout.bernstein import bernstein_bounds
+from churnkit.rollout.bernstein import log_evidence_paths as bernstein_paths
 from churnkit.rollout.bets import BOLD, PATIENT
 from churnkit.rollout.betting import log_evidence_paths as betting_paths
 from churnkit.rollout.gains import brier_gain, log_loss_gain, profit_gain
@@ -96,8 +96,8 @@ def adaptive(x: Floats, alpha: float, scenario: Scenario) -> Floats:
 
 
 def bernstein(x: Floats, alpha: float, scenario: Scenario) -> Floats:
-    """Empirical Bernstein, stitched (Howard et al. 2021)."""
-    return first(bernstein_bounds(x, alpha=alpha)[0] > 0)
+    """Empirical Bernstein, gamma-exponential mixture (Howard et al. 2021)."""
+    return first(bernstein_paths(x) >= -math.log(alpha))
 
 
 def asymptotic(x: Floats, alpha: float, scenario: Scenario) -> Floats:

@@ -9,12 +9,12 @@ import numpy.typing as npt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.special import zeta
+from scipy import integrate
 
 from churnkit.data.simulate_pairs import simulate_pairs
 from churnkit.errors import EvidenceInvalid
+from churnkit.rollout import bernstein
 from churnkit.rollout.asymptotic import MoneyState, add_money, money_bounds, one_sided_radius
-from churnkit.rollout.bernstein import _S, _ZETA, bernstein_bounds, stitched_boundary
 from churnkit.rollout.betting import (
     BettingSequence,
     BettingState,
@@ -93,20 +93,43 @@ def test_bernstein_covers_a_drifting_running_mean() -> None:
     mean = np.broadcast_to(0.3 * np.sin(at / 150), (500, 2_000))
     x = mean + 0.6 * rng.choice([-1.0, 1.0], mean.shape)
     running = np.cumsum(mean, axis=1) / (at + 1)
-    lower, upper = bernstein_bounds(x, alpha=0.025)
-    missed = ((lower > running) | (upper < running)).any(axis=1)
-    assert missed.sum() <= allowed(500, 0.05)
-    assert (upper - lower)[:, -1].max() < 0.35  # and the bounds say something
+    need = -math.log(0.025)
+    missed = bernstein.log_evidence_paths(x, running) >= need
+    missed |= bernstein.log_evidence_paths(-x, -running) >= need
+    assert missed.any(axis=1).sum() <= allowed(500, 0.05)
 
 
-def test_bernstein_boundary_is_the_published_one() -> None:
-    assert pytest.approx(float(zeta(_S)), rel=1e-12) == _ZETA
-    # By hand at v = m = 1, c = 2, alpha = 0.05, eta = 2, s = 1.4.
-    ell = 1.4 * math.log(math.log(2)) + math.log(zeta(1.4) / (0.05 * math.log(2) ** 1.4))
-    k1, k2 = (2**0.25 + 2**-0.25) / math.sqrt(2), (math.sqrt(2) + 1) / 2
-    hand = math.sqrt(k1**2 * ell + (2 * k2 * ell) ** 2) + 2 * k2 * ell
-    found = stitched_boundary(np.array([0.5]), alpha=0.05, scale=2, start=1)
-    assert float(found[0]) == pytest.approx(hand)
+def test_bernstein_capital_is_the_mixture_that_it_says() -> None:
+    """Integrated numerically over λ, with the cut-off gamma prior on 1 - λ."""
+    x, m = np.array([0.3, -0.2, 0.9, 0.0, 0.4]), 0.1
+    rho = 30.0 / (2 * math.log(20) + math.log1p(2 * math.log(20)))
+    deviation, squares = float((x - m).sum()), float((x**2).sum())
+
+    def density(u: float) -> float:
+        return u ** (rho - 1) * math.exp(-rho * u)
+
+    def mixed(u: float) -> float:
+        psi = -math.log(u) - (1 - u)
+        return density(u) * math.exp((1 - u) * deviation - squares * psi)
+
+    hand = integrate.quad(mixed, 0, 1)[0] / integrate.quad(density, 0, 1)[0]
+    state = bernstein.BernsteinState().add(x[:2]).add(x[2:])
+    assert state.log_evidence(m, side="above") == pytest.approx(math.log(hand), abs=1e-6)
+    assert bernstein.log_evidence_paths(x, m)[-1] == pytest.approx(math.log(hand), abs=1e-6)
+    mirrored = bernstein.BernsteinState().add(-x)
+    assert mirrored.log_evidence(-m, side="below") == pytest.approx(math.log(hand), abs=1e-6)
+
+
+@given(VALUES, st.floats(0.1, 50))
+def test_bernstein_bounds_enclose_the_mean_and_scale(values: list[float], limit: float) -> None:
+    state = bernstein.BernsteinState(limit=limit).add(np.array(values) * limit)
+    plain = bernstein.BernsteinState().add(np.array(values))
+    assert -limit <= state.lower(0.1) <= np.mean(values) * limit <= state.upper(0.1) <= limit
+    assert state.lower(0.1) == pytest.approx(plain.lower(0.1) * limit, abs=1e-6 * limit)
+    stored = bernstein.BernsteinState.model_validate_json(state.model_dump_json())
+    assert stored == state
+    with pytest.raises(EvidenceInvalid):
+        state.add(np.array([limit * 1.1]))
 
 
 def test_money_moments_are_those_of_all_values() -> None:
