@@ -153,8 +153,10 @@ def decide(plan: Plan, evidence: Evidence, now: datetime) -> Decision:
         return decision("advance", why)
     open_gates = _open_gates(plan, gates)
     if open_gates:
-        more = "" if labels is None else f"; about {labels:,} more matured pairs are expected"
-        why = f"not proven yet: {', '.join(open_gates)}{more}"
+        more = "no verdict is in sight yet"
+        if labels is not None:
+            more = f"about {labels:,} more matured pairs are expected"
+        why = f"not proven yet: {', '.join(open_gates)}; {more}"
         return decision("wait", why, changes=False)
     why = "; ".join(each.sentence() for each in gates if each.state == "proven")
     if plan.automatic_promotion:

@@ -14,7 +14,7 @@ from churnkit.rollout.mixture import MeanSequence, Side
 
 Floats = npt.NDArray[np.float64]
 
-MOST_LABELS = 100_000_000
+MOST_LABELS = 10_000_000
 """More than this counts as never."""
 
 _PRIOR_PAIRS = 200

@@ -66,7 +66,7 @@ class Reading(Frozen):
             return f"{what} is above {self.tolerance:g} ms (at least {bound:.4g} ms)"
         if self.role == "gate":
             return (
-                f"{what}{past}: the gain is above {self.lower:.4g}, and {-self.tolerance:g} was"
+                f"{what}{past}: the gain is above {self.lower:.4g}, and {0.0 - self.tolerance:g} was"
                 f" asked for ({self.n:,} pairs)"
             )
         return (
