@@ -66,8 +66,8 @@ class Reading(Frozen):
             return f"{what} is above {self.tolerance:g} ms (at least {bound:.4g} ms)"
         if self.role == "gate":
             return (
-                f"{what}{past}: the gain is above {self.lower:.4g}, and {0.0 - self.tolerance:g} was"
-                f" asked for ({self.n:,} pairs)"
+                f"{what}{past}: the gain is above {self.lower:.4g}, and"
+                f" {0.0 - self.tolerance:g} was asked for ({self.n:,} pairs)"
             )
         return (
             f"{what}{past}: the challenger loses more than {-self.upper:.4g}, and"
