@@ -47,6 +47,8 @@ benchmark: install-test ## print the benchmarks' tables
 	$(BIN)/python tests/benchmarks/quality.py
 	$(BIN)/python tests/benchmarks/inference.py
 	$(BIN)/python tests/benchmarks/sequential.py
+	$(BIN)/python tests/benchmarks/features.py
+	$(BIN)/python tests/benchmarks/drift.py
 
 clean: ## remove the environment and the demo
 	rm -rf $(VENV) demo build *.egg-info

@@ -13,11 +13,21 @@ if TYPE_CHECKING:
     from churnkit.project import Project, open_project
     from churnkit.training.estimator import ChurnClassifier
     from churnkit.usecases.create import create_project
+    from churnkit.usecases.create_events import LogOptions, create_event_project
     from churnkit.usecases.doctor import doctor
     from churnkit.usecases.evaluating import evaluate
+    from churnkit.usecases.event_importing import import_facts
     from churnkit.usecases.explaining import explain
+    from churnkit.usecases.features import (
+        build_features,
+        export_features,
+        list_features,
+        show_features,
+        suggest_features,
+    )
     from churnkit.usecases.history import history
     from churnkit.usecases.importing import import_data
+    from churnkit.usecases.labels import labels
     from churnkit.usecases.models import (
         export_head,
         journal,
@@ -28,9 +38,11 @@ if TYPE_CHECKING:
         show_model,
         verify_models,
     )
+    from churnkit.usecases.online_state import online_features, rebuild_online, receive_events
     from churnkit.usecases.profiling import profile
     from churnkit.usecases.reports import write_report
     from churnkit.usecases.scoring import score
+    from churnkit.usecases.simulating import simulate
     from churnkit.usecases.training import repeat, train
 
 _HOMES = {
@@ -39,7 +51,19 @@ _HOMES = {
     "open_project": "churnkit.project",
     "create_project": "churnkit.usecases.create",
     "import_data": "churnkit.usecases.importing",
+    "create_event_project": "churnkit.usecases.create_events",
+    "LogOptions": "churnkit.usecases.create_events",
+    "import_facts": "churnkit.usecases.event_importing",
+    "labels": "churnkit.usecases.labels",
     "profile": "churnkit.usecases.profiling",
+    "suggest_features": "churnkit.usecases.features",
+    "list_features": "churnkit.usecases.features",
+    "build_features": "churnkit.usecases.features",
+    "show_features": "churnkit.usecases.features",
+    "export_features": "churnkit.usecases.features",
+    "rebuild_online": "churnkit.usecases.online_state",
+    "receive_events": "churnkit.usecases.online_state",
+    "online_features": "churnkit.usecases.online_state",
     "train": "churnkit.usecases.training",
     "repeat": "churnkit.usecases.training",
     "evaluate": "churnkit.usecases.evaluating",
@@ -56,6 +80,7 @@ _HOMES = {
     "history": "churnkit.usecases.history",
     "write_report": "churnkit.usecases.reports",
     "doctor": "churnkit.usecases.doctor",
+    "simulate": "churnkit.usecases.simulating",
     "ChurnClassifier": "churnkit.training.estimator",
 }
 
@@ -65,7 +90,19 @@ __all__ = [
     "open_project",
     "create_project",
     "import_data",
+    "create_event_project",
+    "LogOptions",
+    "import_facts",
+    "labels",
     "profile",
+    "suggest_features",
+    "list_features",
+    "build_features",
+    "show_features",
+    "export_features",
+    "rebuild_online",
+    "receive_events",
+    "online_features",
     "train",
     "repeat",
     "evaluate",
@@ -82,6 +119,7 @@ __all__ = [
     "history",
     "write_report",
     "doctor",
+    "simulate",
     "ChurnClassifier",
 ]
 

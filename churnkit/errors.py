@@ -3,12 +3,16 @@
 ChurnkitError
 ├── ProjectError: ProjectNotFound · ProjectExists · ProjectBusy · SettingsInvalid
 ├── DataError: DataUnreadable · DataEmpty · ColumnMissing · BadValue · AmbiguousTarget ·
-│   TargetInvalid · DuplicateIds · TooManyColumns · LeakageFound · UnknownCustomer
-├── TrainingError: TooFewRows · BudgetTooSmall · UnknownRun · CannotRepeat
+│   TargetInvalid · DuplicateIds · TooManyColumns · LeakageFound · UnknownCustomer ·
+│   AmbiguousLog · TooManyBroken · LogChanged · LabelsNotMatured · UnknownEventType ·
+│   MomentTooOld · NoOnlineState
+├── FeatureError: FeaturesExist · AsOfInvalid · TooLittleMemory
+├── TrainingError: TooFewRows · BudgetTooSmall · UnknownRun · RunUnreadable · CannotRepeat
 ├── RegistryError: NoChampion · UnknownModelVersion · NothingToRollBack · ParityFailed ·
 │   BundleError: BundleUnreadable · BundleTampered · BundleTooNew · BundleForeign · UntrustedType
 ├── RolloutError: PlanInvalid · EvidenceInvalid · RolloutOver · StepNotAllowed
-├── StorageError: StorageUnreachable · FolderReadOnly · DiskFull
+├── MonitoringError: BaselineChanged · NothingMatured
+├── StorageError: StorageUnreachable · FolderReadOnly · FolderNotEmpty · DiskFull
 ├── MissingDependency
 └── Cancelled
 
@@ -19,6 +23,7 @@ from __future__ import annotations
 
 import difflib
 import errno
+import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -145,6 +150,53 @@ class UnknownCustomer(DataError):
     """No row for this customer."""
 
 
+class AmbiguousLog(DataError):
+    """It is not clear what a column of events is for; churnkit does not guess silently."""
+
+
+class TooManyBroken(DataError):
+    """So many rows cannot be used that the settings are probably wrong."""
+
+
+class LogChanged(DataError):
+    """churnkit.toml describes the log otherwise than it was imported."""
+
+
+class UnknownEventType(DataError):
+    """No events of this type."""
+
+
+class LabelsNotMatured(DataError):
+    """Whether customers churned is not known yet at these dates."""
+
+
+class MomentTooOld(DataError):
+    """The online state no longer knows what held at this moment."""
+
+
+class NoOnlineState(DataError):
+    """No online state was made yet, or none of the features that are wanted."""
+
+
+# --- features ---------------------------------------------------------------------------
+
+
+class FeatureError(ChurnkitError):
+    """A feature, or features.toml, cannot be used; the message names file, feature and key."""
+
+
+class FeaturesExist(FeatureError):
+    """features.toml is there already, and was not to be replaced."""
+
+
+class AsOfInvalid(FeatureError):
+    """A moment to look from that is no date, or not clear."""
+
+
+class TooLittleMemory(FeatureError):
+    """The features do not fit into the memory that was allowed."""
+
+
 # --- training ---------------------------------------------------------------------------
 
 
@@ -162,6 +214,10 @@ class BudgetTooSmall(TrainingError):
 
 class UnknownRun(TrainingError):
     """No record of a run with this name."""
+
+
+class RunUnreadable(TrainingError):
+    """The record of a run was damaged."""
 
 
 class CannotRepeat(TrainingError):
@@ -238,6 +294,21 @@ class StepNotAllowed(RolloutError):
     """A rollout cannot do this where it stands."""
 
 
+# --- monitoring -------------------------------------------------------------------------
+
+
+class MonitoringError(ChurnkitError):
+    """What was asked of a running model cannot be computed."""
+
+
+class BaselineChanged(MonitoringError):
+    """Counters of a stream are continued against another reference distribution."""
+
+
+class NothingMatured(MonitoringError):
+    """No customer's label has matured, or only one class of them."""
+
+
 # --- storage ----------------------------------------------------------------------------
 
 
@@ -251,6 +322,10 @@ class StorageUnreachable(StorageError):
 
 class FolderReadOnly(StorageError):
     """No permission to write here."""
+
+
+class FolderNotEmpty(StorageError):
+    """A new folder was asked for where something is."""
 
 
 class DiskFull(StorageError):
@@ -276,11 +351,13 @@ def storage_errors(path: Path | str) -> Iterator[None]:
     ------
     DiskFull : no space, or a quota is used up
     FolderReadOnly : no permission, or a read-only file system
+    StorageError : a folder stands where the file should be, or a file where a folder should
     """
     try:
         yield
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        # The last one: a limit on the size of files, which the system set for this process.
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise DiskFull(
                 "the disk is full; nothing was changed.",
                 fix="Free some space and run the command again.",
@@ -290,6 +367,12 @@ def storage_errors(path: Path | str) -> Iterator[None]:
             raise FolderReadOnly(
                 "churnkit may not write here.",
                 fix="Give yourself write permission, or choose another folder.",
+                path=path,
+            ) from error
+        if error.errno in (errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG):
+            raise StorageError(
+                f"this cannot be written: {os.strerror(error.errno).lower()}.",
+                fix="Choose another name.",
                 path=path,
             ) from error
         raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import hashlib
 import json
 import os
 import socket
@@ -13,9 +14,10 @@ from pathlib import Path
 from types import TracebackType
 
 from filelock import FileLock, Timeout
+from pydantic import ValidationError
 
 from churnkit.domain.runs import RunRecord
-from churnkit.errors import ProjectBusy, UnknownRun, did_you_mean, storage_errors
+from churnkit.errors import ProjectBusy, RunUnreadable, UnknownRun, did_you_mean, storage_errors
 from churnkit.ledger.store import Ledger
 from churnkit.registry.mlflow_store import MlflowStore
 from churnkit.settings import Settings, read_settings
@@ -68,6 +70,16 @@ class Project:
         return self.store / "churnkit.duckdb"
 
     @property
+    def training_database(self) -> Path:
+        """The labelled rows to learn from: those imported, or a panel built from events."""
+        return self.database if self.settings.events is None else self.store / "panel.duckdb"
+
+    @property
+    def features_file(self) -> Path:
+        """The FeatureSet of a project of events."""
+        return self.folder / "features.toml"
+
+    @property
     def reports(self) -> Path:
         """Where reports are written."""
         return self.folder / "reports"
@@ -107,14 +119,23 @@ class Project:
 
     # --- records of runs ---------------------------------------------------------------
 
-    def write_run(self, record: RunRecord) -> None:
-        """Keep the record of a training run."""
+    def write_run(self, record: RunRecord) -> str:
+        """Keep the record of a training run; gives the SHA-256 (hex) of what was written."""
         path = self._run_path(record.run_id)
+        content = record.model_dump_json(indent=1).encode()
         with storage_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             temporary = path.with_suffix(".json.new")
-            temporary.write_text(record.model_dump_json(indent=1), encoding="utf-8")
+            temporary.write_bytes(content)
             temporary.replace(path)
+        return hashlib.sha256(content).hexdigest()
+
+    def run_hash(self, run_id: str) -> str | None:
+        """SHA-256 (hex) of a run's record as it is now; None where it is not there."""
+        try:
+            return hashlib.sha256(self._run_path(run_id).read_bytes()).hexdigest()
+        except OSError:
+            return None
 
     def read_run(self, run_id: str) -> RunRecord:
         """Read the record of a training run.
@@ -122,6 +143,7 @@ class Project:
         Raises
         ------
         UnknownRun : there is none with this name
+        RunUnreadable : it was damaged
         """
         path = self._run_path(run_id)
         if path.parent.name != "runs" or not path.is_file():
@@ -131,7 +153,14 @@ class Project:
                 fix=did_you_mean(run_id, known),
                 run=run_id,
             )
-        return RunRecord.model_validate_json(path.read_bytes())
+        try:
+            return RunRecord.model_validate_json(path.read_bytes())
+        except (OSError, ValidationError) as error:
+            raise RunUnreadable(
+                f"the record of run {run_id} cannot be read.",
+                fix="Restore it from a backup, or train again.",
+                file=path,
+            ) from error
 
     def _run_path(self, run_id: str) -> Path:
         return self.store / "runs" / f"{Path(run_id).name}.json"

@@ -5,22 +5,80 @@ from __future__ import annotations
 import os
 import tomllib
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import tomlkit
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 
 from churnkit.errors import ProjectNotFound, SettingsInvalid, storage_errors
 
 FILE_NAME = "churnkit.toml"
+BUILT_COLUMNS = {"target": "churned", "positive": "true", "id": "customer_id", "time": "as_of"}
+"""[columns] of the table that is built from events."""
 FORMAT = 1
 CANDIDATES = (
     "logistic_regression",
-    "random_forest",
-    "gradient_boosting",
     "hist_gradient_boosting",
+    "gradient_boosting",
+    "random_forest",
 )
+"""In the order in which they are tried: the quickest first, for who has little time."""
+
+
+def _known_zone(name: str) -> str:
+    if name:
+        try:
+            ZoneInfo(name)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            raise ValueError(f"'{name}' is no IANA time zone such as Europe/Berlin") from None
+    return name
+
+
+def _words(value: object) -> object:
+    """One text is a list of one; the environment writes several with commas."""
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    return value
+
+
+def _one(value: object) -> object:
+    """A path may hold a comma: one text is one source."""
+    return (value,) if isinstance(value, str) else value
+
+
+def _decimals(value: object) -> object:
+    """The environment writes ``amount=2,pieces=0``."""
+    if isinstance(value, str):
+        pairs = (part.partition("=") for part in value.split(",") if part.strip())
+        return {name.strip(): number.strip() for name, _, number in pairs}
+    return value
+
+
+Zone = Annotated[str, AfterValidator(_known_zone)]
+Words = Annotated[tuple[str, ...], BeforeValidator(_words)]
+Decimals = Annotated[dict[str, Annotated[int, Field(ge=0, le=6)]], BeforeValidator(_decimals)]
+Days = Annotated[int, Field(ge=0, le=36_500)]
+TimeFormat = Literal[
+    "", "iso", "epoch_s", "epoch_ms", "epoch_us", "yyyymmdd", "excel",
+    "yyyy/mm/dd", "dd.mm.yyyy", "dd/mm/yyyy", "mm/dd/yyyy",
+]  # fmt: skip
+_TIME_FORMAT = (
+    "How times are written: iso, epoch_s, epoch_ms, epoch_us, yyyymmdd, excel, yyyy/mm/dd, "
+    "dd.mm.yyyy, dd/mm/yyyy or mm/dd/yyyy; empty: iso."
+)
+_SOURCE_ZONE = "The zone of times that name none; empty: the project's."
+_DELAY = "Days until a fact is known, where no column says when it was."
 
 
 class _Table(BaseModel):
@@ -32,12 +90,15 @@ class ProjectTable(_Table):
 
     name: str
     format: Literal[1] = 1
+    zone: Zone = Field("UTC", description="The IANA zone in which days begin.")
 
 
 class DataTable(_Table):
     """Where the customers come from."""
 
-    source: str = Field(description="A file (CSV, Parquet, Excel) or a database URL.")
+    source: str = Field(
+        "", description="A file (CSV, Parquet, Excel) or a database URL; empty: [events]."
+    )
     query: str = Field("", description="The SQL query, when the source is a database URL.")
     sheet: str = Field("", description="The sheet, when the source is an Excel file.")
 
@@ -56,6 +117,95 @@ class ColumnsTable(_Table):
     segments: tuple[str, ...] = Field(
         (), description="Columns by which quality is shown; empty: churnkit chooses."
     )
+
+
+class _Facts(_Table):
+    source: Annotated[tuple[str, ...], BeforeValidator(_one)] = Field(
+        min_length=1,
+        description="Files, globs, folders of partitioned Parquet, or one database URL.",
+    )
+    query: str = Field("", description="The SQL query, when the source is a database URL.")
+    customer_id: str = Field(description="The column that names the customer.")
+    known_at: str = Field("", description="The column that says when a fact became known.")
+    time_format: TimeFormat = Field("", description=_TIME_FORMAT)
+    source_zone: Zone = Field("", description=_SOURCE_ZONE)
+    arrival_delay_days: float = Field(0.0, ge=0, le=3_650, description=_DELAY)
+    max_broken_share: float = Field(
+        0.5, ge=0, le=1, description="More broken rows than this share end an import."
+    )
+
+
+class EventsTable(_Facts):
+    """The log of events; a project that has it is built from events."""
+
+    event_time: str = Field(description="The column that says when it happened.")
+    event_type: str = Field("", description="The column that says what; empty: always 'event'.")
+    values: Decimals = Field({}, description="Number columns and how many decimals are kept.")
+    round_values: bool = Field(
+        False,
+        description="Round a value with more decimals half to even; false: set its row aside.",
+    )
+    decimal_mark: Literal[".", ","] = Field(".", description="Of numbers written as text.")
+    categories: Words = Field((), description="Text columns that features may filter on.")
+    key: Words = Field((), description="Columns that make an event the same; empty: all of them.")
+    duplicates: Literal["drop", "keep"] = Field(
+        "drop",
+        description="Rows with the same key in one import are one event (drop) or several (keep).",
+    )
+
+
+class AttributesTable(_Facts):
+    """Facts about customers that change slowly."""
+
+    valid_from: str = Field(
+        "", description="The column from when a fact holds; empty: it always held, and was known."
+    )
+    columns: Words = Field((), description="The facts; empty: all other columns.")
+
+
+class SubscriptionsTable(_Facts):
+    """Periods that a customer paid for; a renewal is a further period."""
+
+    start: str = Field(description="The column with a period's start.")
+    end: str = Field(description="The column with a period's end; blank: it is open.")
+    ends: Literal["planned", "observed"] = Field(
+        "planned",
+        description="Without known_at: an end is known from the start, or only once it happened.",
+    )
+
+
+class ChurnTable(_Table):
+    """What churn means, and of whom it is asked."""
+
+    kind: Literal["contractual", "non_contractual"] = Field(
+        "non_contractual",
+        description="contractual: a subscription ends without renewal; else: no activity.",
+    )
+    activity: Words = Field((), description="Event types that are activity; empty: all.")
+    lead_days: Days = Field(0, description="Days between as_of and the start of the window.")
+    horizon_days: int = Field(90, ge=1, le=36_500, description="Length of the window in days.")
+    grace_days: Days = Field(0, description="Days within which a renewal still counts.")
+    eligible_days: Annotated[int, Field(ge=1, le=36_500)] | None = Field(
+        None, description="Only customers active within so many days; not set: ever."
+    )
+    as_of: Words = Field(
+        (), description="Dates of the panel, the last ones for the test; empty: by stride_days."
+    )
+    test_dates: int = Field(
+        3, ge=1, le=100, description="Most dates for the test: they show how quality decays."
+    )
+    stride_days: int = Field(30, ge=1, le=3_650, description="Days between the panel's dates.")
+    max_dates: int = Field(12, ge=2, le=1_000, description="Most dates of the panel.")
+    history_days: Days = Field(90, description="Days of log that the first date looks back on.")
+
+    @model_validator(mode="after")
+    def _dates(self) -> ChurnTable:
+        for text in self.as_of:
+            try:
+                datetime.fromisoformat(text)
+            except ValueError:
+                raise ValueError(f"'{text}' in as_of is no date such as 2026-01-31") from None
+        return self
 
 
 class Money(_Table):
@@ -117,6 +267,14 @@ class LedgerTable(_Table):
     url: str = Field("", description="A SQLAlchemy URL; empty: store/ledger.sqlite.")
 
 
+class OnlineTable(_Table):
+    """The online state, which events keep up to date."""
+
+    lateness_days: float = Field(
+        3.0, ge=0, le=366, description="How many days late an event may be delivered."
+    )
+
+
 class Settings(_Table):
     """The whole of churnkit.toml."""
 
@@ -127,6 +285,33 @@ class Settings(_Table):
     training: TrainingTable = TrainingTable()
     serving: ServingTable = ServingTable()
     ledger: LedgerTable = LedgerTable()
+    events: EventsTable | None = None
+    attributes: AttributesTable | None = None
+    subscriptions: SubscriptionsTable | None = None
+    churn: ChurnTable = ChurnTable()
+    online: OnlineTable = OnlineTable()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_events(cls, content: Any) -> Any:
+        """The table that is built from events has columns that churnkit names."""
+        if isinstance(content, dict) and content.get("events") is not None:
+            given = content.get("columns", {})
+            if isinstance(given, dict):
+                given = {**BUILT_COLUMNS, **given}
+            return {"data": {}, **content, "columns": given}
+        return content
+
+    @model_validator(mode="after")
+    def _fits(self) -> Settings:
+        if self.events is None:
+            if not self.data.source:
+                raise ValueError("data.source names no file, and there is no [events] table")
+            if self.attributes is not None or self.subscriptions is not None:
+                raise ValueError("[attributes] and [subscriptions] need an [events] table")
+        if self.churn.kind == "contractual" and self.events and self.subscriptions is None:
+            raise ValueError("contractual churn needs a [subscriptions] table")
+        return self
 
 
 def read_settings(folder: Path, environ: Mapping[str, str] = os.environ) -> Settings:
@@ -170,10 +355,20 @@ def settings_text(settings: Settings) -> str:
     document.add(tomlkit.comment("What churnkit knows about this project. Edit it freely."))
     for name in type(settings).model_fields:
         part = getattr(settings, name)
+        if part is None or (name in ("churn", "online") and settings.events is None):
+            continue
         table = tomlkit.table()
         for key, field in type(part).model_fields.items():
             value = getattr(part, key)
-            item = tomlkit.item(list(value) if isinstance(value, tuple) else value)
+            if value is None:
+                table.add(tomlkit.comment(f"{key} = 180  # {field.description}"))
+                continue
+            item: Any
+            if isinstance(value, dict):
+                item = tomlkit.inline_table()
+                item.update(value)
+            else:
+                item = tomlkit.item(list(value) if isinstance(value, tuple) else value)
             if field.description:
                 item.comment(field.description)
             table.add(key, item)
@@ -189,7 +384,7 @@ def _validated(content: dict[str, Any], path: Path) -> Settings:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"]) or "the file"
         raise SettingsInvalid(
-            f"{first['msg']}.",
+            f"{first['msg'].removeprefix('Value error, ')}.",
             fix="Mend this key; docs/architecture.md lists all of them.",
             file=path,
             field=field,

@@ -18,6 +18,15 @@ case "$1" in
   tests)
     # PostgreSQL will not run as root: the tests drop to another user with these.
     command -v runuser >/dev/null || missing="util-linux"
+    # Spark runs on Java; without it everything but the Spark tests is tested.
+    if ! command -v java >/dev/null && [ ! -x "${JAVA_HOME:-/nowhere}/bin/java" ]; then
+      if [ "$(id -u)" = 0 ] || sudo -n true 2>/dev/null; then
+        missing="$missing default-jre-headless"
+      else
+        echo "No Java here, and no right to install it: the Spark tests will NOT be run." >&2
+        echo "To run them: sudo apt-get install default-jre-headless" >&2
+      fi
+    fi
     ;;
   *) echo "usage: system.sh python|tests" >&2; exit 2 ;;
 esac

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +15,20 @@ import sqlalchemy as sa
 from tests.postgres import running_postgres
 
 _numbers = itertools.count(1)
+NO_JAVA = "the Spark tests were NOT run: there is no Java (install a JRE 17, or set JAVA_HOME)"
+
+
+def has_java() -> bool:
+    """Whether Spark can start on this machine."""
+    home = os.environ.get("JAVA_HOME")
+    return bool(shutil.which("java") or (home and (Path(home) / "bin" / "java").exists()))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say it where everybody reads it, not only in a count of skipped tests."""
+    if not has_java():
+        terminalreporter.write_line(f"ATTENTION: {NO_JAVA}", red=True)
+
 
 # The same examples on every run: a failure is repeated by running the test again.
 hypothesis.settings.register_profile("churnkit", derandomize=True, deadline=None)

@@ -7,9 +7,12 @@ from typing import Annotated
 
 import typer
 
+from churnkit.cli.features import WHEN
 from churnkit.cli.session import Folder, Json, Session
 from churnkit.usecases import explaining, scoring
 from churnkit.usecases import history as recorded
+
+END = "The end of the log if not given."
 
 
 def register(app: typer.Typer) -> None:
@@ -21,10 +24,18 @@ def register(app: typer.Typer) -> None:
 
 def score(
     ctx: typer.Context,
-    data: Annotated[
-        str, typer.Argument(metavar="INPUT", help="CSV, Parquet, Excel, or a database URL.")
-    ],
     output: Annotated[Path, typer.Option("-o", "--output", help="A .csv or .parquet file.")],
+    data: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="INPUT",
+            help="CSV, Parquet, Excel, or a database URL. Without it: what the project was made "
+            "of, in a project of events its customers at --as-of.",
+        ),
+    ] = None,
+    as_of: Annotated[
+        str | None, typer.Option("--as-of", metavar="DATE", help=f"{WHEN} {END}")
+    ] = None,
     reasons: Annotated[
         int | None,
         typer.Option(min=0, help="Reasons per customer; 3 up to 10,000 rows, else 0."),
@@ -36,7 +47,7 @@ def score(
     folder: Folder = None,
     json: Json = False,
 ) -> None:
-    """Say for each customer how probable it is that he leaves, and why."""
+    """Say for each customer how probable it is that they leave, and why."""
     session = Session.begin(ctx, folder, json)
     with session.project() as project, session.progress() as progress:
         result = scoring.score(
@@ -46,6 +57,7 @@ def score(
             reasons=reasons,
             record=record,
             version=version,
+            as_of=as_of,
             query=query,
             sheet=sheet,
             progress=progress,
@@ -58,13 +70,16 @@ def explain(
     customer: Annotated[str, typer.Option(help="The customer's id in the imported table.")],
     version: Annotated[str | None, typer.Option(help="A model version or alias.")] = None,
     reasons: Annotated[int | None, typer.Option(min=1, help="How many; all if not given.")] = None,
+    as_of: Annotated[
+        str | None, typer.Option("--as-of", metavar="DATE", help=f"{WHEN} {END}")
+    ] = None,
     folder: Folder = None,
     json: Json = False,
 ) -> None:
     """Why a customer has this probability."""
     session = Session.begin(ctx, folder, json)
     with session.project() as project:
-        result = explaining.explain(project, customer, version=version, k=reasons)
+        result = explaining.explain(project, customer, version=version, as_of=as_of, k=reasons)
     session.show(result)
 
 

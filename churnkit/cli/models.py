@@ -86,9 +86,9 @@ def head(
     ctx: typer.Context,
     output: Annotated[Path, typer.Option("-o", "--output", help="The file to write.")],
     folder: Folder = None,
+    json: Json = False,
 ) -> None:
     """Export the journal's signed head; keep it where the database's owner cannot write."""
-    session = Session.begin(ctx, folder, False)
+    session = Session.begin(ctx, folder, json)
     with session.project() as project:
-        registry.export_head(project, output)
-    session.err.print(f"Wrote {output}", markup=False)
+        session.show(registry.export_head(project, output))

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
-import subprocess
+import signal
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
 from rich.text import Text
 
 from churnkit.cli.session import Folder, Json, Session, seconds
-from churnkit.errors import AmbiguousTarget
-from churnkit.usecases import create, importing, profiling, reports
+from churnkit.domain.progress import Cancel
+from churnkit.errors import AmbiguousTarget, SettingsInvalid
+from churnkit.usecases import (
+    create,
+    create_events,
+    event_importing,
+    importing,
+    mlflow_pages,
+    profiling,
+    reports,
+)
 from churnkit.usecases import demo as demonstration
 from churnkit.usecases import doctor as health
 from churnkit.usecases.result import Result
@@ -34,33 +43,106 @@ def init(
     ctx: typer.Context,
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="The new project's folder.")],
     data: Annotated[
-        str, typer.Option(help="A CSV, Parquet or Excel file, or a database URL with --query.")
+        list[str],
+        typer.Option(
+            help="A CSV, Parquet or Excel file, or a database URL with --query; for events also "
+            "a glob in quotes or a folder, and several times."
+        ),
     ],
+    kind: Annotated[
+        Literal["auto", "events", "snapshot"],
+        typer.Option(help="A log of events, or one row per customer."),
+    ] = "auto",
     target: Annotated[str | None, typer.Option(help="The column that says who left.")] = None,
     positive: Annotated[str | None, typer.Option(help="Its value that means 'left'.")] = None,
     id: Annotated[str | None, typer.Option(help="The column that names the customer.")] = None,
     query: Annotated[str, typer.Option(help="SQL, when --data is a database URL.")] = "",
     sheet: Annotated[str, typer.Option(help="The sheet of an Excel file.")] = "",
+    time: Annotated[str, typer.Option(help="Events: when it happened.")] = "",
+    type: Annotated[str, typer.Option(help="Events: the column that says what.")] = "",
+    known_at: Annotated[str, typer.Option(help="Events: when it became known.")] = "",
+    value: Annotated[
+        list[str] | None, typer.Option(help="Events: a number column to keep; repeat it.")
+    ] = None,
+    category: Annotated[
+        list[str] | None, typer.Option(help="Events: a text column to keep; repeat it.")
+    ] = None,
+    key: Annotated[
+        list[str] | None,
+        typer.Option(help="Events: a column that tells events apart; repeat it. Default: all."),
+    ] = None,
+    time_format: Annotated[
+        str, typer.Option(help="Events: iso, epoch_s, epoch_ms, yyyymmdd, dd/mm/yyyy, ….")
+    ] = "",
+    zone: Annotated[str, typer.Option(help="Events: the IANA zone in which days begin.")] = "UTC",
+    source_zone: Annotated[
+        str, typer.Option(help="Events: the zone of times that name none; default: --zone.")
+    ] = "",
+    attributes: Annotated[str, typer.Option(help="Events: a file about the customers.")] = "",
+    subscriptions: Annotated[str, typer.Option(help="Events: a file of paid periods.")] = "",
+    activity: Annotated[
+        list[str] | None,
+        typer.Option(help="Churn: an event type that is activity; repeat it. Default: all."),
+    ] = None,
+    horizon: Annotated[int | None, typer.Option(min=1, help="Churn: days of the window.")] = None,
+    lead: Annotated[int, typer.Option(min=0, help="Churn: days before the window.")] = 0,
+    grace: Annotated[int, typer.Option(min=0, help="Churn: days for a renewal.")] = 0,
+    eligible: Annotated[
+        int | None, typer.Option(min=1, help="Churn: only who was active within so many days.")
+    ] = None,
+    arrival_delay: Annotated[
+        float, typer.Option(min=0, help="Events: days until a fact is known.")
+    ] = 0.0,
     json: Json = False,
 ) -> None:
-    """Create a project from a table of customers; each guess is printed with its ground."""
+    """Create a project from a table of customers or a log of events.
+
+    Each guess is printed with its ground.
+    """
     session = Session.begin(ctx, None, json)
-    ask = _ask if sys.stdin.isatty() and not session.json else None
+    ground = ""
+    if kind == "auto":
+        named = target is not None or positive is not None
+        kind, ground = ("snapshot", "") if named or sheet else create_events.recognise_data(
+            data, query=query
+        )  # fmt: skip
+    result: Result
     with session.progress() as progress:
-        created = create.create_project(
-            directory,
-            data,
-            target=target,
-            positive=positive,
-            id_column=id,
-            query=query,
-            sheet=sheet,
-            choose=ask,
-            progress=progress,
-        )
-    session.show(created)
+        if kind == "events":
+            options = create_events.LogOptions(
+                customer_id=id or "", time=time, type=type, known_at=known_at,
+                values=tuple(value or ()), categories=tuple(category or ()),
+                key=tuple(key or ()), time_format=time_format, zone=zone,
+                source_zone=source_zone, query=query, attributes=attributes,
+                subscriptions=subscriptions, activity=tuple(activity or ()),
+                horizon_days=horizon, lead_days=lead, grace_days=grace,
+                eligible_days=eligible, arrival_delay_days=arrival_delay,
+            )  # fmt: skip
+            result = create_events.create_event_project(
+                directory, data, options, ground=ground, progress=progress
+            )
+        else:
+            if len(data) > 1:
+                raise SettingsInvalid(
+                    "a snapshot is one file.",
+                    fix="Give --data once, or say --kind events.",
+                    option="--data",
+                )
+            result = create.create_project(
+                directory,
+                data[0],
+                target=target,
+                positive=positive,
+                id_column=id,
+                query=query,
+                sheet=sheet,
+                choose=_ask if sys.stdin.isatty() and not session.json else None,
+                progress=progress,
+            )
+    session.show(result)
     if not session.json:
-        session.err.print(f"Next: churnkit -C {directory} profile", markup=False)
+        following = "labels" if kind == "events" else "profile"
+        session.err.print(f"Next: churnkit -C {directory} {following}", markup=False)
 
 
 def _ask(error: AmbiguousTarget) -> str:
@@ -80,20 +162,38 @@ def _ask(error: AmbiguousTarget) -> str:
 def import_(
     ctx: typer.Context,
     data: Annotated[
-        str | None, typer.Argument(help="The newer file; without it, the project's own again.")
+        list[str] | None,
+        typer.Argument(help="The newer files; without them, the project's own again."),
     ] = None,
     compare: Annotated[bool, typer.Option("--compare", help="Only compare.")] = False,
+    into: Annotated[
+        Literal["events", "attributes", "subscriptions"],
+        typer.Option(help="Project of events: what the files hold."),
+    ] = "events",
+    rebuild: Annotated[
+        bool, typer.Option("--rebuild", help="Project of events: build the log from nothing.")
+    ] = False,
     query: Annotated[str, typer.Option(help="SQL, when the data is a database URL.")] = "",
     sheet: Annotated[str, typer.Option(help="The sheet of an Excel file.")] = "",
     folder: Folder = None,
     json: Json = False,
 ) -> None:
-    """Load newer data and say how it differs from what was there."""
+    """Load newer data: events are added, each once; a table of customers is replaced."""
     session = Session.begin(ctx, folder, json)
+    result: Result
     with session.project() as project, session.progress() as progress:
-        result = importing.import_data(
-            project, data, query=query, sheet=sheet, compare_only=compare, progress=progress
-        )
+        if project.settings.events is not None:
+            result = event_importing.import_facts(
+                project, data or None, into=into, query=query, rebuild=rebuild,
+                compare_only=compare, progress=progress,
+            )  # fmt: skip
+        else:
+            if data is not None and len(data) > 1:
+                raise SettingsInvalid("this project is built from one file.", fix="Name one.")
+            result = importing.import_data(
+                project, data[0] if data else None, query=query, sheet=sheet,
+                compare_only=compare, progress=progress,
+            )  # fmt: skip
     session.show(result)
 
 
@@ -155,12 +255,29 @@ def doctor(ctx: typer.Context, folder: Folder = None, json: Json = False) -> Non
 
 def mlflow(
     ctx: typer.Context,
-    port: Annotated[int, typer.Option(help="The port on this machine.")] = 5000,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="The port on this machine.")] = 5000,
+    browser: Annotated[
+        bool, typer.Option("--browser/--no-browser", help="Open them in the browser, too.")
+    ] = True,
     folder: Folder = None,
 ) -> None:
-    """Open MLflow's own pages on this project's runs."""
+    """Open MLflow's own pages on this project's runs; Ctrl-C ends them."""
     session = Session.begin(ctx, folder, False)
-    with session.project() as project:
-        command = project.mlflow.ui_command(port)
-    session.err.print(f"MLflow is at http://127.0.0.1:{port} (Ctrl-C ends it)")
-    raise typer.Exit(subprocess.run(command, check=False).returncode)
+    cancel = Cancel()
+
+    def ready(address: str) -> None:
+        session.err.print(f"MLflow is at {address} (Ctrl-C ends it)")
+        if browser and session.err.is_terminal:
+            typer.launch(address)
+
+    session.err.print("Starting MLflow (some seconds) ...")
+    before = [
+        (sign, signal.signal(sign, lambda *_: cancel.cancel()))
+        for sign in (signal.SIGINT, signal.SIGTERM)
+    ]
+    try:
+        with session.project() as project:
+            mlflow_pages.serve_mlflow(project, port, ready=ready, cancel=cancel)
+    finally:
+        for sign, handler in before:
+            signal.signal(sign, handler)

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     import _csv  # the only place where the type of a reader has a name
 
 _DELIMITERS = (",", ";", "\t", "|")
+BLANKS = " "
+"""Columns set apart by one blank or more, as programs print them."""
+_FEWEST_BLANK_COLUMNS = 3
+"""Two words in each line are more likely a name."""
 _SAMPLE_BYTES = 1 << 22
 """Holds a header of 10,001 columns; the guesser of encodings sees less."""
 _GUESSED_BYTES = 1 << 18
@@ -92,7 +96,7 @@ def sniff_bytes(path: Path) -> Bytes:
 
 
 def sniff_delimiter(text: str) -> str:
-    """The delimiter that gives the first rows the most columns, all alike."""
+    """The delimiter that gives the first rows the most columns, all alike; or blanks."""
     rated: list[tuple[int, int, str]] = []
     for delimiter in _DELIMITERS:
         widths = [len(row) for row in _rows(text, delimiter) if row]
@@ -102,12 +106,17 @@ def sniff_delimiter(text: str) -> str:
         alike = sum(width == whole[0] for width in whole)
         rated.append((alike * (whole[0] > 1), whole[0], delimiter))
     if not rated or max(rated)[0] == 0:
-        return ","
+        return BLANKS if _in_blank_columns(text) else ","
     return max(rated, key=lambda rate: (rate[0] / _SNIFFED_ROWS + (rate[1] > 1), rate[1]))[2]
 
 
 def sniff_header(text: str, delimiter: str) -> tuple[list[str], int]:
     """The first row that is not blank, and the number of lines up to its end."""
+    if delimiter == BLANKS:
+        for number, line in enumerate(text.splitlines(), 1):
+            if line.strip():
+                return line.split(), number
+        return [], 0
     reader = _reader(text, delimiter)
     try:
         for row in reader:
@@ -116,6 +125,13 @@ def sniff_header(text: str, delimiter: str) -> tuple[list[str], int]:
     except csv.Error:
         pass  # a single value larger than the sample is no header
     return [], 0
+
+
+def _in_blank_columns(text: str) -> bool:
+    lines = [line for line in text.splitlines() if line.strip()][: _SNIFFED_ROWS + 1]
+    # The sample may end inside the last line.
+    widths = {len(line.split()) for line in (lines[:-1] if len(lines) > _SNIFFED_ROWS else lines)}
+    return len(lines) > 1 and len(widths) == 1 and min(widths) >= _FEWEST_BLANK_COLUMNS
 
 
 def _rows(text: str, delimiter: str) -> list[list[str]]:

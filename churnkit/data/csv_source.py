@@ -2,23 +2,38 @@
 
 from __future__ import annotations
 
+import io
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pyarrow as pa
 from pyarrow import csv as arrow_csv
 
-from churnkit.data.csv_sniffing import open_bytes, sniff_bytes, sniff_delimiter, sniff_header
+from churnkit.data.csv_sniffing import (
+    BLANKS,
+    open_bytes,
+    sniff_bytes,
+    sniff_delimiter,
+    sniff_header,
+)
 from churnkit.data.names import checked_names
 from churnkit.domain.progress import Cancel
 from churnkit.errors import DataEmpty, DataUnreadable
 
 _BLOCK_BYTES = 1 << 23
+OnBroken = Callable[[int, str, str], None]
+"""Told of a row with too many or too few values: its number, what is wrong, its text."""
 
 
 class CsvSource:
     """A CSV file.
+
+    Parameters
+    ----------
+    path : the file, which may be gzipped
+    on_broken : told of each row whose count of values is not the header's, which is then left
+        out; None: such a row is an error
 
     Raises
     ------
@@ -27,9 +42,12 @@ class CsvSource:
     TooManyColumns : more than churnkit handles
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, on_broken: OnBroken | None = None) -> None:
         self.path = path
         self.name = str(path)
+        self._on_broken = on_broken
+        self._n_broken = 0
+        self._last_broken: arrow_csv.InvalidRow | None = None
         with _Reading(path):
             self.encoding, text, self._ends_quoted = sniff_bytes(path)
         if "\0" in text:
@@ -59,10 +77,11 @@ class CsvSource:
         DataUnreadable : a row has more or fewer values than the header, or a quote is not closed
         """
         n_rows = 0
+        self._n_broken = 0
         last: pa.RecordBatch | None = None
         with _Reading(self.path), open_bytes(self.path) as stream:
             reader = arrow_csv.open_csv(
-                stream,
+                pa.PythonFile(_OneBlank(stream), mode="r") if self.delimiter == BLANKS else stream,
                 read_options=arrow_csv.ReadOptions(
                     use_threads=False,  # or a broken row's number is not known
                     block_size=_BLOCK_BYTES,
@@ -71,7 +90,10 @@ class CsvSource:
                     encoding="utf8" if self.encoding.startswith("utf-8") else self.encoding,
                 ),
                 parse_options=arrow_csv.ParseOptions(
-                    delimiter=self.delimiter, newlines_in_values=True
+                    delimiter=self.delimiter,
+                    newlines_in_values=self.delimiter != BLANKS,
+                    quote_char=False if self.delimiter == BLANKS else '"',
+                    invalid_row_handler=self._left_out if self._on_broken else None,
                 ),
                 convert_options=arrow_csv.ConvertOptions(
                     column_types=dict.fromkeys(self._names, pa.string()), strings_can_be_null=False
@@ -85,17 +107,72 @@ class CsvSource:
                     if batch.num_rows:
                         last = batch.slice(batch.num_rows - 1)
                         yield batch
-        if last is None:
+        self._refuse_open_quote(n_rows)
+        if last is None and not self._n_broken:
             raise _no_rows(self.path)
+        if last is None:
+            return
         # A quote that is never closed swallows all rows after it.
+        if self.delimiter == BLANKS:
+            return
         if not self._ends_quoted and "\n" in last.column(last.num_columns - 1)[0].as_py():
-            raise DataUnreadable(
-                "a quote is opened and never closed.",
-                fix="Close it, or remove it.",
-                file=self.path,
-                row=n_rows - 1 + self.row_offset,
-                column=self._names[-1],
-            )
+            raise self._open_quote(n_rows - 1 + self.row_offset, self._names[-1])
+
+    def _left_out(self, row: arrow_csv.InvalidRow) -> str:
+        assert self._on_broken is not None
+        what = f"has {row.actual_columns} values where the header has {row.expected_columns}"
+        self._on_broken(row.number, what, row.text)
+        self._n_broken += 1
+        self._last_broken = row
+        return "skip"
+
+    def _refuse_open_quote(self, n_rows: int) -> None:
+        """A broken last row may be all rows after a quote that is never closed."""
+        row = self._last_broken
+        if row is None or not self._n_broken or self.delimiter == BLANKS:
+            return
+        last = self.row_offset + n_rows + self._n_broken - 1
+        opened = re.search(rf'(^|{re.escape(self.delimiter)})"', row.text)
+        if row.number == last and opened and row.text.count('"') % 2:
+            raise self._open_quote(row.number, None)
+
+    def _open_quote(self, row: int, column: str | None) -> DataUnreadable:
+        return DataUnreadable(
+            "a quote is opened and never closed.",
+            fix="Close it, or remove it.",
+            file=self.path,
+            row=row,
+            column=column,
+        )
+
+
+class _OneBlank(io.RawIOBase):
+    """A stream of lines without blanks around them, and with one blank between words."""
+
+    def __init__(self, stream: pa.NativeFile) -> None:
+        super().__init__()
+        self._stream = stream
+        self._rest = b""
+        self._ready = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        while not self._ready:  # an empty answer would mean the end
+            chunk = self._stream.read(_BLOCK_BYTES)
+            if not chunk:
+                last, self._rest = self._squeezed(self._rest), b""
+                self._ready = last
+                break
+            lines, newline, self._rest = (self._rest + chunk).rpartition(b"\n")
+            self._ready = self._squeezed(lines + newline)
+        size = len(self._ready) if size < 0 else size
+        answer, self._ready = self._ready[:size], self._ready[size:]
+        return answer
+
+    def _squeezed(self, lines: bytes) -> bytes:
+        return re.sub(rb"(?m)^ +| +$", b"", re.sub(rb"[ \t\r]+", b" ", lines))
 
 
 class _Reading:

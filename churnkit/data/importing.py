@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import duckdb
@@ -54,22 +55,58 @@ def import_table(
         )
     table = pa.table([column.values for column in typed], names=list(names))
     described = tuple(_described(n, t) for n, t in zip(names, typed, strict=True))
-    schema = TableSchema(
-        columns=described,
-        n_rows=table.num_rows,
-        fingerprint=table_fingerprint(table, described),
-    )
-    described_by = {
-        "format": str(FORMAT),
-        "source": source.name,
-        "schema": schema.model_dump_json(),
-        "blanks": json.dumps({n: t.blanks for n, t in zip(names, typed, strict=True) if t.blanks}),
-    }
     progress(Step("writing the customers"))
     if cancel is not None:
         cancel.check()
+    blanks = {n: t.blanks for n, t in zip(names, typed, strict=True) if t.blanks}
+    return write_table(table, described, database, source=source.name, blanks=blanks)
+
+
+def write_table(
+    table: pa.Table,
+    columns: Sequence[TableColumn],
+    database: Path,
+    *,
+    source: str,
+    blanks: Mapping[str, int] | None = None,
+    entries: Mapping[str, str] | None = None,
+) -> TableSchema:
+    """Make a typed table the content of a database file, in one step.
+
+    Parameters
+    ----------
+    columns : of the table, in order
+    source : where the rows came from, for messages
+    blanks : how many values of a column were blank text
+    entries : more of the file's own description
+
+    Raises
+    ------
+    DiskFull, FolderReadOnly : the database cannot be written
+    """
+    schema = TableSchema(
+        columns=tuple(columns),
+        n_rows=table.num_rows,
+        fingerprint=table_fingerprint(table, columns),
+    )
+    described_by = {
+        "format": str(FORMAT),
+        "source": source,
+        "schema": schema.model_dump_json(),
+        "blanks": json.dumps(blanks or {}),
+        **(entries or {}),
+    }
     _write(table, described_by, database)
     return schema
+
+
+def read_entry(database: Path, key: str) -> str | None:
+    """An entry of a file's own description; None: no such file or entry."""
+    if not database.exists():
+        return None
+    with opened(database) as connection:
+        rows = connection.execute(f"select value from {META} where key = ?", [key]).fetchall()
+    return str(rows[0][0]) if rows else None
 
 
 def read_blanks(database: Path) -> dict[str, int]:
@@ -110,8 +147,9 @@ def _write(table: pa.Table, entries: dict[str, str], database: Path) -> None:
             path = Path(work) / database.name
             try:
                 _fill(table, entries, path)
-            except duckdb.IOException as error:
-                if "No space left" in str(error):
+            except duckdb.Error as error:
+                # A refusal to write comes as one of several classes, the last one at the commit.
+                if any(said in str(error) for said in ("No space left", "File too large")):
                     raise DiskFull(
                         "the disk is full; nothing was changed.",
                         fix="Free some space and run the command again.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from churnkit.domain.columns import ColumnKind
+from churnkit.domain.columns import LARGEST, ColumnKind
 from churnkit.errors import BadValue
 
 MISSING_WORDS = ("na", "n/a", "#n/a", "nan", "null", "none", "nil", "?", "-", "--")
@@ -178,8 +179,8 @@ def plain_numbers(values: pa.ChunkedArray, pattern: str) -> pa.ChunkedArray:
 def refuse_infinite(
     numbers: pa.ChunkedArray | pa.Array, name: str, *, file: object, row_offset: int
 ) -> None:
-    """Raise BadValue at the first infinite number."""
-    infinite = pc.fill_null(pc.is_inf(numbers), False)
+    """Raise BadValue at the first number that is infinite, or larger than a model can read."""
+    infinite = pc.fill_null(pc.greater(pc.abs(numbers), LARGEST), False)
     if pc.any(infinite).as_py():
         position = pc.index(infinite, True).as_py()
         raise _infinite(name, numbers[position].as_py(), position, file, row_offset)
@@ -193,8 +194,9 @@ def nan_to_null(numbers: pa.ChunkedArray | pa.Array) -> pa.ChunkedArray | pa.Arr
 
 
 def _infinite(name: str, value: object, position: int, file: object, row_offset: int) -> BadValue:
+    finite = isinstance(value, float) and math.isfinite(value)
     return BadValue(
-        f"the number '{value}' is infinite.",
+        f"the number '{value}' is {'too large for a model' if finite else 'infinite'}.",
         fix="Leave the cell empty if the value is not known.",
         file=file,
         row=position + row_offset,

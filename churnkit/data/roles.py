@@ -99,7 +99,7 @@ def guess_roles(
 def _guess_target(table: pa.Table, distinct: Mapping[str, int], *, skip: str) -> tuple[str, str]:
     names = [name for name in table.column_names if name != skip]
     binary = [name for name in names if distinct[name] == 2]
-    rated = {name: _target_likeness(name) for name in names}
+    rated = {name: target_likeness(name) for name in names}
     best = max((rated[name] for name in binary), default=0)
     if best:
         found = [name for name in binary if rated[name] == best]
@@ -115,9 +115,9 @@ def _guess_target(table: pa.Table, distinct: Mapping[str, int], *, skip: str) ->
     raise _ambiguous("no column is clearly the target", binary)
 
 
-def _target_likeness(name: str) -> int:
+def target_likeness(name: str) -> int:
     """3: the name says 'left' and nothing else; 2: it contains it; 1: a label; 0: none."""
-    words = _words(name)
+    words = name_words(name)
     if any(word in _CHURN_WORDS for word in words):
         return 3 if all(word in _CHURN_WORDS or word in _FILLERS for word in words) else 2
     return 1 if words and all(word in _LABEL_WORDS for word in words) else 0
@@ -129,7 +129,6 @@ def _ambiguous(what: str, choices: list[str]) -> AmbiguousTarget:
             f"{what}: no column has exactly two values.",
             fix="Add a column that says for each customer whether he left, and name it "
             "with --target.",
-            choices="",
         )
     shown = ", ".join(choices[:20])
     return AmbiguousTarget(
@@ -154,7 +153,7 @@ def _guess_id(
             continue
         if column.kind == "number" and not pa.types.is_integer(table.schema.field(name).type):
             continue
-        likeness = _id_likeness(name)
+        likeness = id_likeness(name)
         repeats_are_fine = likeness == 2 and distinct[name] > 2 and share >= 0.05
         if likeness and (share >= NEAR_UNIQUE_SHARE or repeats_are_fine):
             rated.append(((likeness, distinct[name]), name))
@@ -175,9 +174,9 @@ def _guess_id(
     return None
 
 
-def _id_likeness(name: str) -> int:
+def id_likeness(name: str) -> int:
     """2: names a customer; 1: names something; 0: no name."""
-    words = _words(name)
+    words = name_words(name)
     if _GLUED.fullmatch("".join(words)) or (
         any(word in _WHO for word in words) and any(word in _NAMING for word in words)
     ):
@@ -197,7 +196,7 @@ def _guess_time(table: pa.Table, schema: TableSchema, taken: Mapping[str, RoleGu
     for column in schema.columns:
         if column.kind != "time" or column.name in taken:
             continue
-        words = set(_words(column.name))
+        words = set(name_words(column.name))
         if words & _LIFE or table.column(column.name).null_count:
             continue
         rated.append(
@@ -226,8 +225,8 @@ def _guess_rest(table: pa.Table, column: TableColumn, n_distinct: int, as_of: st
         return ignored("a date, which the model cannot read as it is")
     unique = n_distinct >= NEAR_UNIQUE_SHARE * n and n > 20
     if unique and (
-        _id_likeness(name)
-        or (_ROW_NUMBER.fullmatch(" ".join(_words(name))) and column.kind == "number")
+        id_likeness(name)
+        or (_ROW_NUMBER.fullmatch(" ".join(name_words(name))) and column.kind == "number")
     ):
         return ignored(f"it names or counts rows: {n_distinct:,} values in {n:,} rows")
     if column.kind == "category" and n_distinct > max(20, FREE_TEXT_SHARE * n):
@@ -239,7 +238,7 @@ def _n_distinct(table: pa.Table, name: str) -> int:
     return int(pc.count_distinct(as_array(table.column(name)), mode="only_valid").as_py())
 
 
-def _words(name: str) -> list[str]:
+def name_words(name: str) -> list[str]:
     """A name's words in lower case; ``customerID`` and ``Customer_id`` have the same two."""
     spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name)
     return re.findall(r"[a-z]+|\d+", spaced.casefold())

@@ -8,10 +8,10 @@ from typing import Protocol
 
 import pyarrow as pa
 
-from churnkit.data.csv_source import CsvSource
+from churnkit.data.csv_source import CsvSource, OnBroken
 from churnkit.data.excel_source import ExcelSource
 from churnkit.data.parquet_source import ParquetSource
-from churnkit.data.sql_source import SqlSource
+from churnkit.data.sql_source import SqlSource, absolute_url
 from churnkit.domain.progress import Cancel
 from churnkit.errors import DataUnreadable
 
@@ -37,8 +37,24 @@ class Source(Protocol):
         """The rows, in order: text as it is in the file, or native types."""
 
 
+def lasting_name(source: Path | str, *, folder: Path) -> str:
+    """A source as a project in ``folder`` keeps it: it means the same in any working directory.
+
+    A file inside the folder is named relative to it, so that both may be moved together.
+    """
+    if "://" in str(source):
+        return absolute_url(str(source))
+    path = Path(source).expanduser().resolve()
+    return str(path.relative_to(folder)) if path.is_relative_to(folder) else str(path)
+
+
 def open_source(
-    source: Path | str, *, folder: Path | None = None, query: str = "", sheet: str = ""
+    source: Path | str,
+    *,
+    folder: Path | None = None,
+    query: str = "",
+    sheet: str = "",
+    on_broken: OnBroken | None = None,
 ) -> Source:
     """Open a file by its ending and its first bytes, or a SQLAlchemy URL.
 
@@ -47,6 +63,7 @@ def open_source(
     source : a path (relative to ``folder``, if one is given) or a URL such as ``sqlite:///a.db``
     query : SQL, for a URL
     sheet : for an Excel file; the first one if not given
+    on_broken : told of rows of a CSV with too many or too few values; None: they are errors
 
     Raises
     ------
@@ -76,7 +93,7 @@ def open_source(
     if ending in (".xlsx", ".xlsm") or (start[:4] == b"PK\x03\x04" and ending == ".csv"):
         return ExcelSource(path, sheet)
     if ending in _TEXT or (ending == ".gz" and suffixes[-2:-1] and suffixes[-2] in _TEXT):
-        return CsvSource(path)
+        return CsvSource(path, on_broken)
     raise DataUnreadable(
         f"churnkit does not read '{ending or path.name}' files.",
         fix=f"Save the table as {_SUPPORTED}.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal
 
 import numpy as np
@@ -40,11 +41,18 @@ class Split:
     test: Ints
     groups: Ints
     order: Ints | None
-    kind: Literal["random", "grouped", "time"]
+    kind: Literal["random", "grouped", "time", "panel"]
     why: str
 
 
-def split_rows(table: pa.Table, columns: ColumnsTable, *, test_share: float, seed: int) -> Split:
+def split_rows(
+    table: pa.Table,
+    columns: ColumnsTable,
+    *,
+    test_share: float,
+    seed: int,
+    test_from: datetime | None = None,
+) -> Split:
     """Keep some customers for the test.
 
     With a time column the latest rows are the test, so that the model is judged on a future it
@@ -58,10 +66,15 @@ def split_rows(table: pa.Table, columns: ColumnsTable, *, test_share: float, see
     Without a time column (or with one moment only), rows that belong together stay together,
     see ``groups.customer_groups``; the rest is stratified by the label.
 
+    A panel was built so that all labels before ``test_from`` were decided by then: it is divided
+    there and nowhere else, and the test asks what serving will ask, of the customers who are there
+    later, known ones and new ones. Its folds are random, so there a customer's rows stay together.
+
     Parameters
     ----------
     test_share : in (0, 1)
     seed : of the random division
+    test_from : the first test date of a panel; None: the table is no panel
 
     Raises
     ------
@@ -72,6 +85,8 @@ def split_rows(table: pa.Table, columns: ColumnsTable, *, test_share: float, see
     left = labels(table, columns.target, columns.positive)
     if columns.id:
         require_column(table, columns.id, "id")
+    if test_from is not None:
+        return _checked(_panel(table, columns, test_from), left)
     groups, why_grouped = customer_groups(table, columns)
     rng = stream(seed, "split")
     order = _moments(table, columns.time) if columns.time else None
@@ -88,6 +103,10 @@ def split_rows(table: pa.Table, columns: ColumnsTable, *, test_share: float, see
             kind="grouped" if repeated else "random",
             why=f"grouped: {why_grouped}" if repeated else "random, the same rate in both parts",
         )
+    return _checked(split, left)
+
+
+def _checked(split: Split, left: Bools) -> Split:
     for name, rows in (("training", split.train), ("test", split.test)):
         n_left = int(left[rows].sum())
         if min(n_left, len(rows) - n_left) < MIN_OF_A_CLASS:
@@ -151,6 +170,32 @@ def _moments(table: pa.Table, name: str) -> Ints:
     rank = np.empty(len(values), dtype=np.int64)
     rank[pc.sort_indices(values).to_numpy()] = np.arange(len(values))
     return rank[codes]
+
+
+def _panel(table: pa.Table, columns: ColumnsTable, test_from: datetime) -> Split:
+    require_column(table, columns.time, "time")
+    dates = table.column(columns.time)
+    late = pc.greater_equal(dates, pa.scalar(test_from, dates.type)).to_numpy()
+    groups = column_codes(table.column(columns.id))[0]
+    known = np.isin(groups[late], groups[~late])
+    share = float(known.mean()) if len(known) else 0.0
+    return Split(
+        train=np.flatnonzero(~late),
+        test=np.flatnonzero(late),
+        groups=groups.astype(np.int64),
+        order=_moments(table, columns.time),
+        kind="panel",
+        why=f"by date: learnt from {_shown(dates, ~late)}, judged at {_shown(dates, late)}; "
+        f"{share:.0%} of the rows to judge are of customers seen at an earlier date",
+    )
+
+
+def _shown(dates: pa.ChunkedArray, rows: Bools) -> str:
+    some = pc.unique(dates.filter(pa.array(rows)))
+    if not len(some):
+        return "no date"
+    low, high = (f"{moment:%Y-%m-%d}" for moment in pc.min_max(some).as_py().values())
+    return low if len(some) == 1 else f"{len(some)} dates, {low} … {high}"
 
 
 def _by_time(

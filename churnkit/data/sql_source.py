@@ -141,6 +141,15 @@ class SqlSource:
         )
 
 
+def absolute_url(url: str) -> str:
+    """The URL; a relative path of an SQLite file is made absolute."""
+    parsed = sa.make_url(url)
+    file = parsed.database or ""
+    if parsed.get_backend_name() != "sqlite" or file in ("", ":memory:") or file[:5] == "file:":
+        return url
+    return parsed.set(database=str(Path(file).resolve())).render_as_string(hide_password=False)
+
+
 def _plain(value: object) -> object:
     if isinstance(value, Decimal):
         return float(value)

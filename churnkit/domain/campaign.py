@@ -1,6 +1,6 @@
 """What one contact earns: the terms that training and rollouts share.
 
-Source: Neslin et al. (2006, "Defection detection"); see ``churnkit/training/profit.py``.
+Source: Neslin et al. (2006, "Defection detection"); see ``churnkit/measures/profit.py``.
 """
 
 from __future__ import annotations

@@ -9,6 +9,9 @@ from churnkit.domain.frozen import Frozen
 ColumnKind = Literal["number", "boolean", "category", "time"]
 """number: float64 or int64; boolean; category: text; time: date or timestamp (UTC)."""
 
+LARGEST = 3.4028234663852886e38
+"""The largest float32. Beyond it scikit-learn's trees refuse a number, and so do all paths."""
+
 
 class TableColumn(Frozen):
     """A column of an imported table.

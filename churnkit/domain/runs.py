@@ -51,6 +51,10 @@ class RunRecord(Frozen):
     used_columns: tuple[str, ...]
     left_out: dict[str, str]
     """Columns the model does not see, each with the reason."""
+    test_from: datetime | None = None
+    """Of a panel: the first date of the test."""
+    features: dict[str, Any] | None = None
+    """Of a panel: the FeatureSet that its columns were built by, as plain data."""
 
     @property
     def best(self) -> Trial:

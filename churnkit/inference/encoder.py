@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from churnkit.domain.columns import ModelInput, ModelSchema
+from churnkit.domain.columns import LARGEST, ModelInput, ModelSchema
 from churnkit.errors import BadValue, ColumnMissing, did_you_mean
 
 if TYPE_CHECKING:
@@ -128,8 +128,8 @@ class RowEncoder:
                     values.append(codes.get(value, _NAN))
                 else:
                     values.append(_code(value, codes, name))
-            elif type(value) is float and value - value == 0.0 and kind == "number":
-                values.append(value)  # the common case: a finite float
+            elif type(value) is float and -LARGEST <= value <= LARGEST and kind == "number":
+                values.append(value)  # the common case: no NaN, and not too large
             else:
                 values.append(_number(value, name, kind))
         return values
@@ -169,8 +169,14 @@ def _number(value: object, name: str, kind: str) -> float:
             number = math.inf
         if math.isnan(number):
             return _NAN
-        if math.isfinite(number) and (kind == "number" or number in (0.0, 1.0)):
+        if abs(number) <= LARGEST and (kind == "number" or number in (0.0, 1.0)):
             return number
+        if kind == "number" and (math.isfinite(number) or isinstance(value, int | Decimal)):
+            raise BadValue(
+                f"{number:g} is too large for a model: they read numbers up to {LARGEST:.3g}.",
+                fix="Give the number in a larger unit, or None when it is not known.",
+                column=name,
+            )
     wanted = "a finite number" if kind == "number" else "true or false"
     raise BadValue(
         f"{value!r} is not {wanted}.",
@@ -214,7 +220,7 @@ def _numbers(array: pa.Array, column: ModelInput) -> Floats:
     if pa.types.is_boolean(array.type):
         array = array.cast(pa.uint8())
     values: Floats = array.cast(pa.float64()).to_numpy(zero_copy_only=False)
-    bad = np.isinf(values)
+    bad = np.abs(values) > LARGEST
     if column.kind == "boolean":
         bad |= ~(np.isnan(values) | (values == 0.0) | (values == 1.0))
     if bad.any():

@@ -1,9 +1,10 @@
 """A linear model as one table per raw column, found by asking the fitted pipeline.
 
 Imputation, scaling and one-hot encoding of single columns leave a logistic regression additive:
-its decision function is ``c + Σ h_j(x_j)``, with h_j affine in a number and a free value for
-each category and for "missing". Asking for each of these values gives the tables, whatever the
-pipeline's steps are called; a third point tests that a number's part really is affine.
+its decision function is ``c + Σ h_j(x_j)``, with h_j affine in a number or in its inverse
+hyperbolic sine, and a free value for each category and for "missing". Asking for each of these
+values gives the tables, whatever the pipeline's steps are called; a third point tests that a
+number's part really is affine, or else which of the two it is.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from churnkit.errors import BundleUnreadable
 from churnkit.inference.pipelines import sklearn_margin
 
 Floats = NDArray[np.float64]
+CURVE = "asinh"
 _TOLERANCE = 1e-9  # relative to the margins seen; far above rounding, far below a curve
 
 
@@ -29,7 +31,8 @@ class LinearMargin:
     Parameters
     ----------
     intercept : c
-    columns : per input either ``{"slope", "offset", "missing"}`` or ``{"codes", "missing"}``
+    columns : per input either ``{"slope", "offset", "missing"}``, of asinh(x) instead of x where
+        ``"curve": "asinh"`` is added, or ``{"codes", "missing"}``
     mean : the mean of each h_j over the training rows; Shapley values are ``h_j(x_j) - mean_j``
     """
 
@@ -80,6 +83,10 @@ class LinearMargin:
                     part: dict[str, Any] = {"codes": [float(v) for v in column["codes"]]}
                 else:
                     part = {"slope": float(column["slope"]), "offset": float(column["offset"])}
+                    if "curve" in column:
+                        if column["curve"] != CURVE:
+                            raise _damaged()
+                        part["curve"] = CURVE
                 columns.append({**part, "missing": float(column["missing"])})
             mean = [float(v) for v in content["mean"]]
             intercept = float(content["intercept"])
@@ -97,7 +104,8 @@ class LinearMargin:
             elif "codes" in column:
                 parts.append(column["codes"][int(value)])
             else:
-                parts.append(column["slope"] * value + column["offset"])
+                number = math.asinh(value) if "curve" in column else value
+                parts.append(column["slope"] * number + column["offset"])
         return parts
 
     def _part(self, j: int, values: Floats) -> Floats:
@@ -107,7 +115,8 @@ class LinearMargin:
             codes = np.where(missing, len(table) - 1, values).astype(np.intp)
             part: Floats = table[codes]
             return part
-        linear: Floats = column["slope"] * values + column["offset"]
+        numbers = np.arcsinh(values) if "curve" in column else values
+        linear: Floats = column["slope"] * numbers + column["offset"]
         return np.asarray(np.where(missing, column["missing"], linear), dtype=np.float64)
 
 
@@ -137,17 +146,29 @@ def probe_linear(pipeline: Any, schema: ModelSchema, background: Floats) -> Line
         if column.kind == "category":
             columns.append({"codes": parts[1:], "missing": parts[0]})
             continue
-        (_, low, high, far), (missing, at_low, at_high, at_far) = values, parts
-        slope = (at_high - at_low) / (high - low)
-        offset = at_low - slope * low
-        if abs(slope * far + offset - at_far) > tolerance:
+        line = _line(values[1:], parts[1:], tolerance)
+        if line is None:
             return None
-        columns.append({"slope": slope, "offset": offset, "missing": missing})
+        columns.append({**line, "missing": parts[0]})
     margin = LinearMargin(intercept, columns, [0.0] * len(columns))
     if np.abs(margin.margins(background) - sklearn_margin(pipeline, background)).max() > tolerance:
         return None
     mean = [float(margin._part(j, background[:, j]).mean()) for j in range(len(columns))]
     return LinearMargin(intercept, columns, mean)
+
+
+def _line(at: list[float], parts: list[float], tolerance: float) -> dict[str, Any] | None:
+    """The line through two points that meets the third, of x or of asinh(x)."""
+    found: list[tuple[float, dict[str, Any]]] = []
+    for curve in ({}, {"curve": CURVE}):
+        low, high, far = (math.asinh(x) if curve else x for x in at)
+        slope = (parts[1] - parts[0]) / (high - low)
+        offset = parts[0] - slope * low
+        missed = abs(slope * far + offset - parts[2])
+        found.append((missed, {"slope": slope, "offset": offset, **curve}))
+    # The better one: where a column hardly counts, both may meet the third point well enough.
+    missed, line = min(found, key=lambda pair: pair[0])
+    return line if missed <= tolerance else None
 
 
 def _reference(schema: ModelSchema, background: Floats) -> Floats:

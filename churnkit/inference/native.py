@@ -7,7 +7,6 @@ and buffers are prepared once, and each thread has buffers of its own.
 from __future__ import annotations
 
 import ctypes
-import os
 import threading
 import warnings
 from typing import Any
@@ -66,7 +65,9 @@ class NativeTrees:
         self.n_outputs = n_outputs
         self._handle = model.handle
         self._single = GTILConfig(predict_type="raw", nthread=1)
-        self._parallel = GTILConfig(predict_type="raw", nthread=os.cpu_count() or 1)
+        # As many threads as OpenMP allows where the call is made, which is one in a thread of a
+        # pool; a number above that is refused.
+        self._parallel = GTILConfig(predict_type="raw", nthread=-1)
         self._buffers = _Buffers(n_inputs, n_outputs)
         self._one_row = ctypes.c_uint64(1)
         self._predict: Any = LIBRARY.TreeliteGTILPredict
@@ -98,7 +99,7 @@ class NativeTrees:
         return float(local.out[-1])
 
     def margins(self, X: Floats) -> Floats:
-        """The margins of encoded rows of shape (n, n_inputs), on all cores."""
+        """The margins of rows of shape (n, n_inputs), on the cores that the caller may use."""
         data = self.prepared(X)
         out = np.zeros((len(data), self.n_outputs), dtype=np.float64)
         if len(data):

@@ -47,10 +47,12 @@ def sklearn_margin(pipeline: Any, X: Floats) -> Floats:
     """
     inner, _ = fitted_parts(pipeline)
     after = inner[1:]
-    if hasattr(after, "decision_function"):
-        margin: Floats = np.asarray(after.decision_function(X), dtype=np.float64)
-    else:
-        margin = np.asarray(after.predict_proba(X)[:, 1], dtype=np.float64)
+    # Its test for infinity adds all values up in float32, which very large ones overflow.
+    with np.errstate(over="ignore", invalid="ignore"):
+        if hasattr(after, "decision_function"):
+            margin: Floats = np.asarray(after.decision_function(X), dtype=np.float64)
+        else:
+            margin = np.asarray(after.predict_proba(X)[:, 1], dtype=np.float64)
     return margin
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,7 +25,11 @@ from churnkit.errors import (
 )
 
 _MIGRATION_LOCK = 0x636875726E  # "churn"
-_SQLITE_WAIT_MS = 15_000
+_SQLITE_WAIT_MS = 30_000
+_SQLITE_CACHE_KIB = 65_536
+"""The usual 2 MB are too few for the indexes of a million predictions."""
+_NO_SPACE = 1 << 20
+"""Bytes; with less than this SQLite cannot even make the files that reading needs."""
 
 
 def make_engine(url: str) -> sa.Engine:
@@ -37,6 +43,9 @@ def make_engine(url: str) -> sa.Engine:
     try:
         parsed = sa.make_url(url)
         if parsed.get_backend_name() == "sqlite":
+            file = Path(parsed.database or ":memory:")
+            if file.is_file() and not _may_write(file):
+                return _reading_engine(parsed, file)
             engine = sa.create_engine(parsed, poolclass=sa.NullPool)
             sa.event.listen(engine, "connect", _prepare_sqlite)
             sa.event.listen(engine, "begin", _begin_sqlite)
@@ -54,11 +63,33 @@ def make_engine(url: str) -> sa.Engine:
         ) from error
 
 
+def _may_write(file: Path) -> bool:
+    return os.access(file, os.W_OK) and os.access(file.parent, os.W_OK)
+
+
+def _reading_engine(url: sa.URL, file: Path) -> sa.Engine:
+    """For a ledger in a folder where nothing may be written: models still score from there.
+
+    In WAL mode SQLite makes files even to read, unless it hears that the file does not change
+    (https://www.sqlite.org/wal.html, "Read-Only Databases"). Changes that wait in the log
+    would go unseen then, so where there are some it gets no such promise.
+    """
+    log = file.with_name(f"{file.name}-wal")
+    settled = not log.exists() or not log.stat().st_size
+    address = f"{file.resolve().as_uri()}?mode=ro{'&immutable=1' if settled else ''}"
+    return sa.create_engine(
+        url,
+        poolclass=sa.NullPool,
+        creator=lambda: sqlite3.connect(address, uri=True, check_same_thread=False),
+    )
+
+
 def _prepare_sqlite(connection: sqlite3.Connection, _: Any) -> None:
     # SQLAlchemy says when a transaction begins; Python's own guess does not cover reads.
     connection.isolation_level = None
     cursor = connection.cursor()
     cursor.execute(f"pragma busy_timeout = {_SQLITE_WAIT_MS}")
+    cursor.execute(f"pragma cache_size = -{_SQLITE_CACHE_KIB}")
     cursor.execute("pragma journal_mode = wal")
     cursor.execute("pragma synchronous = full")
     cursor.execute("pragma foreign_keys = on")
@@ -87,7 +118,7 @@ def database_errors(engine: sa.Engine) -> Iterator[None]:
             raise
         said = str(error.orig).strip()
         lowered = said.lower()
-        if "disk is full" in lowered or "no space left" in lowered:
+        if "disk is full" in lowered or "no space left" in lowered or _no_space(engine, lowered):
             raise DiskFull(
                 "the disk is full; nothing was changed.",
                 fix="Free some space and run the command again.",
@@ -104,6 +135,14 @@ def database_errors(engine: sa.Engine) -> Iterator[None]:
             fix="Check ledger.url in churnkit.toml, that the database runs, and try again.",
             database=place,
         ) from error
+
+
+def _no_space(engine: sa.Engine, said: str) -> bool:
+    """SQLite says 'disk I/O error', too, where there is no room for its shared memory."""
+    file = engine.url.database
+    if "disk i/o error" not in said or engine.dialect.name != "sqlite" or not file:
+        return False
+    return shutil.disk_usage(Path(file).parent).free < _NO_SPACE
 
 
 def migrate(engine: sa.Engine) -> None:

@@ -92,7 +92,8 @@ class Ledger:
         self.close()
 
     @contextmanager
-    def _reading(self) -> Iterator[sa.Connection]:
+    def reading(self) -> Iterator[sa.Connection]:
+        """One transaction that only reads."""
         with (
             database_errors(self._engine),
             self._engine.connect() as connection,
@@ -101,7 +102,7 @@ class Ledger:
             yield connection
 
     @contextmanager
-    def _writing(self, *, lock: int | None = None) -> Iterator[sa.Connection]:
+    def writing(self, *, lock: int | None = None) -> Iterator[sa.Connection]:
         """One transaction; with a lock, writers with the same lock come one after another."""
         engine = self._engine.execution_options(churnkit_mode="immediate")
         with database_errors(self._engine), engine.connect() as connection, connection.begin():
@@ -114,7 +115,7 @@ class Ledger:
     @contextmanager
     def recording(self) -> Iterator[Recording]:
         """Take predictions in one transaction, which commits at the end of the block."""
-        with self._writing() as connection:
+        with self.writing() as connection:
             yield Recording(connection)
 
     def record_predictions(self, rows: Iterable[PredictionRow]) -> None:
@@ -141,14 +142,14 @@ class Ledger:
             query = query.where(table.c.customer_id == customer_id)
         if model_version is not None:
             query = query.where(table.c.model_version == model_version)
-        with self._reading() as connection:
+        with self.reading() as connection:
             rows = connection.execute(query.limit(limit)).mappings().all()
         return tuple(_prediction(row) for row in rows)
 
     def prediction(self, prediction_id: str) -> PredictionRow | None:
         """One prediction by its id."""
         table = tables.predictions
-        with self._reading() as connection:
+        with self.reading() as connection:
             query = sa.select(table).where(table.c.prediction_id == prediction_id)
             row = connection.execute(query).mappings().one_or_none()
         return None if row is None else _prediction(row)
@@ -171,7 +172,7 @@ class Ledger:
         -------
         journal : with the new entries
         """
-        with self._writing(lock=_JOURNAL_LOCK) as connection:
+        with self.writing(lock=_JOURNAL_LOCK) as connection:
             known = _read_journal(connection)
             new = tuple(entries(known))
             _insert_version(connection, version)
@@ -182,14 +183,14 @@ class Ledger:
 
     def add_model_version(self, version: ModelVersion) -> None:
         """Add a model version and its metrics."""
-        with self._writing() as connection:
+        with self.writing() as connection:
             _insert_version(connection, version)
             _insert_metrics(connection, version.version, version.metrics, version.created_at)
 
     def model_versions(self) -> tuple[ModelVersion, ...]:
         """All of them, in the order of their creation."""
         table = tables.model_versions
-        with self._reading() as connection:
+        with self.reading() as connection:
             rows = connection.execute(sa.select(table).order_by(table.c.number)).mappings().all()
             first = _first_metrics(connection)
         return tuple(_version(row, first.get(row["version"], {})) for row in rows)
@@ -212,7 +213,7 @@ class Ledger:
 
     def next_version(self) -> str:
         """``v1``, ``v2``, …: one above the highest."""
-        with self._reading() as connection:
+        with self.reading() as connection:
             highest = connection.execute(sa.select(sa.func.max(tables.model_versions.c.number)))
             return f"v{(highest.scalar() or 0) + 1}"
 
@@ -220,14 +221,27 @@ class Ledger:
 
     def append_journal(self, decide: Decide) -> JournalEntry:
         """Add an entry that is made from the journal so far; two processes never fork it."""
-        with self._writing(lock=_JOURNAL_LOCK) as connection:
-            entry = decide(_read_journal(connection))
-            connection.execute(sa.insert(tables.journal), _journal_values(entry))
-        return entry
+        return self.append_entries(lambda known: (decide(known),))[-1]
+
+    def append_entries(
+        self, decide: Callable[[tuple[JournalEntry, ...]], Sequence[JournalEntry]]
+    ) -> tuple[JournalEntry, ...]:
+        """Add entries that are made from the journal so far, all of them or none.
+
+        Returns
+        -------
+        journal : with the new entries
+        """
+        with self.writing(lock=_JOURNAL_LOCK) as connection:
+            known = _read_journal(connection)
+            new = tuple(decide(known))
+            for entry in new:
+                connection.execute(sa.insert(tables.journal), _journal_values(entry))
+        return known + new
 
     def journal(self) -> tuple[JournalEntry, ...]:
         """All entries, the oldest first."""
-        with self._reading() as connection:
+        with self.reading() as connection:
             return _read_journal(connection)
 
     # --- metrics ------------------------------------------------------------------------------
@@ -236,14 +250,14 @@ class Ledger:
         self, model_version: str, metrics: Mapping[str, Estimate], at: datetime
     ) -> None:
         """Add figures of a model version."""
-        with self._writing() as connection:
+        with self.writing() as connection:
             _insert_metrics(connection, model_version, metrics, at)
 
     def metrics(self, model_version: str) -> dict[str, Estimate]:
         """The latest figure of each name."""
         table = tables.metrics
         query = sa.select(table).where(table.c.model_version == model_version).order_by(table.c.at)
-        with self._reading() as connection:
+        with self.reading() as connection:
             rows = connection.execute(query).mappings().all()
         return {row["name"]: _estimate(row) for row in rows}
 
@@ -255,9 +269,20 @@ def _chunks(rows: Iterable[PredictionRow]) -> Iterator[Sequence[PredictionRow]]:
 
 
 def _prediction_values(row: PredictionRow) -> dict[str, Any]:
-    values = row.model_dump(exclude={"reasons"})
-    reasons = [reason.model_dump() for reason in row.reasons]
-    return {**values, "reasons": json.dumps(reasons, ensure_ascii=False)}
+    # Field by field: dumping a model costs more than its INSERT.
+    reasons = [
+        {"column": one.column, "value": one.value, "points": one.points} for one in row.reasons
+    ]
+    return {
+        "prediction_id": row.prediction_id,
+        "customer_id": row.customer_id,
+        "model_version": row.model_version,
+        "probability": row.probability,
+        "risk_band": row.risk_band,
+        "variant": row.variant,
+        "made_at": row.made_at,
+        "reasons": json.dumps(reasons, ensure_ascii=False) if reasons else "[]",
+    }
 
 
 def _prediction(row: sa.RowMapping) -> PredictionRow:

@@ -36,7 +36,7 @@ class Moment(TypeDecorator[datetime]):
             return None
         moment = value.astimezone(UTC)
         if dialect.name == "sqlite":
-            return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+            return f"{moment.replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
         return moment
 
     def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
@@ -104,4 +104,22 @@ journal = sa.Table(
     sa.Column("evidence", Document, nullable=False),
     sa.Column("previous_hash", sa.String(64), nullable=False),
     sa.Column("hash", sa.String(64), nullable=False),
+)
+
+online_layouts = sa.Table(
+    "online_layouts",
+    metadata,
+    sa.Column("layout_hash", sa.String(64), primary_key=True),
+    sa.Column("feature_hash", sa.String(64), nullable=False),
+    sa.Column("description", Document, nullable=False),
+    sa.Column("created_at", Moment, nullable=False),
+)
+
+online_state = sa.Table(
+    "online_state",
+    metadata,
+    sa.Column("layout_hash", sa.String(64), primary_key=True),
+    sa.Column("customer_id", sa.Text, primary_key=True),
+    sa.Column("state", Document, nullable=False),
+    sa.Column("updated_at", Moment, nullable=False),
 )

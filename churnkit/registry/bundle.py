@@ -34,6 +34,7 @@ MANIFEST = "manifest.json"
 PIPELINE = "pipeline.skops"
 SCHEMA = "schema.json"
 REFERENCE = "reference.json"
+FEATURES = "features.json"
 COMPILED = "compiled"
 
 
@@ -69,6 +70,8 @@ class Bundle:
     schema: ModelSchema
     compiled_files: dict[str, bytes]
     reference: dict[str, Any]
+    features: dict[str, Any] | None = None
+    """The FeatureSet that builds the inputs from events, as plain data; None: a snapshot."""
 
     def load_pipeline(self) -> Any:
         """The scikit-learn pipeline; it takes half a second and is needed for many rows only.
@@ -99,6 +102,7 @@ def write_bundle(
     pipeline: object,
     compiled_files: Mapping[str, bytes],
     reference: Mapping[str, Any],
+    features: Mapping[str, Any] | None = None,
 ) -> tuple[Manifest, str]:
     """Write all files into a new folder that appears whole or not at all.
 
@@ -119,6 +123,8 @@ def write_bundle(
             dump_pipeline(pipeline, work / PIPELINE)
             (work / SCHEMA).write_text(schema.model_dump_json(indent=1), encoding="utf-8")
             (work / REFERENCE).write_text(json.dumps(reference, indent=1), encoding="utf-8")
+            if features is not None:
+                (work / FEATURES).write_text(json.dumps(features, indent=1), encoding="utf-8")
             (work / COMPILED).mkdir()
             for name, content in compiled_files.items():
                 (work / COMPILED / name).write_bytes(content)
@@ -171,11 +177,7 @@ def read_bundle(folder: Path, *, manifest_hash: str | None = None) -> Bundle:
             fix="Restore the bundle from a backup, or train again.",
             file=folder / MANIFEST,
         )
-    return READERS[_format(content, folder)](folder, content)
-
-
-def _read_1(folder: Path, content: bytes) -> Bundle:
-    manifest = _parse_1(content, folder)
+    manifest = _manifest(content, folder)
     extra = {path.relative_to(folder).as_posix() for path in _files(folder)} - {
         MANIFEST,
         *manifest.files,
@@ -191,6 +193,9 @@ def _read_1(folder: Path, content: bytes) -> Bundle:
     try:
         schema = ModelSchema.model_validate_json((folder / SCHEMA).read_bytes())
         reference = json.loads((folder / REFERENCE).read_bytes())
+        features = (
+            json.loads((folder / FEATURES).read_bytes()) if FEATURES in manifest.files else None
+        )
     except (OSError, ValueError) as error:
         raise _unreadable(folder / SCHEMA) from error
     compiled = {
@@ -198,11 +203,7 @@ def _read_1(folder: Path, content: bytes) -> Bundle:
         for name in manifest.files
         if name.startswith(f"{COMPILED}/")
     }
-    return Bundle(folder, manifest, schema, compiled, reference)
-
-
-READERS: dict[int, Callable[[Path, bytes], Bundle]] = {1: _read_1}
-"""A reader for each format that churnkit ever wrote."""
+    return Bundle(folder, manifest, schema, compiled, reference, features)
 
 
 def verify_bundle(folder: Path, manifest_hash: str | None = None) -> tuple[Check, ...]:
@@ -230,8 +231,7 @@ def verify_bundle(folder: Path, manifest_hash: str | None = None) -> tuple[Check
     else:
         checks.append(Check(subject=f"{name}/{MANIFEST}", state="ok", detail=manifest_hash[:12]))
     try:
-        _format(content, folder)
-        manifest = _parse_1(content, folder)
+        manifest = _manifest(content, folder)
     except BundleError as error:
         return (*checks, failed(MANIFEST, error.what))
     for file, digest in manifest.files.items():
@@ -277,7 +277,8 @@ def _manifest_bytes(folder: Path) -> bytes:
         raise _unreadable(folder / MANIFEST) from error
 
 
-def _format(content: bytes, folder: Path) -> int:
+def _manifest(content: bytes, folder: Path) -> Manifest:
+    """The manifest, whichever format of churnkit's it was written in."""
     try:
         found = json.loads(content)["churnkit_bundle"]
     except (ValueError, KeyError, TypeError) as error:
@@ -294,7 +295,7 @@ def _format(content: bytes, folder: Path) -> int:
         )
     if found not in READERS:
         raise BundleForeign(f"there is no bundle format {found}.", folder=folder)
-    return found
+    return READERS[found](content, folder)
 
 
 def _parse_1(content: bytes, folder: Path) -> Manifest:
@@ -314,6 +315,10 @@ def _parse_1(content: bytes, folder: Path) -> Manifest:
             f"the manifest does not name {min(missing)}.", file=folder / MANIFEST
         )
     return manifest
+
+
+READERS: dict[int, Callable[[bytes, Path], Manifest]] = {1: _parse_1}
+"""A reader for each format that churnkit ever wrote; all give the manifest of today."""
 
 
 def _check_hash(path: Path, digest: str, folder: Path) -> None:

@@ -6,13 +6,14 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
-from churnkit.domain.models import Action, Alias, Check, JournalEntry
+from churnkit.domain.models import Action, Alias, Check, JournalEntry, ModelVersion
 from churnkit.errors import NothingToRollBack
 
 GENESIS = "0" * 64
 """What the first entry has as its previous hash."""
+_NAMES = {"bundle_hash": "hash in the ledger", "record_hash": "record of its run"}
 
 
 def seal(
@@ -83,6 +84,53 @@ def verify_chain(entries: Sequence[JournalEntry]) -> tuple[Check, ...]:
         return tuple(failed)
     detail = f"{len(entries):,} rows, chained without a gap"
     return (Check(subject="journal", state="ok", detail=detail),)
+
+
+def verify_versions(
+    entries: Sequence[JournalEntry],
+    versions: Sequence[ModelVersion],
+    records: Mapping[str, str | None],
+) -> tuple[Check, ...]:
+    """Whether the ledger's versions and the records of their runs are those that were admitted.
+
+    The journal's row of an admission holds both hashes as its evidence, so that whoever changes
+    a bundle, its hash in the ledger or a recorded figure would have to recompute the chain, too.
+
+    Parameters
+    ----------
+    records : SHA-256 (hex) of each run's record; None: it is not there
+    """
+    admitted: dict[str, JournalEntry] = {}
+    for entry in entries:
+        if entry.version is not None:
+            admitted.setdefault(entry.version, entry)
+    checks: list[Check] = []
+    for version in versions:
+        known = admitted.pop(version.version, None)
+        for what, now in (
+            ("bundle_hash", version.bundle_hash),
+            ("record_hash", records.get(version.run_id)),
+        ):
+            named = f"{version.version}/{_NAMES[what]}"
+            then = None if known is None else known.evidence.get(what)
+            if known is None:
+                checks.append(
+                    Check(subject=named, state="failed", detail="the journal never admitted it")
+                )
+            elif then is None:
+                detail = "the journal's row of its admission holds no hash of it"
+                checks.append(Check(subject=named, state="unchecked", detail=detail))
+            elif now is None:
+                checks.append(Check(subject=named, state="failed", detail="is missing"))
+            else:
+                detail = str(then)[:12] if then == now else "is not the one that was admitted"
+                state: Literal["ok", "failed"] = "ok" if then == now else "failed"
+                checks.append(Check(subject=named, state=state, detail=detail))
+    checks += [
+        Check(subject=f"{name} in the ledger", state="failed", detail="is missing")
+        for name in admitted
+    ]
+    return tuple(checks)
 
 
 def holders(entries: Sequence[JournalEntry], at: datetime | None = None) -> dict[str, str | None]:

@@ -20,6 +20,7 @@ from churnkit.errors import StorageError, storage_errors
 MODEL_NAME = "churn"
 VERSION_TAG = "churnkit_version"
 LOADER = "churnkit.usecases.mlflow_flavour"
+_QUIET = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
 
 
 class MlflowStore:
@@ -85,7 +86,7 @@ class MlflowStore:
 
     def set_aliases(self, holders: Mapping[str, str | None]) -> None:
         """Make MLflow's aliases what the journal says; does nothing where no run was recorded."""
-        if not (self.folder / "mlflow.db").exists():
+        if not self.exists:
             return
         with self._client() as (_, client):
             known = {
@@ -103,13 +104,22 @@ class MlflowStore:
                 elif str(present.get(alias)) != str(wanted):
                     client.set_registered_model_alias(MODEL_NAME, alias, wanted)
 
-    def ui_command(self, port: int) -> list[str]:
-        """The command that serves MLflow's pages on this store, to this machine only."""
+    @property
+    def exists(self) -> bool:
+        """Whether a run was recorded."""
+        return (self.folder / "mlflow.db").exists()
+
+    def ui_command(self, host: str, port: int) -> list[str]:
+        """The command that serves MLflow's pages on this store."""
         return [
             sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", self.uri,
-            "--default-artifact-root", self._artifacts, "--host", "127.0.0.1",
-            "--port", str(port),
+            "--default-artifact-root", self._artifacts, "--host", host, "--port", str(port),
+            "--workers", "1",
         ]  # fmt: skip
+
+    def ui_environment(self) -> dict[str, str]:
+        """What that command's environment needs: no telemetry, no processes for jobs."""
+        return {**_QUIET, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
 
     @property
     def _artifacts(self) -> str:
@@ -136,8 +146,8 @@ class MlflowStore:
     def _client(self) -> Iterator[tuple[Any, Any]]:
         with storage_errors(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
-        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-        os.environ.setdefault("DO_NOT_TRACK", "true")
+        for variable, value in _QUIET.items():
+            os.environ.setdefault(variable, value)
         with _quiet():
             import mlflow
             from mlflow.exceptions import MlflowException

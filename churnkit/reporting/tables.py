@@ -55,7 +55,7 @@ def roles_table(guesses: Sequence[RoleGuess]) -> RenderableType:
     ranked = sorted(guesses, key=lambda guess: order[guess.role])
     for guess in ranked[:_MAX_COLUMNS]:
         role = f"{guess.role}: {guess.positive} = left" if guess.positive else guess.role
-        table.add_row(_plain(guess.column), _plain(role), _plain(guess.ground))
+        table.add_row(_name(guess.column), _plain(role), _plain(guess.ground))
     return _with_rest(table, len(ranked))
 
 
@@ -64,8 +64,10 @@ def profile_table(profile: TableProfile) -> RenderableType:
     table = _table("column", "kind", "missing", "distinct", "values", "note", numbers=(2, 3))
     for column in profile.columns[:_MAX_COLUMNS]:
         missing = f"{column.missing / max(profile.n_rows, 1):.1%}" if column.missing else "–"
-        if column.kind == "number" and column.low is not None:
-            values = f"{column.low:,.6g} … {column.high:,.6g}, mean {column.mean:,.6g}"
+        if column.role == "id":
+            values = ""
+        elif column.kind == "number" and column.low is not None:
+            values = f"{_figure(column.low)} … {_figure(column.high)}, mean {_figure(column.mean)}"
         else:
             values = ", ".join(
                 f"{_short(value, 18)} {n / max(profile.n_rows, 1):.0%}"
@@ -79,7 +81,7 @@ def profile_table(profile: TableProfile) -> RenderableType:
         if column.role != "input":
             notes.insert(0, column.role)
         table.add_row(
-            _plain(column.name, 28),
+            _name(column.name, 24),
             column.kind,
             missing,
             f"{column.distinct:,}",
@@ -108,9 +110,12 @@ def leaks_table(leaks: Sequence[LeakFinding]) -> RenderableType:
     if not leaks:
         return Text("No column knows the answer: nothing is blocked.")
     table = _table("column", "verdict", "evidence")
+    # These names are copied into a settings file: they wrap, but nothing is left out.
+    table.columns[0].no_wrap, table.columns[0].overflow = False, "fold"
+    table.columns[0].max_width = 36
     for leak in leaks:
         verdict = Text("blocked", style="bold red") if leak.blocked else Text("look at it")
-        table.add_row(_plain(leak.column, 40), verdict, _plain(leak.evidence))
+        table.add_row(_plain(leak.column), verdict, _plain(leak.evidence))
     note = (
         "Blocked columns are kept from the model; if one was truly known beforehand, name it in "
         "columns.allow_leaking."
@@ -152,6 +157,23 @@ def deciles_table(evaluation: Evaluation) -> RenderableType:
     return table
 
 
+def slices_table(evaluation: Evaluation) -> RenderableType:
+    """Whether the model is as good for everybody: quality by segment."""
+    table = _table(
+        "segment", "customers", "said", "left", "ROC AUC", "Brier score", numbers=(1, 2, 3, 4, 5)
+    )
+    for part in evaluation.slices:
+        table.add_row(
+            Text(f"{part.column} = {part.value}"),
+            f"{part.n:,}",
+            f"{part.mean_probability:.1%}",
+            f"{part.rate:.1%}",
+            interval(part.roc_auc) if part.roc_auc else "one class only",
+            interval(part.brier),
+        )
+    return table
+
+
 def trials_table(record: RunRecord) -> RenderableType:
     """The best trial of each candidate."""
     table = _table("candidate", "trials", "log loss", "ROC AUC", "", numbers=(1, 2, 3))
@@ -188,7 +210,7 @@ def explanation_table(explanation: Explanation) -> RenderableType:
         length = round(_BAR * abs(reason.points) / largest) if largest else 0
         bar = "█" * length
         table.add_row(
-            _plain(reason.column, 30),
+            _name(reason.column),
             _plain(shown_value(reason.value), 30),
             points(reason.points),
             Text(bar, style="red" if reason.points > 0 else "green"),
@@ -213,6 +235,8 @@ def versions_table(
 ) -> RenderableType:
     """All model versions, and who holds which alias."""
     table = _table("version", "alias", "candidate", "ROC AUC", "profit", "trained")
+    for figures in table.columns[3:]:
+        figures.no_wrap = True  # an interval that is cut says something else
     for version in versions:
         aliases = [alias for alias, name in holders.items() if name == version.version]
         auc, profit = version.metrics.get("roc_auc"), version.metrics.get("profit")
@@ -220,8 +244,8 @@ def versions_table(
             version.version,
             Text(", ".join(aliases), style="bold"),
             candidate_title(version.candidate),
-            Text(interval(auc) if auc else "", no_wrap=True),
-            Text(interval(profit, ".2f") if profit else "", no_wrap=True),
+            _in_two_lines(interval(auc) if auc else ""),
+            _in_two_lines(interval(profit, ".2f") if profit else ""),
             f"{version.created_at:%Y-%m-%d}",
         )
     return table
@@ -267,7 +291,7 @@ def changes_table(changes: Sequence[SchemaChange]) -> RenderableType:
     """How a later table differs."""
     table = _table("column", "change", "detail")
     for change in changes:
-        table.add_row(_plain(change.column), change.change.replace("_", " "), _plain(change.detail))
+        table.add_row(_name(change.column), change.change.replace("_", " "), _plain(change.detail))
     return table
 
 
@@ -306,6 +330,25 @@ def _plain(text: str, limit: int = 400) -> Text:
     """A text of the user's: no markup in it, no control characters."""
     printable = "".join(c if c.isprintable() else "�" for c in text)
     return Text(_short(printable, limit))
+
+
+def _name(text: str, limit: int = 30) -> Text:
+    """A column's name, shortened in the middle: long names often differ at their end only."""
+    whole = _plain(text).plain
+    head = limit // 2
+    return Text(whole if len(whole) <= limit else f"{whole[:head]}…{whole[head + 1 - limit :]}")
+
+
+def _figure(number: float | None) -> str:
+    """A number to read, not to copy: --json has all digits."""
+    if number is None:
+        return ""
+    return f"{number:,.0f}" if 1e3 <= abs(number) < 1e15 else f"{number:.4g}"
+
+
+def _in_two_lines(figure: str) -> Text:
+    """A value above its interval, neither of them ever cut."""
+    return Text(figure.replace(" [", "\n["), no_wrap=True)
 
 
 def _short(text: str, limit: int) -> str:

@@ -7,7 +7,7 @@ the model itself is then fitted on all training rows (``ensemble=False`` of scik
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -72,6 +72,24 @@ def response(model: Any, X: Floats) -> Floats:
     if hasattr(model, "decision_function"):
         return np.asarray(model.decision_function(X), dtype=np.float64)
     return np.asarray(model.predict_proba(X)[:, 1], dtype=np.float64)
+
+
+def staged_responses(model: Pipeline, X: Floats, rounds: Sequence[int]) -> Floats:
+    """The margins of a boosted model after some numbers of rounds, shape (n_rows, len(rounds)).
+
+    Parameters
+    ----------
+    rounds : rising, the last one at most the rounds of the model
+    """
+    found = np.empty((len(X), len(rounds)), dtype=np.float64)
+    before, classifier = model[:-1], model[-1]
+    wanted = {number: at for at, number in enumerate(rounds)}
+    for number, margins in enumerate(
+        classifier.staged_decision_function(before.transform(X) if len(before) else X), 1
+    ):
+        if number in wanted:
+            found[:, wanted[number]] = margins.ravel()
+    return found
 
 
 def assemble(

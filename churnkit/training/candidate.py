@@ -38,6 +38,8 @@ class Candidate:
     suggest : draws parameters from the space; a function of the generator alone
     build : makes the unfitted steps that come after ``encode`` from parameters, the schema and
         a seed
+    rounds : the parameter that counts boosting rounds, if there is one: a model of few rounds
+        is the beginning of one of many, so one fit shows how many are best
     """
 
     name: str
@@ -46,6 +48,7 @@ class Candidate:
     defaults: Mapping[str, Any]
     suggest: Callable[[np.random.Generator], Params]
     build: Callable[[Mapping[str, Any], ModelSchema, int], Pipeline]
+    rounds: str = ""
 
 
 @cache

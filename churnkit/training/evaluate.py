@@ -11,9 +11,8 @@ import pyarrow.compute as pc
 from sklearn.metrics import precision_recall_curve, roc_curve
 
 from churnkit.data.target import value_text
-from churnkit.domain.evaluation import CalibrationBin, Curve, Decile, Estimate, Evaluation, Slice
-from churnkit.settings import Money
-from churnkit.training.bootstrap import (
+from churnkit.domain.evaluation import CalibrationBin, Curve, Estimate, Evaluation, Slice
+from churnkit.measures.bootstrap import (
     Figure,
     average_precision,
     calibration_bins,
@@ -24,7 +23,9 @@ from churnkit.training.bootstrap import (
     mean_of,
     roc_auc,
 )
-from churnkit.training.profit import contact_profit, profit_by_share, profit_threshold
+from churnkit.measures.deciles import deciles
+from churnkit.measures.profit import contact_profit, profit_by_share, profit_threshold
+from churnkit.settings import Money
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -87,7 +88,7 @@ def evaluate(
         metrics=estimates(figures, groups, rounds=rounds, seed=seed),
         threshold=threshold,
         contacted=float((p >= threshold).mean()),
-        deciles=_deciles(left, p, groups, rounds, seed),
+        deciles=deciles(left, p, groups, rounds=rounds, seed=seed),
         calibration=_calibration(left, p, groups, rounds, seed),
         slices=() if segments is None else _slices(left, p, groups, segments, seed),
         roc=_curve(false_alarms, caught),
@@ -119,38 +120,6 @@ def choose_segments(
 def _log_losses(left: Bools, p: Floats) -> Floats:
     clipped = np.clip(p, _SMALLEST, 1 - _SMALLEST)
     return np.where(left, -np.log(clipped), -np.log1p(-clipped))
-
-
-def _deciles(left: Bools, p: Floats, groups: Ints, rounds: int, seed: int) -> tuple[Decile, ...]:
-    n = len(p)
-    tenth = np.empty(n, dtype=np.int64)
-    tenth[np.argsort(-p, kind="stable")] = np.arange(n) * 10 // n
-    member = (tenth[:, None] == np.arange(int(tenth.max()) + 1)).astype(np.float64)
-    churned = member * left[:, None]
-
-    def lift(weights: Floats) -> Floats:
-        rate = (weights @ churned) / np.maximum(weights @ member, _SMALLEST)
-        overall = (weights @ left.astype(np.float64)) / weights.sum(axis=1)
-        return np.asarray(rate / np.maximum(overall, _SMALLEST)[:, None])
-
-    def capture(weights: Floats) -> Floats:
-        found = weights @ churned
-        return np.asarray(
-            np.cumsum(found, axis=1) / np.maximum(found.sum(axis=1), _SMALLEST)[:, None]
-        )
-
-    told = many_estimates({"lift": lift, "capture": capture}, groups, rounds=rounds, seed=seed)
-    return tuple(
-        Decile(
-            decile=i + 1,
-            n=int(member[:, i].sum()),
-            mean_probability=float(p[tenth == i].mean()),
-            rate=float(left[tenth == i].mean()),
-            lift=told["lift"][i],
-            capture=told["capture"][i],
-        )
-        for i in range(member.shape[1])
-    )
 
 
 def _calibration(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -99,12 +99,13 @@ def search_and_fit(
         progress=progress,
         cancel=cancel,
     )
+    found = replace(found, calibration=calibration or found.calibration)
     best = found.trials[found.chosen]
     candidate = next(one for one in candidates if one.name == best.candidate)
     progress(Step("fitting the best model on all training rows", None, candidate.title))
     if cancel is not None:
         cancel.check()
-    model = _fitted(encoded, candidate, best.params, found, calibration or found.calibration)
+    model = _fitted(encoded, candidate, best.params, found, found.calibration)
     return model, found
 
 

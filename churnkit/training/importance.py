@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from churnkit.domain.evaluation import Estimate
-from churnkit.training.bootstrap import roc_auc
+from churnkit.measures.bootstrap import roc_auc
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 from sklearn.calibration import CalibratedClassifierCV
 
 from churnkit.data.frames import model_frame
@@ -17,7 +19,7 @@ from churnkit.domain.columns import ModelSchema, TableSchema
 from churnkit.domain.progress import Cancel, Progress, Step, silent
 from churnkit.domain.runs import RunRecord, Trial
 from churnkit.errors import TooFewRows
-from churnkit.settings import Settings
+from churnkit.settings import ColumnsTable, Settings
 from churnkit.training.calibrate import encoded_probabilities, response
 from churnkit.training.candidate import find_candidates
 from churnkit.training.evaluate import choose_segments, evaluate
@@ -66,6 +68,9 @@ def train_model(
     budget_seconds: float | None = None,
     seed: int | None = None,
     repeat: RunRecord | None = None,
+    test_from: datetime | None = None,
+    features: dict[str, Any] | None = None,
+    features_hash: str = "",
     progress: Progress = silent,
     cancel: Cancel | None = None,
 ) -> TrainedModel:
@@ -79,6 +84,8 @@ def train_model(
     versions : of the libraries, for the record
     budget_seconds, seed : None: what the settings say
     repeat : a recorded run whose winner is fitted again instead of searching
+    test_from, features, features_hash : of a panel built from events: its first test date, and the
+        FeatureSet as plain data with its hash
 
     Raises
     ------
@@ -94,7 +101,9 @@ def train_model(
     # Customers are alike when they agree in what the model sees: blocked columns do not count.
     unseen = set(left_out) - {columns.id, columns.time, columns.target}
     seen = columns.model_copy(update={"ignore": tuple(sorted({*columns.ignore, *unseen}))})
-    split = split_rows(table, seen, test_share=settings.training.test_share, seed=seed)
+    split = split_rows(
+        table, seen, test_share=settings.training.test_share, seed=seed, test_from=test_from
+    )
     left = labels(table, columns.target, columns.positive)
     y_train, y_test = left[split.train], left[split.test]
     schema = fit_schema(table, used_columns, split.train, columns)
@@ -116,6 +125,9 @@ def train_model(
             encoded,
             candidates,
             budget_seconds=budget_seconds or settings.training.budget_seconds,
+            # A panel is served on scores that it has not seen yet, where isotonic steps end at
+            # the extremes of the past; a sigmoid goes on.
+            calibration="sigmoid" if split.kind == "panel" else None,
             progress=progress,
             cancel=cancel,
         )
@@ -144,7 +156,7 @@ def train_model(
         run_id=run_id,
         created_at=now,
         data_fingerprint=table_schema.fingerprint,
-        feature_hash=feature_hash(schema),
+        feature_hash=features_hash or feature_hash(schema),
         settings=used_settings(settings),
         seed=seed,
         split=split.why,
@@ -159,7 +171,7 @@ def train_model(
             p,
             groups=_test_groups(split),
             money=settings.money,
-            segments=choose_segments(test_table, ranked, columns.segments),
+            segments=_segments(test_table, ranked, columns, split),
             seed=seed,
         ),
         importance=importance,
@@ -167,6 +179,8 @@ def train_model(
         versions=versions,
         used_columns=used_columns,
         left_out={**left_out, **silent_columns(schema, used_columns)},
+        test_from=test_from,
+        features=features,
     )
     return TrainedModel(
         pipeline=pipeline,
@@ -186,6 +200,15 @@ def _n_folds(y_train: npt.NDArray[np.bool_]) -> int:
 
 def _encoded(encoded: Encoded, table: pa.Table, schema: ModelSchema) -> npt.NDArray[np.float64]:
     return np.ascontiguousarray(encoded.encode.transform(model_frame(table, schema)), np.float64)
+
+
+def _segments(test: pa.Table, ranked: list[str], columns: ColumnsTable, split: Split) -> pa.Table:
+    """What quality is shown by; of a panel first the dates, so that decay is seen."""
+    segments = choose_segments(test, ranked, columns.segments)
+    if split.kind != "panel":
+        return segments
+    dates = pc.strftime(test.column(columns.time), format="%Y-%m-%d")
+    return segments.add_column(0, columns.time, dates)
 
 
 def _test_groups(split: Split) -> npt.NDArray[np.int64]:

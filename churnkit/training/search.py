@@ -2,8 +2,10 @@
 
 Each trial is one candidate with one choice of parameters, scored by the cross-validated log
 loss of its *calibrated* probabilities, since these are what users see. The candidates take
-turns: first each with its defaults, then with random draws; from the third turn on only those
-whose best is near the leader's. The lowest log loss wins, and among equals the first.
+turns: first each with its defaults, then with random draws; from the second turn on only those
+whose best is not hopeless, from the third on those near the leader's. Of a boosted model each
+trial shows all numbers of rounds up to its own, and keeps the best one. The lowest log loss
+wins, and among equals the first.
 
 The order of trials follows from the data and the seed alone; the budget only says how many of
 them are made, so any run's trials are a beginning of those of a longer one.
@@ -29,7 +31,7 @@ from churnkit.domain.columns import ModelSchema
 from churnkit.domain.progress import Cancel, Progress, Step, silent
 from churnkit.domain.runs import Trial
 from churnkit.errors import BudgetTooSmall
-from churnkit.training.calibrate import response, score_margins
+from churnkit.training.calibrate import response, score_margins, staged_responses
 from churnkit.training.candidate import Candidate
 
 Floats = npt.NDArray[np.float64]
@@ -38,6 +40,10 @@ Folds = Sequence[tuple[Ints, Ints]]
 
 NEAR_LEADER = 1.03
 """A candidate stays in the race while its best log loss is at most this times the leader's."""
+HOPELESS = 1.2
+"""The same after the defaults alone, which may be a bad choice for these customers."""
+ROUNDS_STEP = 25
+"""Boosted models are compared after every so many rounds."""
 PATIENCE = 40
 """The search ends after this many trials without a better one."""
 
@@ -99,7 +105,6 @@ def cross_margins(
     data: Training,
     *,
     cancel: Cancel | None = None,
-    in_time: Callable[[], bool] = lambda: True,
 ) -> Margins:
     """Fit every fold (in parallel threads) and collect the margins of its unseen rows.
 
@@ -107,22 +112,68 @@ def cross_margins(
     ------
     Cancelled : asked to stop; a fit that runs is waited for
     """
+    found = _each_fold(candidate, params, data, response, cancel, lambda: True)
+    return _collected(data, found)
 
+
+def _try(
+    candidate: Candidate,
+    params: dict[str, Any],
+    data: Training,
+    cancel: Cancel | None,
+    in_time: Callable[[], bool],
+) -> tuple[dict[str, Any], Margins]:
+    """The same, with the best number of rounds where the candidate has such a parameter.
+
+    It is the one with the lowest log loss of the margins as they are; the margins at it are
+    those of a model fitted with so many rounds, to the last bit.
+    """
+    if not candidate.rounds:
+        found = _each_fold(candidate, params, data, response, cancel, in_time)
+        return params, _collected(data, found)
+    most = int(params[candidate.rounds])
+    points = sorted({*range(ROUNDS_STEP, most, ROUNDS_STEP), most})
+
+    def staged(model: Any, X: Floats) -> Floats:
+        return staged_responses(model, X, points)
+
+    found = _each_fold(candidate, params, data, staged, cancel, in_time)
+    by_rounds = np.concatenate(found)
+    y = data.y[np.concatenate([check for _, check in data.folds])][:, None]
+    losses = np.mean(np.logaddexp(0.0, by_rounds) - y * by_rounds, axis=0)
+    best = int(np.argmin(losses))
+    return (
+        {**params, candidate.rounds: points[best]},
+        _collected(data, [part[:, best] for part in found]),
+    )
+
+
+def _each_fold(
+    candidate: Candidate,
+    params: Mapping[str, Any],
+    data: Training,
+    respond: Callable[[Any, Floats], Floats],
+    cancel: Cancel | None,
+    in_time: Callable[[], bool],
+) -> list[Floats]:
     def one(fold: tuple[Ints, Ints]) -> Floats:
         if cancel is not None:
             cancel.check()
         if not in_time():
             raise _OutOfTime
         fit_rows, check_rows = fold
-        return response(fit_tail(candidate, params, data, fit_rows), data.X[check_rows])
+        return respond(fit_tail(candidate, params, data, fit_rows), data.X[check_rows])
 
     n_threads = min(len(data.folds), os.cpu_count() or 1)
     with one_thread_each(), ThreadPoolExecutor(n_threads, initializer=_one_thread_here) as pool:
-        found = list(pool.map(one, data.folds))
+        return list(pool.map(one, data.folds))
+
+
+def _collected(data: Training, values: Sequence[Floats]) -> Margins:
     return Margins(
         rows=np.concatenate([check for _, check in data.folds]),
         fold=np.repeat(np.arange(len(data.folds)), [len(check) for _, check in data.folds]),
-        values=np.concatenate(found),
+        values=np.concatenate(values),
     )
 
 
@@ -153,9 +204,9 @@ class _Race:
                 return
 
     def _running(self, turn: int) -> list[Candidate]:
-        if turn < 2:
+        if turn == 0:
             return list(self.candidates)
-        limit = min(self.best.values()) * NEAR_LEADER
+        limit = min(self.best.values()) * (HOPELESS if turn == 1 else NEAR_LEADER)
         return [one for one in self.candidates if self.best[one.name] <= limit]
 
     def _draw(
@@ -210,9 +261,7 @@ def search(
         if since >= end or (max_trials is not None and len(trials) >= max_trials):
             break
         try:
-            margins = cross_margins(
-                candidate, params, data, cancel=cancel, in_time=lambda: clock() < end
-            )
+            params, margins = _try(candidate, params, data, cancel, lambda: clock() < end)
         except _OutOfTime:
             break
         y = data.y[margins.rows]

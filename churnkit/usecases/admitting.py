@@ -95,6 +95,7 @@ def admit(
         reference=reference_distribution(
             table, trained.schema, trained.train_rows, trained.test_probabilities
         ),
+        features=record.features,
     )
     version = ModelVersion(
         version=name,
@@ -105,7 +106,7 @@ def admit(
         data_fingerprint=record.data_fingerprint,
         metrics=manifest.metrics,
     )
-    project.write_run(record)
+    record_hash = project.write_run(record)
 
     def entries(journal: tuple[JournalEntry, ...]) -> Sequence[JournalEntry]:
         first = holders(journal).get("champion") is None
@@ -120,6 +121,8 @@ def admit(
                 why=f"{why}; the first model of this project" if first else why,
                 evidence={
                     "run_id": record.run_id,
+                    "bundle_hash": manifest_hash,
+                    "record_hash": record_hash,
                     "roc_auc": record.evaluation.metrics["roc_auc"].model_dump(),
                     "profit": record.evaluation.metrics["profit"].model_dump(),
                 },

@@ -13,7 +13,7 @@ from rich.console import Group, RenderableType
 from churnkit.data.importing import import_table
 from churnkit.data.reading import read_arrow
 from churnkit.data.roles import guess_roles
-from churnkit.data.sources import open_source
+from churnkit.data.sources import lasting_name, open_source
 from churnkit.domain.columns import TableSchema
 from churnkit.domain.profiles import RoleGuess
 from churnkit.domain.progress import Cancel, Progress, Step, silent
@@ -94,9 +94,8 @@ def create_project(
     FolderReadOnly, DiskFull : the folder cannot be written
     """
     home = Path(folder).expanduser().resolve()
-    _refuse_existing(home)
-    is_url = "://" in str(data)
-    source = open_source(data if is_url else Path(data).expanduser(), query=query, sheet=sheet)
+    refuse_existing(home)
+    source = open_source(data, query=query, sheet=sheet)
     missing_before = not home.exists()
     with storage_errors(home):
         home.mkdir(parents=True, exist_ok=True)
@@ -124,7 +123,7 @@ def create_project(
         settings = Settings(
             project=ProjectTable(name=name or home.name),
             data=DataTable(
-                source=str(data) if is_url else _located(Path(data), home),
+                source=lasting_name(data, folder=home),
                 query=query,
                 sheet=sheet,
             ),
@@ -143,7 +142,13 @@ def create_project(
     return Created(project=open_project(home), roles=roles, table=schema)
 
 
-def _refuse_existing(home: Path) -> None:
+def refuse_existing(home: Path) -> None:
+    """Make sure that a project can be created in a folder.
+
+    Raises
+    ------
+    ProjectExists : the folder holds a project, or a 'store' folder of somebody else
+    """
     if (home / FILE_NAME).exists():
         raise ProjectExists(
             "this folder already holds a churnkit project.",
@@ -155,7 +160,7 @@ def _refuse_existing(home: Path) -> None:
     store = home / "store"
     if store.exists():
         # Left by a process that died between its two last steps? Only then may it go.
-        if {path.name for path in store.iterdir()} - {"churnkit.duckdb"}:
+        if {path.name for path in store.iterdir()} - {"churnkit.duckdb", "rejected"}:
             raise ProjectExists(
                 "this folder has a 'store' folder that churnkit did not make.",
                 fix="Choose another folder.",
@@ -163,12 +168,6 @@ def _refuse_existing(home: Path) -> None:
             )
         with storage_errors(store):
             shutil.rmtree(store)
-
-
-def _located(data: Path, home: Path) -> str:
-    """A path that still works when the project moves together with its data."""
-    path = data.expanduser().resolve()
-    return str(path.relative_to(home)) if path.is_relative_to(home) else str(path)
 
 
 def _columns(roles: tuple[RoleGuess, ...]) -> ColumnsTable:

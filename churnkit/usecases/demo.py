@@ -1,4 +1,4 @@
-"""The main job on the shipped sample: from a CSV to scores with reasons and a report."""
+"""The main job on the shipped samples: customers in a CSV, then a log of purchases."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from churnkit.errors import ProjectExists
 from churnkit.project import Project, open_project
 from churnkit.settings import FILE_NAME
 from churnkit.usecases.create import create_project
+from churnkit.usecases.demo_events import EventsDemonstrated, demo_events
 from churnkit.usecases.explaining import explain
 from churnkit.usecases.models import list_models
 from churnkit.usecases.profiling import profile
@@ -40,18 +41,20 @@ class Demonstrated(Result):
     version: str
     metrics: dict[str, str]
     customer_id: str
+    events: EventsDemonstrated
 
     def __rich__(self) -> RenderableType:
         home, program = _near(self.project.folder), _program()
         lines = [
-            f"The project is in {home}",
+            f"The project is in {home}, and the one of events in {home}/cdnow",
             f"  report  {_near(self.report)}   (open it in a browser)",
-            f"  scores  {_near(self.scores)}",
+            f"  scores  {_near(self.scores)}, {_near(self.events.scores)}",
             "",
             "Next, try:",
             f"  {program} -C {home} explain --customer {self.customer_id}   why this customer",
             f"  {program} -C {home} models list   who serves",
             f"  {program} -C {home} train --budget 60s   a challenger",
+            f"  {program} -C {home}/cdnow features list   what is computed from events",
             f"  {program} init my-project --data customers.csv   your own data",
         ]
         return Text("\n".join(lines))
@@ -63,6 +66,7 @@ class Demonstrated(Result):
             "metrics": self.metrics,
             "scores": str(self.scores),
             "report": str(self.report),
+            "events": self.events.to_json(),
         }
 
 
@@ -74,7 +78,7 @@ def demo(
     progress: Progress = silent,
     cancel: Cancel | None = None,
 ) -> Demonstrated:
-    """Do the main job on the IBM Telco sample.
+    """Do the main job on the IBM Telco sample, then on the CDNOW log.
 
     In a folder that holds the demo already, another model is trained as the challenger.
 
@@ -111,6 +115,7 @@ def demo(
         customer = _riskiest(output)
         say("6. Explain: why this customer?", explain(project, customer, k=8))
         say("7. Report", report)
+    events = demo_events(home, tell=tell, progress=progress, cancel=cancel)
     return Demonstrated(
         project=project,
         scores=output,
@@ -118,6 +123,7 @@ def demo(
         version=trained.version.version,
         metrics={name: str(value) for name, value in trained.version.metrics.items()},
         customer_id=customer,
+        events=events,
     )
 
 

@@ -73,7 +73,7 @@ def _project(project: Project) -> list[Check]:
         )
     )
     try:
-        schema = read_schema(project.database)
+        schema = read_schema(project.training_database)
         checks.append(
             Check(
                 subject="data",

@@ -9,7 +9,7 @@ from rich.console import Group, RenderableType
 from churnkit.domain.models import ModelVersion
 from churnkit.domain.runs import RunRecord
 from churnkit.project import Project
-from churnkit.reporting.tables import deciles_table, evaluation_table
+from churnkit.reporting.tables import deciles_table, evaluation_table, slices_table
 from churnkit.settings import Money
 from churnkit.usecases.result import Result
 from churnkit.usecases.serving import find_version
@@ -24,11 +24,13 @@ class Evaluated(Result):
     money: Money
 
     def __rich__(self) -> RenderableType:
+        evaluation = self.record.evaluation
         return Group(
             f"{self.version.version} ({self.version.candidate}), "
             f"trained {self.version.created_at:%Y-%m-%d %H:%M} UTC",
-            evaluation_table(self.record.evaluation, self.money),
-            deciles_table(self.record.evaluation),
+            evaluation_table(evaluation, self.money),
+            deciles_table(evaluation),
+            *((slices_table(evaluation),) if evaluation.slices else ()),
         )
 
     def to_json(self) -> dict[str, object]:

@@ -11,6 +11,8 @@ from churnkit.data.reading import find_customer
 from churnkit.domain.predictions import Explanation
 from churnkit.project import Project
 from churnkit.reporting.tables import explanation_table
+from churnkit.usecases.feature_source import FeatureSource
+from churnkit.usecases.features import AsOf
 from churnkit.usecases.result import Result
 from churnkit.usecases.serving import load_predictor
 
@@ -34,6 +36,7 @@ def explain(
     *,
     row: Mapping[str, object] | None = None,
     version: str | None = None,
+    as_of: AsOf | None = None,
     k: int | None = None,
 ) -> Explained:
     """Explain the probability of one customer.
@@ -43,6 +46,7 @@ def explain(
     customer_id : a customer of the imported table
     row : the raw columns of a customer, instead of looking them up
     version : a model version or alias; None: the champion
+    as_of : in a project of events the moment to look from; None: the end of the log
     k : the number of reasons; None: all
 
     Raises
@@ -51,7 +55,9 @@ def explain(
     ColumnMissing, BadValue : the row cannot be read by the model
     """
     predictor, bundle = load_predictor(project, version)
-    if row is None:
+    if row is None and bundle.features is not None:
+        row = FeatureSource(project, bundle.features, as_of).one(str(customer_id).strip())
+    elif row is None:
         row = find_customer(project.database, bundle.schema.id_column, str(customer_id))
     name = str(customer_id if customer_id is not None else row.get(bundle.schema.id_column, ""))
     return Explained(predictor.explain(row, customer_id=name, k=k))

@@ -11,11 +11,11 @@ from rich.console import Group, RenderableType
 from churnkit.data.comparing import compare_schemas
 from churnkit.data.importing import import_table
 from churnkit.data.reading import read_arrow, read_schema
-from churnkit.data.sources import Source, open_source
+from churnkit.data.sources import Source, lasting_name, open_source
 from churnkit.data.target import check_target
 from churnkit.domain.columns import SchemaChange, TableSchema
 from churnkit.domain.progress import Cancel, Progress, silent
-from churnkit.errors import ColumnMissing, storage_errors
+from churnkit.errors import ColumnMissing, SettingsInvalid, storage_errors
 from churnkit.project import Project
 from churnkit.reporting.tables import changes_table
 from churnkit.settings import DataTable, write_settings
@@ -88,14 +88,20 @@ def import_data(
     ------
     DataError : the file cannot be read, or lacks the target, the id or the time
     ProjectBusy : another process writes to the project
+    SettingsInvalid : the project is built from events
     """
+    if project.settings.events is not None:
+        raise SettingsInvalid(
+            "this project is built from events: they are added, not replaced.",
+            fix="Use import_facts, or 'churnkit import' on the command line.",
+            file=project.folder,
+        )
     if data is None:
         source = project_source(project)
         table = project.settings.data
     else:
         source = open_source(data, query=query, sheet=sheet)
-        is_url = "://" in str(data)
-        located = str(data) if is_url else str(Path(data).expanduser().resolve())
+        located = lasting_name(data, folder=project.folder)
         table = DataTable(source=located, query=query, sheet=sheet)
     columns = project.settings.columns
     with project.lease("importing"):

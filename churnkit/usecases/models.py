@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
 from churnkit.domain.models import Check, JournalEntry, ModelVersion
 from churnkit.domain.runs import RunRecord
-from churnkit.errors import BundleUnreadable, StorageError
+from churnkit.errors import BundleUnreadable, StorageError, UnknownModelVersion, did_you_mean
 from churnkit.project import Project, user_name
 from churnkit.registry.bundle import verify_bundle
 from churnkit.registry.head import check_head, load_key
-from churnkit.registry.journal import holders, rollback_target, seal, verify_chain
+from churnkit.registry.journal import (
+    holders,
+    rollback_target,
+    seal,
+    verify_chain,
+    verify_versions,
+)
 from churnkit.reporting.tables import (
     checks_table,
     evaluation_table,
@@ -166,18 +173,7 @@ def promote(project: Project, version: str, *, why: str = "") -> Moved:
     ProjectBusy : another process writes to the project
     """
     known = find_version(project, version)
-    failed = [
-        check
-        for check in verify_bundle(project.bundle(known.version), known.bundle_hash)
-        if check.state == "failed"
-    ]
-    if failed:
-        raise BundleUnreadable(
-            f"{known.version} may not serve: {failed[0].subject}: {failed[0].detail}",
-            fix="Restore its files from a backup, or train again.",
-            version=known.version,
-        )
-    return _move(project, "promote", known.version, why or "promoted by hand")
+    return _move(project, "promote", lambda _: known.version, why or "promoted by hand")
 
 
 def rollback(project: Project, *, why: str = "") -> Moved:
@@ -186,42 +182,57 @@ def rollback(project: Project, *, why: str = "") -> Moved:
     Raises
     ------
     NothingToRollBack : there was none
+    BundleError : its files are not what was admitted
+    ProjectBusy : another process writes to the project
     """
-    return _move(project, "rollback", None, why or "rolled back by hand")
+    return _move(project, "rollback", rollback_target, why or "rolled back by hand")
 
 
-def _move(project: Project, action: Any, version: str | None, why: str) -> Moved:
+def _move(
+    project: Project,
+    action: Literal["promote", "rollback"],
+    choose: Callable[[Sequence[JournalEntry]], str],
+    why: str,
+) -> Moved:
+    """Change the champion; a challenger that becomes it is none any longer: one transaction."""
     now = datetime.now(UTC)
+    versions = {known.version: known for known in project.ledger.model_versions()}
 
-    def decide(entries: tuple[JournalEntry, ...]) -> JournalEntry:
-        return seal(
+    def decide(entries: tuple[JournalEntry, ...]) -> Sequence[JournalEntry]:
+        chosen = choose(entries)
+        if chosen not in versions:
+            raise UnknownModelVersion(
+                f"there is no model version '{chosen}'.", fix=did_you_mean(chosen, versions)
+            )
+        _check_files(project, versions[chosen])
+        held = holders(entries)
+        moved = seal(
             at=now,
             who=user_name(),
             action=action,
             alias="champion",
-            version=rollback_target(entries) if version is None else version,
+            version=chosen,
             why=why,
-            evidence={},
+            evidence=_evidence(versions[chosen], versions.get(held["champion"] or "")),
             journal=entries,
         )
+        if held["challenger"] != chosen:
+            return (moved,)
+        retired = seal(
+            at=now,
+            who=user_name(),
+            action="retire",
+            alias="challenger",
+            version=None,
+            why="it is the champion now",
+            evidence={},
+            journal=(*entries, moved),
+        )
+        return moved, retired
 
     with project.lease(f"changing who serves ({action})"):
-        entry = project.ledger.append_journal(decide)
-        entries = project.ledger.journal()
-        if holders(entries).get("challenger") == entry.version:
-            project.ledger.append_journal(
-                lambda known: seal(
-                    at=now,
-                    who=user_name(),
-                    action="retire",
-                    alias="challenger",
-                    version=None,
-                    why="it is the champion now",
-                    evidence={},
-                    journal=known,
-                )
-            )
-            entries = project.ledger.journal()
+        entries = project.ledger.append_entries(decide)
+        entry = next(entry for entry in reversed(entries) if entry.alias == "champion")
         write_head(project, entries, project.journal_head, now)
         try:
             project.mlflow.set_aliases(holders(entries))
@@ -230,15 +241,50 @@ def _move(project: Project, action: Any, version: str | None, why: str) -> Moved
     return Moved(entry)
 
 
-def export_head(project: Project, path: Path | str) -> Path:
+def _check_files(project: Project, version: ModelVersion) -> None:
+    checks = verify_bundle(project.bundle(version.version), version.bundle_hash)
+    failed = next((check for check in checks if check.state == "failed"), None)
+    if failed is not None:
+        raise BundleUnreadable(
+            f"{version.version} may not serve: {failed.subject}: {failed.detail}",
+            fix="Restore its files from a backup, or train again.",
+            version=version.version,
+        )
+
+
+def _evidence(version: ModelVersion, before: ModelVersion | None) -> dict[str, Any]:
+    """What spoke for the change: the figures of who comes, and of who goes."""
+    names = ("roc_auc", "profit")
+
+    def figures(of: ModelVersion) -> dict[str, Any]:
+        return {name: of.metrics[name].model_dump() for name in names if name in of.metrics}
+
+    told = {"bundle_hash": version.bundle_hash, **figures(version)}
+    return told if before is None else {**told, "before": {before.version: figures(before)}}
+
+
+@dataclass(frozen=True, repr=False)
+class Exported(Result):
+    """The signed head of a journal, in a file of its own."""
+
+    path: Path
+
+    def __rich__(self) -> RenderableType:
+        return Text(f"Wrote {self.path}: 'churnkit models verify --head' reads it.")
+
+    def to_json(self) -> dict[str, object]:
+        return {"path": str(self.path)}
+
+
+def export_head(project: Project, path: Path | str) -> Exported:
     """Sign the journal's end and write it to a file that is kept elsewhere."""
     target = Path(path).expanduser()
     write_head(project, project.ledger.journal(), target, datetime.now(UTC))
-    return target
+    return Exported(target)
 
 
 def verify_models(project: Project, head: Path | str | None = None) -> Checks:
-    """Check every file of every model, and the journal.
+    """Check every file of every model, the records of their runs, and the journal.
 
     Parameters
     ----------
@@ -246,9 +292,12 @@ def verify_models(project: Project, head: Path | str | None = None) -> Checks:
     """
     entries = project.ledger.journal()
     checks: list[Check] = []
-    for version in project.ledger.model_versions():
+    versions = project.ledger.model_versions()
+    for version in versions:
         checks += verify_bundle(project.bundle(version.version), version.bundle_hash)
     checks += verify_chain(entries)
+    records = {version.run_id: project.run_hash(version.run_id) for version in versions}
+    checks += verify_versions(entries, versions, records)
     path = project.journal_head if head is None else Path(head).expanduser()
     if head is None and not path.exists():
         checks.append(

@@ -9,12 +9,12 @@ from rich.console import Group, RenderableType
 from churnkit.data.importing import read_blanks
 from churnkit.data.leakage import find_leaks
 from churnkit.data.profile import profile_table
-from churnkit.data.reading import read_arrow, read_schema
 from churnkit.domain.profiles import TableProfile
 from churnkit.domain.progress import Cancel, Progress, Step, silent
 from churnkit.project import Project
 from churnkit.reporting.tables import leaks_table
 from churnkit.reporting.tables import profile_table as profile_view
+from churnkit.usecases.panel import learning_rows
 from churnkit.usecases.result import Result
 
 
@@ -45,9 +45,8 @@ def profile(
     DataError : nothing was imported, or a column that churnkit.toml names is missing
     TargetInvalid : the target has blanks, or not two values
     """
-    progress(Step("reading the customers"))
-    table = read_arrow(project.database)
-    schema = read_schema(project.database)
+    rows = learning_rows(project, progress=progress, cancel=cancel)
+    table, schema = rows.table, rows.schema
     if cancel is not None:
         cancel.check()
     columns = project.settings.columns
@@ -60,8 +59,8 @@ def profile(
         table,
         schema,
         columns,
-        source=project.settings.data.source,
-        blanks=read_blanks(project.database),
+        source=project.settings.data.source or rows.ground,
+        blanks=read_blanks(project.training_database),
         leaks=leaks,
     )
     return Profiled(profile=seen)

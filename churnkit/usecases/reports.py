@@ -63,7 +63,7 @@ def write_report(
     seen = profile(project, progress=progress, cancel=cancel).profile
     progress(Step("explaining examples"))
     predictor, _ = load_predictor(project, known.version)
-    table = read_arrow(project.database)
+    table = read_arrow(project.training_database)
     held = holders(project.ledger.journal())
     progress(Step("writing the report"))
     html = render_report(

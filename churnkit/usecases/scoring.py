@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -18,13 +17,18 @@ from rich.table import Table
 
 from churnkit.data.scoring_input import TypedBatch, extra_columns, stream_typed
 from churnkit.data.sources import Source, open_source
+from churnkit.data.spool import open_spool
 from churnkit.data.writing import Writer, open_writer
-from churnkit.domain.predictions import PredictionRow, Reason
+from churnkit.domain.moments import from_us
+from churnkit.domain.predictions import PredictionRow, Reason, prediction_ids
 from churnkit.domain.progress import Cancel, Progress, Step, silent
-from churnkit.errors import DataEmpty
+from churnkit.errors import AsOfInvalid, DataEmpty
 from churnkit.inference.batch import ScoreNotes, score_batches
 from churnkit.project import Project
+from churnkit.registry.bundle import Bundle
 from churnkit.reporting.tables import escape_text
+from churnkit.usecases.feature_source import FeatureSource
+from churnkit.usecases.features import AsOf
 from churnkit.usecases.result import Result
 from churnkit.usecases.serving import load_predictor
 from churnkit.usecases.tables import TableSource, as_arrow
@@ -48,6 +52,8 @@ class Scored(Result):
     bands: dict[str, int]
     reasons: int
     recorded: bool
+    as_of: datetime | None = None
+    """In a project of events the moment that was looked from."""
     extra_columns: tuple[str, ...] = ()
     unseen: dict[str, dict[str, int]] = field(default_factory=dict)
     """Categories that the model had not seen: column → value → rows."""
@@ -58,6 +64,7 @@ class Scored(Result):
 
     def __rich__(self) -> RenderableType:
         where = f" into {self.output}" if self.output else ""
+        when = f" as of {self.as_of:%Y-%m-%d %H:%M} UTC" if self.as_of else ""
         view = Table(box=None, pad_edge=False, header_style="bold")
         view.add_column("risk")
         view.add_column("customers", justify="right")
@@ -66,7 +73,9 @@ class Scored(Result):
             n = self.bands.get(band, 0)
             view.add_row(band, f"{n:,}", f"{n / self.n_rows:.1%}")
         lines: list[RenderableType] = [
-            escape_text(f"Scored {self.n_rows:,} customers with {self.model_version}{where}."),
+            escape_text(
+                f"Scored {self.n_rows:,} customers with {self.model_version}{when}{where}."
+            ),
             view,
             f"Mean probability of leaving: {self.mean_probability:.3f}.",
         ]
@@ -91,6 +100,7 @@ class Scored(Result):
             "bands": self.bands,
             "reasons": self.reasons,
             "recorded": self.recorded,
+            "as_of": self.as_of.isoformat() if self.as_of else None,
             "extra_columns": list(self.extra_columns),
             "unseen_categories": self.unseen,
         }
@@ -104,6 +114,7 @@ def score(
     reasons: int | None = None,
     record: bool = False,
     version: str | None = None,
+    as_of: AsOf | None = None,
     query: str = "",
     sheet: str = "",
     progress: Progress = silent,
@@ -117,11 +128,13 @@ def score(
     ----------
     project : an opened project
     data : a file (CSV, Parquet, Excel) or database URL, a pandas DataFrame, an arrow table or a
-        list of dicts; None: the source that churnkit.toml names
+        list of dicts; None: the source that churnkit.toml names, in a project of events the
+        customers that are eligible at ``as_of``
     output : a .csv or .parquet file; None keeps the scores in ``result.table``
     reasons : reasons per customer; None: 3 up to 10,000 rows, else 0
     record : write the predictions to the ledger, all in one transaction
     version : a model version or alias; None: the champion
+    as_of : in a project of events the moment to look from; None: the end of the log
 
     Raises
     ------
@@ -131,7 +144,7 @@ def score(
     """
     predictor, bundle = load_predictor(project, version)
     schema = bundle.schema
-    source = _source(project, data, query, sheet)
+    source = _source(project, data, query, sheet, bundle, as_of)
     path = None if output is None else Path(output).expanduser()
     head, batches = _peek(stream_typed(source, schema, cancel=cancel))
     if not head:
@@ -145,16 +158,18 @@ def score(
     total, mass, bands = 0, 0.0, dict.fromkeys(BANDS, 0)
     made_at = datetime.now(UTC)
     with ExitStack() as stack:
-        # The ledger's transaction is the outer one: it commits after the file is complete.
-        ledger_rows = stack.enter_context(project.ledger.recording()) if record else None
-        writer: Writer | None = stack.enter_context(open_writer(path)) if path else None
+        # Predictions wait on the disk until all are made: the ledger's transaction, which keeps
+        # other writers of SQLite waiting, is then as short as it can be.
+        spool = stack.enter_context(open_spool(project.store)) if record else None
+        writing = stack.enter_context(ExitStack())
+        writer: Writer | None = writing.enter_context(open_writer(path)) if path else None
         for batch in score_batches(predictor, batches, reasons=wanted, notes=notes):
             if writer is None:
                 kept.append(batch)
             else:
                 writer.write(batch)
-            if ledger_rows is not None:
-                ledger_rows.add(_prediction_rows(batch, wanted, made_at))
+            if spool is not None:
+                spool.write(batch)
             total += batch.num_rows
             mass += pc.sum(batch.column("probability")).as_py()
             for pair in pc.value_counts(batch.column("risk_band")).to_pylist():
@@ -162,6 +177,14 @@ def score(
             progress(Step("scoring", None, f"{total:,} customers"))
             if cancel is not None:
                 cancel.check()
+        if spool is not None:
+            progress(Step("recording", None, f"{total:,} predictions"))
+            ids = prediction_ids(made_at)
+            with project.ledger.recording() as ledger_rows:
+                for batch in spool.batches():
+                    ledger_rows.add(_prediction_rows(batch, wanted, made_at, ids))
+                # The file is complete before the ledger commits: never a record without it.
+                writing.close()
     return Scored(
         n_rows=total,
         model_version=predictor.version,
@@ -171,12 +194,23 @@ def score(
         bands=bands,
         reasons=wanted,
         recorded=record,
-        extra_columns=extra_columns(source, schema),
+        as_of=from_us(source.as_of_us) if isinstance(source, FeatureSource) else None,
+        extra_columns=() if bundle.features else extra_columns(source, schema),
         unseen=notes.unseen,
     )
 
 
-def _source(project: Project, data: Any, query: str, sheet: str) -> Source:
+def _source(
+    project: Project, data: Any, query: str, sheet: str, bundle: Bundle, as_of: AsOf | None
+) -> Source:
+    if data is None and bundle.features is not None:
+        return FeatureSource(project, bundle.features, as_of)
+    if as_of is not None:
+        raise AsOfInvalid(
+            "only customers of a log of events have a moment to look from.",
+            fix="Leave as_of away, or score without a file in a project of events.",
+            as_of=as_of,
+        )
     if data is None:
         told = project.settings.data
         return open_source(told.source, folder=project.folder, query=told.query, sheet=told.sheet)
@@ -198,11 +232,11 @@ def _peek(stream: Iterator[TypedBatch]) -> tuple[list[TypedBatch], Iterator[Type
 
 
 def _prediction_rows(
-    batch: pa.RecordBatch, reasons: int, made_at: datetime
+    batch: pa.RecordBatch, reasons: int, made_at: datetime, ids: Iterator[str]
 ) -> Iterator[PredictionRow]:
     for row in batch.to_pylist():
         yield PredictionRow(
-            prediction_id=uuid.uuid4().hex,
+            prediction_id=next(ids),
             customer_id=row["customer_id"],
             model_version=row["model_version"],
             probability=row["probability"],

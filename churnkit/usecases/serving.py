@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
+import pyarrow as pa
+
+from churnkit.data.scoring_input import stream_typed
+from churnkit.data.sources import Source
 from churnkit.domain.models import ModelVersion
 from churnkit.errors import NoChampion
+from churnkit.inference.batch import score_batches
 from churnkit.inference.compile import CompiledModel
 from churnkit.inference.predictor import Predictor
 from churnkit.project import Project
@@ -61,10 +68,44 @@ def bundle_predictor(bundle: Bundle, serving: ServingTable) -> Predictor:
     )
 
 
-def read_predictor(folder: Path) -> Predictor:
-    """The predictor of a bundle's folder, outside of any project (MLflow uses it)."""
-    bundle = read_bundle(folder)
+def read_predictor(folder: Path, manifest_hash: str | None = None) -> Predictor:
+    """The predictor of a bundle's folder, outside of any project (MLflow and Spark use it)."""
+    bundle = read_bundle(folder, manifest_hash=manifest_hash)
     manifest = bundle.manifest
     return bundle_predictor(
         bundle, ServingTable(medium_risk=manifest.medium_risk, high_risk=manifest.high_risk)
     )
+
+
+@dataclass(frozen=True)
+class PartPredictor:
+    """Scores parts of a table that is spread over many machines.
+
+    ``inputs`` are the model's columns, ``id_column`` names the customer.
+    """
+
+    predictor: Predictor
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The columns that the model reads."""
+        return tuple(self.predictor.schema.names())
+
+    @property
+    def id_column(self) -> str:
+        """The column that names the customer; empty: none."""
+        return self.predictor.schema.id_column
+
+    def score(self, part: Source) -> Iterator[pa.RecordBatch]:
+        """customer_id, probability, risk_band and model_version of the part's rows."""
+        return score_batches(self.predictor, stream_typed(part, self.predictor.schema))
+
+
+def read_part_predictor(folder: Path, manifest_hash: str | None = None) -> PartPredictor:
+    """Read a bundle to score parts of a table; every file's hash is checked.
+
+    Raises
+    ------
+    BundleError : its files are not what was admitted
+    """
+    return PartPredictor(read_predictor(folder, manifest_hash))

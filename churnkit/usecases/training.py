@@ -14,7 +14,6 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from churnkit.data.leakage import find_leaks
-from churnkit.data.reading import read_arrow, read_schema
 from churnkit.data.target import check_target
 from churnkit.domain.models import ModelVersion
 from churnkit.domain.profiles import LeakFinding
@@ -28,6 +27,7 @@ from churnkit.training.record import differences
 from churnkit.training.run import TrainedModel, train_model
 from churnkit.usecases.admitting import admit, compile_checked, tell_mlflow
 from churnkit.usecases.inputs import choose_inputs
+from churnkit.usecases.panel import learning_rows
 from churnkit.usecases.result import Result
 
 _RECORDED = ("scikit-learn", "numpy", "pandas", "pyarrow", "duckdb", "treelite", "skops")
@@ -100,6 +100,11 @@ class Repeated(Result):
             )
         ]
         lines += [f"Since then: {difference}" for difference in self.differences]
+        if not self.identical and not self.differences:
+            lines.append(
+                "Data, settings and versions are those of the run. So its record was changed "
+                "('churnkit models verify' shows whether), or the machine computes differently."
+            )
         return Group(*lines)
 
     def to_json(self) -> dict[str, object]:
@@ -181,7 +186,8 @@ def repeat(
     CannotRepeat : the customers are not those of the run; the message says what differs
     """
     record = project.read_run(run_id)
-    schema = read_schema(project.database)
+    rows = learning_rows(project, progress=progress, cancel=cancel)
+    schema = rows.schema
     versions = library_versions()
     found = differences(
         record,
@@ -229,9 +235,8 @@ def _fit(
     progress: Progress,
     cancel: Cancel | None,
 ) -> tuple[pa.Table, TrainedModel, tuple[LeakFinding, ...]]:
-    progress(Step("reading the customers"))
-    table = read_arrow(project.database)
-    schema = read_schema(project.database)
+    rows = learning_rows(project, progress=progress, cancel=cancel)
+    table, schema = rows.table, rows.schema
     settings = project.settings
     if recorded is not None:
         settings = type(settings).model_validate(
@@ -260,6 +265,9 @@ def _fit(
         budget_seconds=budget_seconds,
         seed=seed,
         repeat=recorded,
+        test_from=rows.test_from,
+        features=rows.features.model_dump(mode="json") if rows.features else None,
+        features_hash=rows.features.content_hash() if rows.features else "",
         progress=progress,
         cancel=cancel,
     )

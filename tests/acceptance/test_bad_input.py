@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pyarrow as pa
@@ -280,6 +282,7 @@ def test_sigint_stops_a_training_process(project: ck.Project) -> None:
     _, err = process.communicate(timeout=30)
     assert process.returncode == 130, err
     assert "Traceback" not in err
+    assert "nothing is half-written" in err
     assert [version.version for version in ck.list_models(project).versions] == ["v1"]
     with project.lease("a test"):  # the lock went with the process
         pass
@@ -314,11 +317,130 @@ def test_the_second_trainer_hears_who_is_first(project: ck.Project, cli: Cli) ->
 # --- storage ------------------------------------------------------------------------------------
 
 
-def test_a_folder_that_may_not_be_written(cli: Cli, customers: Path) -> None:
-    # Even root may make no folder here.
-    code, out, _ = cli("init", "/sys/churnkit", "--data", customers, "--json")
+def _run(*arguments: object, prepare: Callable[[], None]) -> tuple[int, str, str]:
+    """Call the command line in a process of its own, which ``prepare`` has put in chains."""
+    ran = subprocess.run(
+        [sys.executable, "-m", "churnkit", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+        preexec_fn=prepare,
+    )
+    assert "Traceback" not in ran.stderr, ran.stderr
+    return ran.returncode, ran.stdout, ran.stderr
+
+
+def _without_roots_rights() -> None:
+    """Root may write anywhere, unless it lays down that right (CAP_DAC_OVERRIDE) for good."""
+    pr_capbset_drop, cap_dac_override = 24, 1
+    ctypes.CDLL(None).prctl(pr_capbset_drop, cap_dac_override, 0, 0, 0)
+
+
+@pytest.fixture
+def read_only(project: ck.Project) -> Iterator[Path]:
+    """A trained project in which nothing may be written."""
+    project.close()
+    everything = [project.folder, *project.folder.rglob("*")]
+    modes = {path: path.stat().st_mode for path in everything}
+    for path, mode in modes.items():
+        path.chmod(mode & ~0o222)
+    yield project.folder
+    for path, mode in modes.items():
+        path.chmod(mode)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("train", "--budget", "1s"),
+        ("import",),
+        ("report",),
+        ("models", "promote", "v1"),
+        ("score", "{customers}", "-o", "{folder}/scores.csv"),
+        ("score", "{customers}", "-o", "{elsewhere}/scores.csv", "--record"),
+    ],
+    ids=" ".join,
+)
+def test_a_read_only_folder_refuses_what_writes(
+    command: tuple[str, ...], read_only: Path, customers: Path, tmp_path: Path
+) -> None:
+    words = [
+        word.format(customers=customers, folder=read_only, elsewhere=tmp_path) for word in command
+    ]
+    before = {path: path.stat().st_mtime_ns for path in read_only.rglob("*")}
+    code, out, _ = _run("-C", read_only, "--json", *words, prepare=_without_roots_rights)
     assert code == 2
     assert json.loads(out)["error"]["code"] == "folder_read_only"
+    assert {path: path.stat().st_mtime_ns for path in read_only.rglob("*")} == before
+    assert not (tmp_path / "scores.csv").exists()
+
+
+def test_a_read_only_folder_still_serves(read_only: Path, customers: Path, tmp_path: Path) -> None:
+    output = tmp_path / "scores.csv"
+    for command in (("score", customers, "-o", output), ("models", "verify"), ("evaluate",)):
+        code, out, err = _run("-C", read_only, "--json", *command, prepare=_without_roots_rights)
+        assert code == 0, err
+        json.loads(out)
+    assert output.read_bytes() == (read_only / "scores.csv").read_bytes()
+
+
+def test_init_in_a_read_only_folder(customers: Path, tmp_path: Path) -> None:
+    tmp_path.chmod(0o555)
+    code, out, _ = _run(
+        "init", tmp_path / "p", "--data", customers, "--json", prepare=_without_roots_rights
+    )
+    tmp_path.chmod(0o755)
+    assert code == 2
+    assert json.loads(out)["error"]["code"] == "folder_read_only"
+    assert not list(tmp_path.iterdir())
+
+
+def _no_large_files() -> None:
+    """The system itself refuses to write more than so much: as on a disk that fills up."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000))
+
+
+@pytest.mark.parametrize("name", ["scores.csv", "scores.parquet"])
+def test_a_disk_that_fills_while_scores_are_written(
+    name: str, project: ck.Project, customers: Path, tmp_path: Path
+) -> None:
+    output = tmp_path / name
+    output.write_text("before", encoding="utf-8")
+    here = set(tmp_path.iterdir())
+    code, out, _ = _run(
+        "-C", project.folder, "--json", "score", customers, "-o", output, prepare=_no_large_files
+    )
+    assert code == 2
+    assert json.loads(out)["error"]["code"] == "disk_full"
+    assert output.read_text(encoding="utf-8") == "before"
+    assert set(tmp_path.iterdir()) == here
+    assert ck.score(project, customers, output).n_rows == 2_000  # with room again
+
+
+def test_a_disk_that_fills_during_init(customers: Path, tmp_path: Path) -> None:
+    code, out, _ = _run(
+        "init", tmp_path / "p", "--data", customers, "--json", prepare=_no_large_files
+    )
+    assert code == 2
+    assert json.loads(out)["error"]["code"] == "disk_full"
+    assert not (tmp_path / "p").exists()
+
+
+@pytest.mark.parametrize("where", ["a folder", "below a file"])
+def test_an_output_that_cannot_be_a_file(
+    where: str, cli: Cli, project: ck.Project, customers: Path, tmp_path: Path
+) -> None:
+    place = tmp_path / "there.csv"
+    if where == "a folder":
+        place.mkdir()
+    else:
+        place.write_text("x", encoding="utf-8")
+        place /= "scores.csv"
+    for command in (("score", customers), ("report",), ("models", "head")):
+        code, out, err = cli("-C", project.folder, "--json", *command, "-o", place)
+        assert code == 2, err
+        assert json.loads(out)["error"]["code"] == "storage_error"
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
 
 
 def test_a_full_disk(

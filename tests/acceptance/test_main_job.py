@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -15,6 +16,8 @@ import pytest
 from pyarrow import csv, parquet
 
 import churnkit as ck
+from churnkit.domain.progress import Step
+from churnkit.ledger.store import Ledger
 
 Cli = Callable[..., tuple[int, str, str]]
 
@@ -179,6 +182,55 @@ def test_a_run_repeats_bit_for_bit(project: ck.Project, cli: Cli) -> None:
     assert "data changed" in err
 
 
+def test_a_run_says_which_version_changed(project: ck.Project, cli: Cli) -> None:
+    run_id = ck.show_model(project).version.run_id
+    path = project.store / "runs" / f"{run_id}.json"
+    record = json.loads(path.read_text(encoding="utf-8"))
+    now = record["versions"]["numpy"]
+    record["versions"]["numpy"] = "1.0.0"
+    path.write_text(json.dumps(record), encoding="utf-8")
+    again = ck.repeat(project, run_id)
+    assert again.identical
+    assert again.differences == (f"versions: numpy 1.0.0 then, {now} now",)
+    # A record whose winner was changed does not repeat, and verify knows why.
+    record["versions"]["numpy"] = now
+    record["predictions_hash"] = "0" * 64
+    path.write_text(json.dumps(record), encoding="utf-8")
+    code, out, err = cli("-C", project.folder, "train", "--repeat", run_id)
+    assert code == 2, err
+    assert "models verify" in " ".join(out.split())
+
+
+def test_quality_is_shown_by_segment(project: ck.Project, cli: Cli) -> None:
+    slices = ck.evaluate(project).record.evaluation.slices
+    assert slices
+    code, out, err = cli("-C", project.folder, "evaluate")
+    assert code == 0, err
+    for part in slices:
+        assert f"{part.column} = {part.value}"[:14] in " ".join(out.split())
+
+
+def test_recording_keeps_no_other_writer_waiting(
+    project: ck.Project, customers: Path, tmp_path: Path
+) -> None:
+    """While a file is scored the ledger is free; its rows are then written in one go."""
+    row = ck.history(project, limit=1).rows[0]
+    n_before = len(ck.history(project, limit=10**6).rows)
+    met: list[str] = []
+
+    def meanwhile(step: Step) -> None:
+        if step.stage == "scoring" and not met:
+            with Ledger.open(project.ledger_url + "?timeout=1") as other:
+                other.record_predictions([row.model_copy(update={"prediction_id": "meanwhile"})])
+            met.append(step.stage)
+
+    ck.score(project, customers, tmp_path / "s.csv", record=True, progress=meanwhile)
+    assert met
+    rows = ck.history(project, limit=10**6).rows
+    assert len(rows) == n_before + 1 + 2_000
+    assert not [path for path in project.store.iterdir() if "spool" in path.name]
+
+
 def test_report_is_one_file(project: ck.Project) -> None:
     report = ck.write_report(project)
     html = report.path.read_text(encoding="utf-8")
@@ -281,3 +333,71 @@ def test_init_asks_in_a_terminal(tmp_path: Path) -> None:
     assert p.returncode == 0, err.decode()
     assert b"Which one" in err
     assert 'target = "lost"' in (tmp_path / "p" / "churnkit.toml").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [("frob",), ("models", "frob"), ("profile", "--nope"), ("score", "x.csv"), ("init",)],
+    ids=" ".join,
+)
+def test_wrong_usage_is_json_too(cli: Cli, wrong: tuple[str, ...]) -> None:
+    code, out, err = cli("--json", *wrong)
+    assert code == 2
+    error = json.loads(out)["error"]
+    assert error["code"] == "usage_invalid"
+    assert "--help" in error["fix"]
+    assert error["what"] in err
+    code, out, _ = cli(*wrong)
+    assert (code, out) == (2, "")
+
+
+def test_the_exported_head_is_json_too(cli: Cli, project: ck.Project, tmp_path: Path) -> None:
+    head = tmp_path / "head.json"
+    code, out, err = cli("-C", project.folder, "models", "head", "-o", head, "--json")
+    assert code == 0, err
+    assert json.loads(out) == {"path": str(head)}
+
+
+def test_ctrl_c_at_a_question_leaves_nothing(tmp_path: Path) -> None:
+    data = tmp_path / "two.csv"
+    rows = "".join(f"{i},{i % 2},{(i // 2) % 2}\n" for i in range(60))
+    data.write_text("id,won,lost\n" + rows, encoding="utf-8")
+    command = [sys.executable, "-m", "churnkit", "init", str(tmp_path / "p"), "--data", str(data)]
+    ours, theirs = pty.openpty()
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        command,
+        stdin=theirs,
+        stdout=pipe,
+        stderr=pipe,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    ) as p:
+        assert p.stderr is not None
+        seen = b""
+        while b"Which one" not in seen:
+            seen += os.read(p.stderr.fileno(), 4096)
+        p.send_signal(signal.SIGINT)
+        _, err = p.communicate(timeout=60)
+    os.close(ours)
+    os.close(theirs)
+    assert p.returncode == 130, err.decode()
+    assert b"stopped" in err
+    assert b"Traceback" not in err
+    assert not (tmp_path / "p").exists()
+
+
+def test_a_query_on_a_relative_file_means_the_same_from_anywhere(
+    tmp_path: Path, customers: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import sqlite3
+
+    table = csv.read_csv(customers).slice(0, 200).to_pandas()
+    connection = sqlite3.connect(tmp_path / "crm.db")
+    table.to_sql("customers", connection, index=False)
+    connection.close()
+    monkeypatch.chdir(tmp_path)
+    made = ck.create_project("p", "sqlite:///crm.db", query="select * from customers")
+    made.project.close()
+    monkeypatch.chdir("/")
+    with ck.open_project(tmp_path / "p") as project:
+        assert ck.import_data(project).same_rows

@@ -9,16 +9,19 @@ import churnkit
 
 HEAVY = (
     "PySide6", "mlflow", "shap", "sklearn", "aiohttp", "pandas", "numpy", "matplotlib",
-    "sqlalchemy", "duckdb", "pyarrow",
+    "sqlalchemy", "duckdb", "pyarrow", "pyspark",
 )  # fmt: skip
 
 
 def test_public_names_are_pinned() -> None:
     assert churnkit.__all__ == [
-        "ChurnkitError", "Project", "open_project", "create_project", "import_data", "profile",
+        "ChurnkitError", "Project", "open_project", "create_project", "import_data",
+        "create_event_project", "LogOptions", "import_facts", "labels", "profile",
+        "suggest_features", "list_features", "build_features", "show_features", "export_features",
+        "rebuild_online", "receive_events", "online_features",
         "train", "repeat", "evaluate", "score", "explain", "list_models", "show_model", "promote",
         "rollback", "journal", "serving_at", "verify_models", "export_head", "history",
-        "write_report", "doctor", "ChurnClassifier",
+        "write_report", "doctor", "simulate", "ChurnClassifier",
     ]  # fmt: skip
     for name in churnkit.__all__:
         assert getattr(churnkit, name).__doc__, name

@@ -154,7 +154,7 @@ def many_rows(console: Console, rows: int) -> None:
             training = project.settings.training.model_copy(update={"candidates": (name,)})
             project.settings = project.settings.model_copy(update={"training": training})
             with project:
-                ck.train(project, budget_seconds=3)
+                ck.train(project, budget_seconds=30)  # one trial, whatever else the machine does
                 predictor, bundle = load_predictor(project)
                 table = parquet.read_table(folder / "many.parquet")
                 X = predictor.encoder.encode_arrow(typed(table, bundle.schema))

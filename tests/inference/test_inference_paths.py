@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from churnkit import errors
 from churnkit.data.frames import model_frame
-from churnkit.data.scoring_input import TypedBatch
+from churnkit.data.scoring_input import TypedBatch, stream_typed
 from churnkit.data.simulate import snapshot
 from churnkit.inference.batch import ScoreNotes, score_batches
 from churnkit.inference.compile import CompiledModel, compile_pipeline
@@ -26,6 +26,7 @@ from churnkit.inference.encoder import RowEncoder
 from churnkit.inference.parity import parity, parity_frame, parity_rows
 from churnkit.inference.predictor import Predictor
 from churnkit.settings import ServingTable
+from churnkit.usecases.tables import TableSource
 from tests.models import KINDS, fitted
 
 TREES = ["gradient_boosting", "hist_gradient_boosting", "random_forest"]
@@ -189,6 +190,22 @@ def test_batches_report_new_categories() -> None:
         assert abs(row["reason_1_points"]) >= abs(row["reason_2_points"])
 
 
+@pytest.mark.parametrize("name", ["logistic_regression", *TREES])
+def test_small_batches_beside_others_take_the_compiled_path(name: str) -> None:
+    """The rest of a file is a batch of few rows, predicted in a thread of a pool."""
+    predictor = _predictor(name)
+    table = snapshot(1_400, seed=6, missing_share=0.1)
+    schema = predictor.schema.model_copy(update={"id_column": "customer_id"})
+    cut = [table.slice(0, 700), table.slice(700, 697), table.slice(1_397, 3)]
+    parts = [batch for part in cut for batch in part.combine_chunks().to_batches()]
+    scored = score_batches(
+        predictor, stream_typed(TableSource(pa.Table.from_batches(parts)), schema)
+    )
+    p = np.concatenate([batch.column("probability").to_numpy() for batch in scored])
+    expected = fitted(name).pipeline.predict_proba(model_frame(table, schema))[:, 1]
+    assert np.abs(p - expected).max() <= 1e-12
+
+
 # --- reasons ------------------------------------------------------------------------------------
 
 
@@ -300,6 +317,7 @@ from churnkit.domain.columns import ModelSchema
 from churnkit.inference.compile import CompiledModel
 from churnkit.inference.predictor import Predictor
 from churnkit.settings import ServingTable
+from churnkit.usecases.tables import TableSource
 folder = Path(sys.argv[1])
 schema = ModelSchema.model_validate_json((folder / "schema.json").read_bytes())
 files = {path.name: path.read_bytes() for path in folder.iterdir() if path.name != "schema.json"}

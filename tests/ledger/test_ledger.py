@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from churnkit import errors
 from churnkit.domain.evaluation import Estimate
 from churnkit.domain.models import JournalEntry, ModelVersion
-from churnkit.domain.predictions import PredictionRow, Reason
+from churnkit.domain.predictions import PredictionRow, Reason, prediction_ids
 from churnkit.ledger.engine import make_engine
 from churnkit.ledger.store import Ledger
 from churnkit.ledger.tables import metadata
@@ -115,6 +115,15 @@ def test_predictions_come_back_as_they_were(
     ledger.record_predictions(given_rows)
     for row in given_rows:
         assert ledger.prediction(row.prediction_id) == row
+
+
+def test_new_prediction_ids_rise_and_never_repeat() -> None:
+    """Rising ids keep the index's pages together; those of another process differ all the same."""
+    ids = list(itertools.islice(prediction_ids(NOW), 20_000))
+    assert ids == sorted(set(ids))
+    assert {uuid.UUID(one).version for one in ids} == {7}
+    assert ids[-1] < next(prediction_ids(NOW + timedelta(seconds=1)))
+    assert set(itertools.islice(prediction_ids(NOW), 20_000)).isdisjoint(ids)
 
 
 def test_newest_predictions_come_first(ledger: Ledger) -> None:

@@ -206,5 +206,22 @@ def test_the_reference_holds_no_customer() -> None:
     edges = reference["inputs"]["monthly_charge"]["edges"]
     assert min(charges) not in edges
     assert max(charges) not in edges
-    counts = [n for part in reference["inputs"].values() for n in part.get("counts", [])]
-    assert all(n == 0 or n >= 5 for n in counts)
+    for part in reference["inputs"].values():
+        # The first counts the missing; the last of a category all other values together.
+        bins = part["counts"][1:-1] if "categories" in part else part["counts"][1:]
+        assert all(n == 0 or n >= 5 for n in bins)
+
+
+def test_other_rows_decide_the_bins_than_are_counted() -> None:
+    model = fitted("logistic_regression")
+    probabilities = np.linspace(0, 1, 500)
+    reference = reference_distribution(model.table, model.schema, model.rows, probabilities)
+    n_counted = len(model.rows) - len(model.rows) // 5
+    for part in reference["inputs"].values():
+        assert sum(part["counts"]) == n_counted
+        assert sum(part["planned"]) == pytest.approx(1, abs=0.01)
+    assert sum(reference["scores"]["counts"]) == 400
+    assert len(reference["scores"]["edges"]) == 9
+    # A value of many customers has a bin for itself: neither 0 < tenure < 1 nor others fall in it.
+    assert reference["inputs"]["senior"]["edges"] == [0, 5e-324, 1, np.nextafter(1, 2)]
+    assert reference["inputs"]["senior"]["counts"][1] == 0

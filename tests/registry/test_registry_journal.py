@@ -12,9 +12,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from churnkit import errors
-from churnkit.domain.models import JournalEntry
+from churnkit.domain.models import JournalEntry, ModelVersion
 from churnkit.registry.head import check_head, load_key, sign_head
-from churnkit.registry.journal import entry_hash, holders, rollback_target, seal, verify_chain
+from churnkit.registry.journal import (
+    entry_hash,
+    holders,
+    rollback_target,
+    seal,
+    verify_chain,
+    verify_versions,
+)
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 KEY, OTHER = b"k" * 32, b"o" * 32
@@ -145,6 +152,38 @@ def test_who_served_at_a_moment() -> None:
     assert [holders(entries, at)["champion"] for at in moments] == [None, "v1", "v2"]
     assert holders(entries)["champion"] == "v1"
     assert entries[1].previous_version == "v1"
+
+
+def _version(name: str, digest: str) -> ModelVersion:
+    return ModelVersion(
+        version=name,
+        run_id=f"run {name}",
+        candidate="logistic_regression",
+        created_at=START,
+        bundle_hash=digest,
+        data_fingerprint="",
+        metrics={},
+    )
+
+
+def test_versions_are_what_the_journal_admitted() -> None:
+    evidence = {"bundle_hash": "aa", "record_hash": "bb"}
+    told = {"at": START, "who": "me", "action": "challenge", "alias": "challenger", "why": ""}
+    first = seal(**told, version="v1", evidence=evidence, journal=[])  # type: ignore[arg-type]  # literals
+    later = seal(**told, version="v1", evidence={"bundle_hash": "zz"}, journal=[first])  # type: ignore[arg-type]  # literals
+
+    def states(digest: str, record: str | None, *, name: str = "v1") -> list[str]:
+        versions, records = [_version(name, digest)], {f"run {name}": record}
+        return [check.state for check in verify_versions([first, later], versions, records)]
+
+    assert states("aa", "bb") == ["ok", "ok"]
+    assert states("zz", "bb") == ["failed", "ok"]  # a later row does not admit anew
+    assert states("aa", "cc") == ["ok", "failed"]
+    assert states("aa", None) == ["ok", "failed"]
+    assert states("aa", "bb", name="v2") == ["failed", "failed", "failed"]  # v1 is lost
+    old = seal(**told, version="v1", evidence={}, journal=[])  # type: ignore[arg-type]  # literals
+    checks = verify_versions([old], [_version("v1", "aa")], {"run v1": "bb"})
+    assert [check.state for check in checks] == ["unchecked", "unchecked"]
 
 
 def test_the_key_is_made_once_and_for_its_owner_only(

@@ -14,6 +14,7 @@ from sklearn.metrics import brier_score_loss, log_loss
 from churnkit.data.simulate_pairs import expected_brier, simulate_pairs
 from churnkit.domain.campaign import ContactTerms
 from churnkit.errors import EvidenceInvalid
+from churnkit.measures.profit import campaign_profit, contact_profit
 from churnkit.rollout.bets import PATIENT
 from churnkit.rollout.evidence import StreamState, absorb, count_failures
 from churnkit.rollout.gains import (
@@ -27,7 +28,6 @@ from churnkit.rollout.mixture import MeanSequence
 from churnkit.rollout.pairs import Pairs, make_pairs
 from churnkit.rollout.plan import Plan, Policy
 from churnkit.rollout.weighting import holdout_weights, propensity_weights
-from churnkit.training.profit import campaign_profit, contact_profit
 from tests.rollout.simulations import TERMS, allowed
 
 Floats = npt.NDArray[np.float64]

@@ -8,8 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, brier_score_loss, log_loss, roc_auc_score
 
-from churnkit.settings import Money
-from churnkit.training.bootstrap import (
+from churnkit.measures.bootstrap import (
     average_precision,
     chance_ece,
     estimates,
@@ -17,9 +16,10 @@ from churnkit.training.bootstrap import (
     mean_of,
     roc_auc,
 )
+from churnkit.measures.profit import campaign_profit, contact_profit, profit_threshold
+from churnkit.settings import Money
 from churnkit.training.evaluate import evaluate
 from churnkit.training.importance import permutation_importance
-from churnkit.training.profit import campaign_profit, contact_profit, profit_threshold
 
 
 def _customers(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:  # type: ignore[type-arg]  # test

@@ -23,13 +23,14 @@ from churnkit.domain.progress import Cancel, Step
 from churnkit.inference.compile import compile_pipeline
 from churnkit.inference.parity import parity
 from churnkit.settings import CANDIDATES, DataTable, ProjectTable, Settings, TrainingTable
+from churnkit.training.calibrate import score_margins
 from churnkit.training.candidate import Candidate, all_candidates, find_candidates
 from churnkit.training.estimator import ChurnClassifier
-from churnkit.training.fit import encode_training, refit
+from churnkit.training.fit import encode_training, refit, search_and_fit
 from churnkit.training.record import differences
 from churnkit.training.run import TrainedModel, train_model
 from churnkit.training.schema import fit_schema
-from churnkit.training.search import Training, search
+from churnkit.training.search import Training, _Race, cross_margins, search
 from churnkit.usecases.tables import TableSource
 from tests.models import COLUMNS, fitted
 
@@ -70,7 +71,7 @@ def _train(data: tuple[pa.Table, TableSchema], **options: Any) -> TrainedModel:
 
 
 def test_a_run_is_repeated_bit_for_bit(table: tuple[pa.Table, TableSchema]) -> None:
-    training = TrainingTable(candidates=("hist_gradient_boosting", "random_forest"))
+    training = TrainingTable(candidates=("logistic_regression", "hist_gradient_boosting"))
     first = _train(table, training=training, seed=5)
     again = _train(table, training=training, seed=5, repeat=first.record)
     assert again.record.predictions_hash == first.record.predictions_hash
@@ -104,7 +105,9 @@ def test_nothing_is_learnt_from_the_test_customers(table: tuple[pa.Table, TableS
     odd[first.test_rows] = True
     position = customers.column_names.index("internet")
     values = np.where(odd, "Carrier pigeon", customers["internet"].to_numpy(zero_copy_only=False))
-    again = _train((customers.set_column(position, "internet", pa.array(values)), table[1]))
+    # Repeating the first run tries the same, however long the search took.
+    changed = customers.set_column(position, "internet", pa.array(values))
+    again = _train((changed, table[1]), repeat=first.record)
     assert np.array_equal(first.test_rows, again.test_rows)
     assert "Carrier pigeon" not in str(again.schema)
     assert first.schema == again.schema
@@ -141,6 +144,44 @@ def test_trials_are_a_function_of_data_and_seed() -> None:
         return [(trial.candidate, trial.params, trial.log_loss) for trial in found]
 
     assert trials(5)[:3] == trials(3)
+
+
+@pytest.mark.parametrize("name", CANDIDATES)
+def test_what_the_search_found_is_fitted_again_to_the_last_bit(name: str) -> None:
+    """Also where the search kept fewer rounds than it had fitted."""
+    model = fitted(name)
+    encoded = encode_training(
+        model.frame, model.left, model.schema, _folds(len(model.left)), seed=3
+    )
+    candidates = find_candidates([name])
+    ours, found = search_and_fit(encoded, candidates, budget_seconds=None, max_trials=2)
+    best = found.trials[found.chosen]
+    again = cross_margins(candidates[0], best.params, encoded.training)
+    assert np.array_equal(again.values, found.margins.values)
+    theirs = refit(encoded, candidates[0], best.params, calibration=found.calibration)
+    assert np.array_equal(ours.predict_proba(model.frame), theirs.predict_proba(model.frame))
+
+
+def test_a_boosted_model_gets_the_rounds_that_are_best() -> None:
+    """On 1,100 customers 300 rounds learn the noise; the search sees that in one fit."""
+    data = _training("hist_gradient_boosting")
+    (candidate,) = find_candidates(["hist_gradient_boosting"])
+    found = search(data, [candidate], budget_seconds=None, max_trials=1).trials[0]
+    assert found.params["max_iter"] < candidate.defaults["max_iter"]
+    many = cross_margins(candidate, candidate.defaults, data)
+    losses = score_margins(many.values, data.y[many.rows], many.fold)
+    assert found.log_loss < min(losses.values())
+
+
+def test_hopeless_candidates_are_dropped_after_their_defaults() -> None:
+    """A forest far behind on these customers costs one trial, not two."""
+    race = _Race(find_candidates(["logistic_regression", "random_forest"]), seed=0)
+    race.best = {"logistic_regression": 0.5, "random_forest": 0.7}
+    assert [one.name for one in race._running(0)] == ["logistic_regression", "random_forest"]
+    assert [one.name for one in race._running(1)] == ["logistic_regression"]
+    race.best["random_forest"] = 0.55
+    assert len(race._running(1)) == 2
+    assert len(race._running(2)) == 1
 
 
 def test_the_budget_is_kept_by_the_clock() -> None:
@@ -222,8 +263,12 @@ def test_the_estimator_passes_scikit_learns_checks() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # checks that were skipped for want of a setting
         results = check_estimator(ChurnClassifier(max_trials=2), on_fail=None)
-    failed = [result["check_name"] for result in results if result["status"] == "failed"]
-    assert failed == []
+    unpassed = {
+        result["check_name"]: result["status"] for result in results if result["status"] != "passed"
+    }
+    # Array API input is checked only where an environment variable allows it.
+    assert unpassed in ({}, {"check_array_api_input": "skipped"})
+    assert len(results) > 50
 
 
 def test_the_estimator_reads_texts() -> None:

@@ -46,4 +46,5 @@ CANDIDATE = Candidate(
     },
     suggest=_suggest,
     build=_build,
+    rounds="n_estimators",
 )

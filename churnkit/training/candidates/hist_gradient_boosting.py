@@ -19,7 +19,7 @@ from churnkit.training.candidate import Candidate, log_uniform
 
 def _suggest(rng: np.random.Generator) -> dict[str, Any]:
     return {
-        "max_iter": int(rng.choice([100, 150, 200, 300])),
+        "max_iter": 300,
         "learning_rate": log_uniform(rng, 0.03, 0.2),
         "max_leaf_nodes": int(rng.choice([4, 6, 8, 16, 31])),
         "min_samples_leaf": int(rng.choice([5, 10, 20, 50])),
@@ -38,8 +38,8 @@ CANDIDATE = Candidate(
     title="hist gradient boosting",
     kind="trees",
     defaults={
-        "max_iter": 150,
-        "learning_rate": 0.08,
+        "max_iter": 300,
+        "learning_rate": 0.1,
         "max_leaf_nodes": 8,
         "min_samples_leaf": 10,
         "l2_regularization": 1.0,
@@ -47,4 +47,5 @@ CANDIDATE = Candidate(
     },
     suggest=_suggest,
     build=_build,
+    rounds="max_iter",
 )

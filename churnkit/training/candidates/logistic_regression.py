@@ -1,4 +1,8 @@
-"""Logistic regression on scaled numbers and one column for each category."""
+"""Logistic regression on scaled numbers and one column for each category.
+
+Counts and money have long tails: their inverse hyperbolic sine, which is nearly linear around 0
+and a logarithm far from it, lets one more order say less the more there are.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +14,7 @@ from sklearn.compose import ColumnTransformer
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
-from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 
 from churnkit.domain.columns import ModelSchema
 from churnkit.training.candidate import Candidate, log_uniform
@@ -20,6 +24,7 @@ def _suggest(rng: np.random.Generator) -> dict[str, Any]:
     return {
         "C": log_uniform(rng, 3e-3, 30.0),
         "class_weight": "balanced" if rng.random() < 0.25 else None,
+        "numbers": str(rng.choice(["asinh", "plain"])),
     }
 
 
@@ -29,15 +34,17 @@ def _build(params: Mapping[str, Any], schema: ModelSchema, seed: int) -> Pipelin
     codes = [np.arange(len(schema.inputs[i].categories), dtype=np.float64) for i in categories]
     parts = []
     if numbers:
+        # A ufunc by name is data, not code: skops reads it without being told to trust it.
+        curve = FunctionTransformer(np.arcsinh) if params["numbers"] == "asinh" else "passthrough"
         fill = SimpleImputer(strategy="median", add_indicator=True)
-        parts.append(
-            ("numbers", Pipeline([("impute", fill), ("scale", StandardScaler())]), numbers)
-        )
+        steps = [("curve", curve), ("impute", fill), ("scale", StandardScaler())]
+        parts.append(("numbers", Pipeline(steps), numbers))
     if categories:
         # Missing, unseen and rare categories are NaN here and become zeros in all columns.
         one_hot = OneHotEncoder(categories=codes, handle_unknown="ignore", sparse_output=False)
         parts.append(("categories", one_hot, categories))
-    classifier = LogisticRegression(max_iter=3000, random_state=seed, **params)
+    chosen = {name: value for name, value in params.items() if name != "numbers"}
+    classifier = LogisticRegression(max_iter=3000, random_state=seed, **chosen)
     return Pipeline([("prepare", ColumnTransformer(parts)), ("classifier", classifier)])
 
 
@@ -45,7 +52,7 @@ CANDIDATE = Candidate(
     name="logistic_regression",
     title="logistic regression",
     kind="linear",
-    defaults={"C": 1.0, "class_weight": None},
+    defaults={"C": 1.0, "class_weight": None, "numbers": "asinh"},
     suggest=_suggest,
     build=_build,
 )

@@ -77,20 +77,35 @@ def _column(figure: Figure) -> Figure:
 
 def roc_auc(left: Bools, p: Floats) -> Figure:
     """Area under the ROC curve; ties count half. NaN where a round drew one class only."""
+    area = roc_area(p)
+    churned = left.astype(np.float64)
+    return lambda weights: area(weights * churned, weights * (1 - churned))
+
+
+def roc_area(p: Floats) -> Callable[[Floats, Floats], Floats]:
+    """The area from how much of each row churned, and how much stayed; ties count half.
+
+    Parameters
+    ----------
+    p : shape (n,), scores
+
+    Returns
+    -------
+    area : from two arrays of shape (n_rounds, n), >= 0, to shape (n_rounds,); NaN where one of
+        them is nothing
+    """
     order = np.argsort(p, kind="stable")
     starts = np.unique(p[order], return_index=True)[1]
-    churned = left[order].astype(np.float64)
 
-    def figure(weights: Floats) -> Floats:
-        w = weights[:, order]
-        pos = np.add.reduceat(w * churned, starts, axis=1)
-        neg = np.add.reduceat(w * (1 - churned), starts, axis=1)
+    def area(churned: Floats, stayed: Floats) -> Floats:
+        pos = np.add.reduceat(churned[:, order], starts, axis=1)
+        neg = np.add.reduceat(stayed[:, order], starts, axis=1)
         below = np.cumsum(neg, axis=1) - neg
         pairs = pos.sum(axis=1) * neg.sum(axis=1)
-        area = (pos * (below + neg / 2)).sum(axis=1)
-        return np.where(pairs > 0, area / np.maximum(pairs, _TINY), np.nan)
+        found = (pos * (below + neg / 2)).sum(axis=1)
+        return np.where(pairs > 0, found / np.maximum(pairs, _TINY), np.nan)
 
-    return figure
+    return area
 
 
 def average_precision(left: Bools, p: Floats) -> Figure:

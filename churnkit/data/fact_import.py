@@ -1,0 +1,252 @@
+"""Read parts of a source into one staged table, and set aside the rows that cannot be used."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pyarrow as pa
+
+from churnkit.data.event_store import EVENT_KEY_COLUMNS, EventStore, Merged
+from churnkit.data.event_tables import ATTRIBUTES, EVENTS, SUBSCRIPTIONS
+from churnkit.data.fact_batches import (
+    AttributeReader,
+    EventReader,
+    FactReader,
+    Read,
+    SubscriptionReader,
+    check_columns,
+)
+from churnkit.data.fact_sources import OpenPart, Part
+from churnkit.data.infer import typed_column
+from churnkit.data.rejected import Rejected
+from churnkit.domain.events import AttributeColumn
+from churnkit.domain.frozen import Frozen
+from churnkit.domain.progress import Cancel, Progress, Step
+from churnkit.errors import DataEmpty, SettingsInvalid, TooManyBroken
+from churnkit.settings import Settings
+
+FactTable = Literal["events", "attributes", "subscriptions"]
+_TIMES = {"events": "t_us", "attributes": "valid_from_us", "subscriptions": "start_us"}
+_TABLES = {"events": EVENTS, "attributes": ATTRIBUTES, "subscriptions": SUBSCRIPTIONS}
+_REASONS = 10
+_SAMPLE_ROWS = 50_000
+
+
+@dataclass(frozen=True)
+class Request:
+    """Parts to read into one table."""
+
+    table: FactTable
+    parts: tuple[Part, ...]
+    query: str = ""
+
+
+class Reason(Frozen):
+    """Why rows were set aside, and how many."""
+
+    column: str
+    reason: str
+    n: int
+
+
+class TableImported(Frozen):
+    """What an import did to one table.
+
+    ``n_rows`` were read, of which ``n_rejected`` were set aside in ``rejected_file``; ``ignored``
+    are columns of the source that are not kept; ``n_twice`` and ``n_never`` count local times at
+    a clock change; ``empty`` are files without rows.
+    """
+
+    table: FactTable
+    n_parts: int
+    n_rows: int
+    n_rejected: int
+    reasons: tuple[Reason, ...]
+    first_rejected: str
+    rejected_file: str
+    merged: Merged
+    ignored: tuple[str, ...]
+    n_twice: int
+    n_never: int
+    empty: tuple[str, ...]
+
+
+def import_request(
+    store: EventStore,
+    settings: Settings,
+    request: Request,
+    attributes: Sequence[AttributeColumn],
+    aside: Rejected,
+    progress: Progress,
+    cancel: Cancel | None,
+) -> TableImported:
+    """Read all parts, and add to the store what is new.
+
+    Parameters
+    ----------
+    store : the file that is being written
+    settings : churnkit.toml
+    request : the parts and their table
+    attributes : the facts about customers, for attributes
+    aside : takes the rows that cannot be used
+
+    Raises
+    ------
+    DataError : a part cannot be read as a table, or too many rows cannot be used
+    """
+    stage = f"reading the {request.table}"
+    progress(Step(stage))
+    n_rows = n_twice = n_never = 0
+    seen: dict[str, None] = {}
+    empty: list[str] = []
+    reader, key = _reader(store, settings, request, attributes)
+    for number, part in enumerate(request.parts):
+        try:
+            opened = OpenPart(part, query=request.query)
+            check_columns(reader, opened.columns(), opened.name)
+            seen |= dict.fromkeys(opened.columns())
+            for batch, rows, broken in opened.batches(cancel):
+                for bad in broken:
+                    aside.add(opened.name, bad.row, "", bad.reason, bad.raw)
+                n_rows += batch.num_rows + len(broken)
+                if not batch.num_rows:
+                    continue
+                read = reader.read(batch)
+                _set_aside(aside, opened.name, batch, rows, read)
+                store.stage(reader.rows(read), len(key))
+                n_twice, n_never = n_twice + read.n_twice, n_never + read.n_never
+                done = number / len(request.parts) if len(request.parts) > 1 else None
+                progress(Step(stage, done, f"{n_rows:,} rows"))
+        except DataEmpty:
+            if len(request.parts) == 1 and not n_rows:
+                raise
+            empty.append(part.location)
+    if not n_rows:
+        raise DataEmpty("the sources have no rows.", fix="Check what they name.",
+                        file=", ".join(part.location for part in request.parts[:3]))  # fmt: skip
+    _refuse_too_many(aside, n_rows, settings, request)
+    progress(Step(f"adding the {request.table}"))
+    if request.table == "events":
+        assert settings.events is not None
+        merged = store.merge_events(keep_duplicates=settings.events.duplicates == "keep")
+    else:
+        merged = store.merge_facts(_TABLES[request.table], _TIMES[request.table])
+    used = {*reader.required()}
+    ranked = aside.reasons.most_common(_REASONS)
+    return TableImported(
+        table=request.table,
+        n_parts=len(request.parts),
+        n_rows=n_rows,
+        n_rejected=aside.n_rows,
+        reasons=tuple(Reason(column=c, reason=r, n=n) for (c, r), n in ranked),
+        first_rejected=aside.first,
+        rejected_file="",
+        merged=merged,
+        ignored=tuple(name for name in seen if name not in used),
+        n_twice=n_twice,
+        n_never=n_never,
+        empty=tuple(empty),
+    )
+
+
+def _reader(
+    store: EventStore,
+    settings: Settings,
+    request: Request,
+    attributes: Sequence[AttributeColumn],
+) -> tuple[FactReader, tuple[str, ...]]:
+    zone = settings.project.zone
+    if request.table == "events":
+        assert settings.events is not None
+        key = settings.events.key
+        if not key:
+            told = store.entry(EVENT_KEY_COLUMNS)
+            # The first import decides which columns make an event: a later file with one more
+            # would otherwise hold nothing that is known already.
+            key = tuple(json.loads(told)) if told else tuple(sorted(_all_columns(request)))
+        store.set_entry(EVENT_KEY_COLUMNS, json.dumps(key))
+        return EventReader(settings.events, zone, key), key
+    if request.table == "attributes":
+        if settings.attributes is None:
+            raise _no_table("attributes")
+        return AttributeReader(settings.attributes, zone, attributes), ()
+    if settings.subscriptions is None:
+        raise _no_table("subscriptions")
+    return SubscriptionReader(settings.subscriptions, zone), ()
+
+
+def _all_columns(request: Request) -> set[str]:
+    names: set[str] = set()
+    for part in request.parts:
+        try:
+            names |= set(OpenPart(part, query=request.query).columns())
+        except DataEmpty:
+            continue
+    return names
+
+
+def attribute_columns(settings: Settings, request: Request) -> tuple[AttributeColumn, ...]:
+    """The facts about customers with their kinds, from the first rows."""
+    told = settings.attributes
+    if told is None:
+        raise _no_table("attributes")
+    opened = OpenPart(request.parts[0], query=request.query)
+    batches = []
+    n_rows = 0
+    for batch, _, _ in opened.batches():
+        batches.append(batch)
+        n_rows += batch.num_rows
+        if n_rows >= _SAMPLE_ROWS:
+            break
+    table = pa.Table.from_batches(batches)
+    roles = {told.customer_id, told.valid_from, told.known_at}
+    names = told.columns or tuple(name for name in table.column_names if name not in roles)
+    found = []
+    for name in names:
+        if name not in table.column_names:
+            continue  # the reader says so, with its file
+        kind = typed_column(
+            table.column(name), name, mark=".", file=opened.name, row_offset=1
+        ).kind  # fmt: skip
+        found.append(AttributeColumn(name=name, kind="category" if kind == "time" else kind))
+    return tuple(found)
+
+
+def _set_aside(
+    aside: Rejected, file: str, batch: pa.RecordBatch, rows: Sequence[int], read: Read
+) -> None:
+    places = np.flatnonzero(read.bad()).tolist()
+    if not places:
+        return
+    raw = pa.Table.from_batches([batch]).take(pa.array(places)).to_pylist()
+    for place, values in zip(places, raw, strict=True):
+        problem = next(one for one in read.problems if one.where[place])
+        aside.add(file, rows[place], problem.column, problem.reason, values)
+
+
+def _refuse_too_many(aside: Rejected, n_rows: int, settings: Settings, request: Request) -> None:
+    told = getattr(settings, request.table)
+    if aside.n_rows <= told.max_broken_share * n_rows:
+        return
+    shown = "; ".join(
+        f"{n:,} × {column + ': ' if column else ''}{reason}"
+        for (column, reason), n in aside.reasons.most_common(3)
+    )
+    raise TooManyBroken(
+        f"{aside.n_rows:,} of {n_rows:,} rows cannot be used ({shown}); nothing was imported.",
+        fix=f"Check [{request.table}] in churnkit.toml (columns, time_format, decimal_mark); or "
+        "raise max_broken_share if so many broken rows are right.",
+        first=aside.first,
+    )
+
+
+def _no_table(name: str) -> SettingsInvalid:
+    return SettingsInvalid(
+        f"churnkit.toml has no [{name}] table.",
+        fix="Add one that names the source and its columns, then run 'churnkit import'.",
+        field=name,
+    )

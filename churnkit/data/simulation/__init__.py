@@ -1,0 +1,1 @@
+"""A subscription business that never was: its log, and the truth about every customer."""
