@@ -46,6 +46,7 @@ format: install-test ## format the code
 benchmark: install-test ## print the benchmarks' tables
 	$(BIN)/python tests/benchmarks/quality.py
 	$(BIN)/python tests/benchmarks/inference.py
+	$(BIN)/python tests/benchmarks/sequential.py
 	$(BIN)/python tests/benchmarks/features.py
 	$(BIN)/python tests/benchmarks/drift.py
 

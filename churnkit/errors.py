@@ -10,6 +10,7 @@ ChurnkitError
 ├── TrainingError: TooFewRows · BudgetTooSmall · UnknownRun · RunUnreadable · CannotRepeat
 ├── RegistryError: NoChampion · UnknownModelVersion · NothingToRollBack · ParityFailed ·
 │   BundleError: BundleUnreadable · BundleTampered · BundleTooNew · BundleForeign · UntrustedType
+├── RolloutError: PlanInvalid · EvidenceInvalid · RolloutOver · StepNotAllowed
 ├── MonitoringError: BaselineChanged · NothingMatured
 ├── StorageError: StorageUnreachable · FolderReadOnly · FolderNotEmpty · DiskFull
 ├── MissingDependency
@@ -268,6 +269,29 @@ class BundleForeign(BundleError):
 
 class UntrustedType(BundleError):
     """The model's file names a type that is not on churnkit's list."""
+
+
+# --- rollouts ---------------------------------------------------------------------------
+
+
+class RolloutError(ChurnkitError):
+    """A rollout cannot be planned or judged."""
+
+
+class PlanInvalid(RolloutError):
+    """A rollout's plan holds something that cannot be used."""
+
+
+class EvidenceInvalid(RolloutError):
+    """Numbers that cannot be evidence: not in their range, out of order, or from elsewhere."""
+
+
+class RolloutOver(RolloutError):
+    """The attempt was aborted or the challenger promoted; only a new attempt goes on."""
+
+
+class StepNotAllowed(RolloutError):
+    """A rollout cannot do this where it stands."""
 
 
 # --- monitoring -------------------------------------------------------------------------

@@ -23,6 +23,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from churnkit.domain.campaign import ContactTerms
+
 Floats = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.bool_]
 
@@ -45,9 +47,14 @@ def contact_profit(
     -------
     profit : shape (n,), expected over whether the offer is accepted
     """
-    leaver = success_rate * (customer_value - offer_cost) - contact_cost
-    stayer = -offer_cost - contact_cost
-    return np.where(np.asarray(left, dtype=np.bool_), leaver, stayer).astype(np.float64)
+    terms = ContactTerms(
+        customer_value=customer_value,
+        contact_cost=contact_cost,
+        offer_cost=offer_cost,
+        success_rate=success_rate,
+    )
+    each = np.where(np.asarray(left, dtype=np.bool_), terms.leaver, terms.stayer)
+    return each.astype(np.float64)
 
 
 def profit_threshold(
@@ -61,8 +68,12 @@ def profit_threshold(
 
     It follows from the money alone: no row is looked at, so the test set stays unseen.
     """
-    gain = success_rate * (customer_value - offer_cost) + offer_cost
-    return (offer_cost + contact_cost) / gain
+    return ContactTerms(
+        customer_value=customer_value,
+        contact_cost=contact_cost,
+        offer_cost=offer_cost,
+        success_rate=success_rate,
+    ).threshold
 
 
 def campaign_profit(
