@@ -97,10 +97,9 @@ def log_schema(db: duckdb.DuckDBPyConnection) -> LogSchema:
     )
 
 
-def opened(path: Path, memory: int | None = None) -> duckdb.DuckDBPyConnection:
+def opened(path: Path) -> duckdb.DuckDBPyConnection:
     db = duckdb.connect(str(path), read_only=True, config={"threads": 2})
-    if memory is not None:
-        db.execute(f"SET memory_limit = '{memory}B'")
+    db.execute("SET enable_progress_bar = false")
     return db
 
 
