@@ -17,7 +17,7 @@ from churnkit.features.definitions import (
     Trend,
 )
 from churnkit.features.online_layout import Figure, Layout
-from churnkit.features.online_state import OnlineState, Sums
+from churnkit.features.online_state import AttributeVersion, OnlineState, Period, Sums
 
 Value = int | float | str | bool | None
 
@@ -168,7 +168,7 @@ def _attribute(state: OnlineState | None, layout: Layout, column: str, as_of_us:
     if not holding:
         return None
     at = [one.name for one in layout.schema.attributes].index(column)
-    return max(holding, key=lambda v: (v.valid_from_us, v.known_us)).values[at]
+    return max(holding, key=AttributeVersion.rank).values[at]
 
 
 def _subscription(
@@ -179,9 +179,9 @@ def _subscription(
         for period in (state.periods if state else ())
         if period.start_us <= as_of_us and period.known_us <= as_of_us
     ]
-    # A period may be told again, with another end: what was known last holds.
+    # A period may be told again, with another end: what was known last holds, or ends later.
     latest: dict[int, int | None] = {}
-    for period in sorted(started, key=lambda p: p.known_us):
+    for period in sorted(started, key=_told):
         latest[period.start_us] = period.end_us
     if figure == "periods":
         return len(latest)
@@ -195,6 +195,10 @@ def _subscription(
     if not running or len(ends) < len(running):
         return None
     return day_number(max(ends), zone) - today
+
+
+def _told(period: Period) -> tuple[int, float]:
+    return period.known_us, math.inf if period.end_us is None else period.end_us
 
 
 def _derive(found: dict[str, Value], layout: Layout) -> None:

@@ -92,6 +92,11 @@ class AttributeVersion:
     known_us: int
     values: tuple[Attribute, ...]
 
+    def rank(self) -> tuple[object, ...]:
+        """The version of the highest rank holds; values only decide between equal moments."""
+        given = ((False, 0) if value is None else (True, value) for value in self.values)
+        return (self.valid_from_us, self.known_us, *given)
+
 
 @dataclass(frozen=True, slots=True)
 class Period:
@@ -208,7 +213,7 @@ def _still_needed(versions: list[AttributeVersion], floor_us: int) -> list[Attri
     settled = [v for v in versions if max(v.valid_from_us, v.known_us) <= floor_us]
     if len(settled) < 2:
         return versions
-    best = max(settled, key=lambda v: (v.valid_from_us, v.known_us))
+    best = max(settled, key=AttributeVersion.rank)
     return [v for v in versions if v is best or max(v.valid_from_us, v.known_us) > floor_us]
 
 
