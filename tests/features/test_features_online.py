@@ -92,12 +92,12 @@ class Feed:
         return load_state(self.states[name]) if name in self.states else None
 
 
-@settings(max_examples=3, phases=[Phase.generate])
+@settings(max_examples=10, phases=[Phase.generate])
 @given(cases(4), st.integers(0, 2**32))
 def test_online_equals_duckdb(case: Case, seed: int) -> None:
     plan = layout(EVERYTHING, case.log.schema(), lateness_us=LATENESS)
     feed = Feed(case.log, plan, random.Random(seed))
-    offline = built(case.log, EVERYTHING, case.pairs)
+    offline = built(case.log, EVERYTHING, case.pairs, by_moment=False)
     for customer, as_of_us in sorted(case.pairs, key=lambda pair: pair[1]):
         feed.deliver(as_of_us)
         found = read_features(feed.state(customer), plan, as_of_us=as_of_us)
@@ -106,13 +106,13 @@ def test_online_equals_duckdb(case: Case, seed: int) -> None:
     assert feed.taken.new == sum(event.known <= feed.until for event in case.log.events)
 
 
-@settings(max_examples=3, phases=[Phase.generate])
+@settings(max_examples=10, phases=[Phase.generate])
 @given(cases(4), st.integers(0, 2**32))
 def test_a_moment_within_the_lateness_is_read_after_later_events_came(
     case: Case, seed: int
 ) -> None:
     plan = layout(EVERYTHING, case.log.schema(), lateness_us=LATENESS)
-    offline = built(case.log, EVERYTHING, case.pairs)
+    offline = built(case.log, EVERYTHING, case.pairs, by_moment=False)
     for customer, as_of_us in case.pairs:
         feed = Feed(case.log, plan, random.Random(seed))
         feed.deliver(as_of_us)
