@@ -7,7 +7,8 @@ ChurnkitError
 ├── TrainingError: TooFewRows · BudgetTooSmall · UnknownRun · CannotRepeat
 ├── RegistryError: NoChampion · UnknownModelVersion · NothingToRollBack · ParityFailed ·
 │   BundleError: BundleUnreadable · BundleTampered · BundleTooNew · BundleForeign · UntrustedType
-├── StorageError: StorageUnreachable · FolderReadOnly · DiskFull
+├── UnknownKey
+├── StorageError: StorageUnreachable · LedgerBusy · FolderReadOnly · DiskFull
 ├── MissingDependency
 └── Cancelled
 
@@ -225,6 +226,10 @@ class StorageUnreachable(StorageError):
     """The ledger's database does not answer."""
 
 
+class LedgerBusy(StorageError):
+    """More waits for the ledger's database than may wait."""
+
+
 class FolderReadOnly(StorageError):
     """No permission to write here."""
 
@@ -234,6 +239,10 @@ class DiskFull(StorageError):
 
 
 # --- the rest ---------------------------------------------------------------------------
+
+
+class UnknownKey(ChurnkitError):
+    """No valid API key with this id."""
 
 
 class MissingDependency(ChurnkitError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from importlib.metadata import entry_points
 
 import typer
 from rich.console import Console
@@ -23,6 +24,10 @@ app = typer.Typer(
 app.add_typer(models.app, name="models")
 for module in (projects, trainings, customers):
     module.register(app)
+
+# Packages above this one, such as the service, bring their own commands.
+for point in entry_points(group="churnkit.commands"):
+    point.load()(app)
 
 USER_ERROR = 2
 INTERRUPTED = 130

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from churnkit.domain.columns import ModelInput, ModelSchema
+from churnkit.domain.predictions import FieldFault
 from churnkit.errors import BadValue, ColumnMissing, did_you_mean
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float64]
 _NAN = math.nan
+_SHOWN = 60
 
 
 class RowEncoder:
@@ -87,6 +89,32 @@ class RowEncoder:
                 X[:, i] = _numbers(array, column)
         return X
 
+    def faults(self, row: Mapping[str, object]) -> tuple[FieldFault, ...]:
+        """All columns of a row that ``encode`` would refuse; it names the first only."""
+        found: list[FieldFault] = []
+        for column in self.schema.inputs:
+            if column.name not in row:
+                fix = _missing(column.name, row).fix
+                found.append(
+                    FieldFault(field=column.name, given=None, expected=_expected(column), fix=fix)
+                )
+                continue
+            value = row[column.name]
+            try:
+                if column.kind == "category":
+                    _code(value, dict.fromkeys(column.categories, 0.0), column.name)
+                else:
+                    _number(value, column.name, column.kind)
+            except BadValue as error:
+                shown = repr(value)
+                given = shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]}…"
+                found.append(
+                    FieldFault(
+                        field=column.name, given=given, expected=_expected(column), fix=error.fix
+                    )
+                )
+        return tuple(found)
+
     def unseen(self, row: Mapping[str, object]) -> tuple[str, ...]:
         """The columns whose category (not missing) the model does not know."""
         return tuple(
@@ -140,6 +168,14 @@ class RowEncoder:
         except KeyError:
             raise _missing(name, columns) from None
         return column.combine_chunks() if hasattr(column, "combine_chunks") else column
+
+
+def _expected(column: ModelInput) -> str:
+    if column.kind == "number":
+        return "a finite number, or null"
+    if column.kind == "boolean":
+        return "true or false, or null"
+    return "a text, or null"
 
 
 def _missing(name: str, row: Mapping[str, object]) -> ColumnMissing:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from alembic.util import CommandError
 from churnkit.errors import (
     DiskFull,
     FolderReadOnly,
+    LedgerBusy,
     MissingDependency,
     StorageError,
     StorageUnreachable,
@@ -26,8 +28,21 @@ _MIGRATION_LOCK = 0x636875726E  # "churn"
 _SQLITE_WAIT_MS = 15_000
 
 
-def make_engine(url: str) -> sa.Engine:
+@dataclass(frozen=True)
+class Pool:
+    """How many connections to PostgreSQL, and how long to wait for one and for an answer."""
+
+    size: int = 5
+    wait_seconds: float = 30.0
+    answer_seconds: float | None = None
+
+
+def make_engine(url: str, pool: Pool | None = None) -> sa.Engine:
     """An engine on SQLite or PostgreSQL.
+
+    Parameters
+    ----------
+    pool : for PostgreSQL; SQLite opens its file for each transaction
 
     Raises
     ------
@@ -43,7 +58,18 @@ def make_engine(url: str) -> sa.Engine:
             return engine
         if parsed.drivername in ("postgres", "postgresql"):
             parsed = parsed.set(drivername="postgresql+psycopg2")
-        return sa.create_engine(parsed, pool_pre_ping=True, connect_args={"connect_timeout": 5})
+        pool = pool or Pool()
+        arguments: dict[str, object] = {"connect_timeout": 5}
+        if pool.answer_seconds is not None:
+            arguments["options"] = f"-c statement_timeout={int(1000 * pool.answer_seconds)}"
+        return sa.create_engine(
+            parsed,
+            pool_pre_ping=True,
+            pool_size=pool.size,
+            max_overflow=0,
+            pool_timeout=pool.wait_seconds,
+            connect_args=arguments,
+        )
     except sa.exc.ArgumentError as error:
         raise StorageUnreachable(
             "ledger.url is no SQLAlchemy URL.", fix="Write it as 'postgresql://user@host/database'."
@@ -78,10 +104,17 @@ def database_errors(engine: sa.Engine) -> Iterator[None]:
     ------
     DiskFull, FolderReadOnly : SQLite cannot write its file
     StorageUnreachable : the database does not answer, or refuses us
+    LedgerBusy : no connection became free in time
     """
     place = engine.url.render_as_string(hide_password=True)
     try:
         yield
+    except sa.exc.TimeoutError as error:
+        raise LedgerBusy(
+            "all connections to the ledger's database are busy.",
+            fix="Try again after a while, or raise service.pool_size.",
+            database=place,
+        ) from error
     except (sa.exc.OperationalError, sa.exc.InternalError, sa.exc.DatabaseError) as error:
         if isinstance(error, sa.exc.IntegrityError | sa.exc.ProgrammingError | sa.exc.DataError):
             raise

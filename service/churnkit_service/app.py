@@ -1,0 +1,24 @@
+"""The application: every endpoint, guarded, on one service."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from churnkit_service.endpoint import Endpoint
+from churnkit_service.guard import guarded, unmatched
+from churnkit_service.routes import health, predictions
+from churnkit_service.service import SERVICE, Service
+
+ENDPOINTS: tuple[Endpoint, ...] = (
+    *predictions.ENDPOINTS,
+    *health.ENDPOINTS,
+)
+
+
+def make_app(service: Service) -> web.Application:
+    """The application; the service is started and closed by whoever runs it."""
+    app = web.Application(client_max_size=service.settings.max_body_bytes, middlewares=[unmatched])
+    app[SERVICE] = service
+    for endpoint in ENDPOINTS:
+        app.router.add_route(endpoint.method, endpoint.path, guarded(endpoint, service))
+    return app
