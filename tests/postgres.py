@@ -30,8 +30,13 @@ def _binaries() -> Path:
 
 
 @contextmanager
-def running_postgres() -> Iterator[str]:
-    """A server on a free port; gives the URL of its database ``postgres``."""
+def running_postgres(*, durable: bool = False) -> Iterator[str]:
+    """A server on a free port; gives the URL of its database ``postgres``.
+
+    Parameters
+    ----------
+    durable : write through to the disk as in production; tests of logic are quicker without
+    """
     root = os.geteuid() == 0
     home = Path(tempfile.mkdtemp(prefix="churnkit-postgres-"))
     try:
@@ -68,8 +73,8 @@ def running_postgres() -> Iterator[str]:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
         options = (
-            f"-p {port} -h 127.0.0.1 -k {data} -c fsync=off -c full_page_writes=off "
-            "-c max_connections=60 -c shared_buffers=32MB"
+            f"-p {port} -h 127.0.0.1 -k {data} -c max_connections=60 -c shared_buffers=32MB"
+            + ("" if durable else " -c fsync=off -c full_page_writes=off")
         )
         log = data / "log"
         start = [*as_user, binaries / "pg_ctl", "-D", data, "-l", log, "-w", "-t", "60"]

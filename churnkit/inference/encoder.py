@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 _NAN = math.nan
 _SHOWN = 60
+_EXACT = 2**53
 
 
 class RowEncoder:
@@ -156,8 +157,10 @@ class RowEncoder:
                     values.append(codes.get(value, _NAN))
                 else:
                     values.append(_code(value, codes, name))
-            elif type(value) is float and value - value == 0.0 and kind == "number":
+            elif kind == "number" and type(value) is float and value - value == 0.0:
                 values.append(value)  # the common case: a finite float
+            elif kind == "number" and type(value) is int and -_EXACT < value < _EXACT:
+                values.append(float(value))
             else:
                 values.append(_number(value, name, kind))
         return values

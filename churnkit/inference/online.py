@@ -47,6 +47,7 @@ class OnlineScorer:
         self._names = predictor.schema.names()
         self._medium = predictor.serving.medium_risk
         self._high = predictor.serving.high_risk
+        self._predict_one = predictor.compiled.predict_one
         self.version = predictor.version
         self.schema = predictor.schema
 
@@ -63,6 +64,8 @@ class OnlineScorer:
         ----------
         reasons : how many reasons each row gets, the strongest first
         """
+        if len(rows) == 1 and not reasons:
+            return self._score_one(rows[0])
         faults: dict[int, tuple[FieldFault, ...]] = {}
         try:
             X = self._encoder.encode_rows(rows)
@@ -76,14 +79,31 @@ class OnlineScorer:
             probabilities = [self._predictor.compiled.predict_one(X[0])]
         else:
             probabilities = self._predictor.predict_encoded(X).tolist()
-        medium, high = self._medium, self._high
         return OnlineScores(
             probabilities,
-            ["high" if p >= high else "medium" if p >= medium else "low" for p in probabilities],
+            [self._band(p) for p in probabilities],
             self._reasons(rows, X, reasons) if reasons else [],
             self._unknown(rows, X),
             faults,
         )
+
+    def _score_one(self, row: Row) -> OnlineScores:
+        """The common request: one row, no reasons."""
+        try:
+            x = self._encoder.encode(row)
+        except (BadValue, ColumnMissing):
+            return OnlineScores([], [], [], {}, {0: self._encoder.faults(row)})
+        p = self._predict_one(x)
+        scores = OnlineScores([p], [self._band(p)], [])
+        total = np.add.reduce(x)  # NaN if one of them is
+        if total != total and (unseen := self._encoder.unseen(row)):
+            scores.unknown[0] = unseen
+        return scores
+
+    def _band(self, probability: float) -> str:
+        if probability >= self._high:
+            return "high"
+        return "medium" if probability >= self._medium else "low"
 
     def _unknown(self, rows: Sequence[Row], X: Floats) -> dict[int, tuple[str, ...]]:
         # An unknown category is NaN, so only rows with a NaN are looked at.

@@ -77,6 +77,7 @@ def guarded(
         headers = response.headers
         headers["X-Request-Id"] = request_id
         headers["X-Content-Type-Options"] = "nosniff"
+        headers["Server"] = "churnkit"
         if service.draining:
             response.force_close()
         watch(request, response.status, time.perf_counter() - start, request_id)
@@ -97,6 +98,7 @@ async def unmatched(request: web.Request, handler: WebHandler) -> web.StreamResp
             raise
         response = problem(found, request_id)
         response.headers["X-Request-Id"] = request_id
+        response.headers["Server"] = "churnkit"
         if isinstance(error, web.HTTPMethodNotAllowed):
             response.headers["Allow"] = ", ".join(sorted(error.allowed_methods))
         return response

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+from bisect import bisect_left
+from collections import Counter as Counted
+from collections.abc import Sequence
 
 from prometheus_client import (
     CollectorRegistry,
@@ -18,6 +21,17 @@ CONTENT_TYPE = CONTENT_TYPE_LATEST
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _ROWS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000)
 _TENTHS = tuple(i / 10 for i in range(1, 11))
+
+
+class ManyHistogram(Histogram):
+    """A histogram that takes a thousand values in a few steps."""
+
+    def observe_many(self, values: Sequence[float]) -> None:
+        """The same as ``observe`` for each value."""
+        bounds = self._upper_bounds
+        for place, n in Counted(bisect_left(bounds, value) for value in values).items():
+            self._buckets[place].inc(n)
+        self._sum.inc(sum(values))
 
 
 class Metrics:
@@ -50,7 +64,7 @@ class Metrics:
             ("model_version", "variant", "risk_band"),
             registry=registry,
         )
-        self.probability = Histogram(
+        self.probability = ManyHistogram(
             "churnkit_prediction_probability_ratio",
             "Probabilities of committed predictions.",
             ("model_version",),

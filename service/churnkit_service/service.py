@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter as Counted
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
@@ -120,11 +121,9 @@ class Service:
     def count(self, done: PredictionColumns) -> None:
         """Count committed predictions."""
         metrics, version = self.metrics, done.model_version
-        for band in done.risk_bands:
-            metrics.predictions.labels(version, done.variant, band).inc()
-        probability = metrics.probability.labels(version)
-        for p in done.probabilities:
-            probability.observe(p)
+        for band, n in Counted(done.risk_bands).items():
+            metrics.predictions.labels(version, done.variant, band).inc(n)
+        metrics.probability.labels(version).observe_many(done.probabilities)
         unknown = sum(names is not None for names in done.unknown_categories)
         if unknown:
             metrics.unknown_categories.labels(version).inc(unknown)
