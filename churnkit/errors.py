@@ -8,6 +8,7 @@ ChurnkitError
 ├── RegistryError: NoChampion · UnknownModelVersion · NothingToRollBack · ParityFailed ·
 │   BundleError: BundleUnreadable · BundleTampered · BundleTooNew · BundleForeign · UntrustedType
 ├── UnknownKey
+├── ServiceError: ServiceUnreachable · ServiceRefused
 ├── StorageError: StorageUnreachable · LedgerBusy · FolderReadOnly · DiskFull
 ├── MissingDependency
 └── Cancelled
@@ -239,6 +240,18 @@ class DiskFull(StorageError):
 
 
 # --- the rest ---------------------------------------------------------------------------
+
+
+class ServiceError(ChurnkitError):
+    """The service, asked over HTTP, gave no answer that could be used."""
+
+
+class ServiceUnreachable(ServiceError):
+    """No service answers, or it is not able to for too long."""
+
+
+class ServiceRefused(ServiceError):
+    """The service refused the request; ``where`` has its problem's type and status."""
 
 
 class UnknownKey(ChurnkitError):

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
+
 from aiohttp import web
 
 from churnkit_service.endpoint import Endpoint
 from churnkit_service.guard import guarded, unmatched
-from churnkit_service.routes import health, predictions
+from churnkit_service.openapi import openapi
+from churnkit_service.routes import documentation, health, predictions
 from churnkit_service.service import SERVICE, Service
 
 ENDPOINTS: tuple[Endpoint, ...] = (
     *predictions.ENDPOINTS,
     *health.ENDPOINTS,
+    *documentation.ENDPOINTS,
 )
 
 
@@ -19,6 +23,7 @@ def make_app(service: Service) -> web.Application:
     """The application; the service is started and closed by whoever runs it."""
     app = web.Application(client_max_size=service.settings.max_body_bytes, middlewares=[unmatched])
     app[SERVICE] = service
+    service.contract = openapi(ENDPOINTS, version("churnkit"))
     for endpoint in ENDPOINTS:
         app.router.add_route(endpoint.method, endpoint.path, guarded(endpoint, service))
     return app

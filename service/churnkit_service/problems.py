@@ -126,15 +126,33 @@ STATUS: Mapping[type[errors.ChurnkitError], int] = {
     errors.BundleError: 503,
     errors.MissingDependency: 501,
     errors.Cancelled: 409,
+    errors.ServiceError: 502,
+    errors.UnknownKey: 404,
 }
 """The HTTP status of the library's errors; the nearest base counts."""
 
 
 def status_of(error: errors.ChurnkitError) -> int:
     """The HTTP status for an error."""
-    if isinstance(error, HttpProblem):
-        return error.status
-    return next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), 500)
+    return status_of_kind(type(error))
+
+
+def status_of_kind(kind: type[errors.ChurnkitError]) -> int:
+    """The HTTP status for a kind of error."""
+    if issubclass(kind, HttpProblem):
+        return kind.status
+    return next((STATUS[base] for base in kind.__mro__ if base in STATUS), 500)
+
+
+def all_kinds() -> frozenset[type[errors.ChurnkitError]]:
+    """Every kind of problem that can be answered."""
+    found: set[type[errors.ChurnkitError]] = set()
+    waiting: list[type[errors.ChurnkitError]] = [errors.ChurnkitError]
+    while waiting:
+        kind = waiting.pop()
+        found.add(kind)
+        waiting += kind.__subclasses__()
+    return frozenset(found)
 
 
 def type_of(error: errors.ChurnkitError | type[errors.ChurnkitError]) -> str:

@@ -7,6 +7,7 @@ import logging
 from collections import Counter as Counted
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from aiohttp import web
 from prometheus_client import Counter
@@ -69,6 +70,8 @@ class Service:
             lambda version: usecases.load_scorer(project, version),
             every_seconds=settings.reload_seconds,
         )
+        self.contract: dict[str, Any] = {}
+        """The OpenAPI document, set by the application."""
         self.keys_in_flight: set[tuple[str, str]] = set()
         self.in_flight = 0
         self.draining = False
