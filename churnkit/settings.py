@@ -123,7 +123,6 @@ class ServiceTable(_Table):
     host: str = Field("127.0.0.1", description="The address to listen on; 0.0.0.0: all.")
     port: int = Field(8000, ge=0, le=65_535, description="0: a free one.")
     workers: int = Field(1, ge=1, le=64, description="Processes; more than one need PostgreSQL.")
-    max_items: int = Field(1_000, ge=1, le=10_000, description="Predictions of one request.")
     max_body_bytes: int = Field(8_000_000, ge=1_000, description="Of one request.")
     body_timeout_seconds: float = Field(10.0, gt=0, description="For a request's body to arrive.")
     idle_timeout_seconds: float = Field(75.0, gt=0, description="For the next request's head.")

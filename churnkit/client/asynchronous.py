@@ -27,7 +27,7 @@ class AsyncClient:
 
     Parameters
     ----------
-    urls : one address of the service or more; when one does not answer, the next is asked
+    url, others : addresses of the service; when one does not answer, the next is asked
     key : the API key
     patience_seconds : how long a request is sent again, when the service cannot answer now
     timeout_seconds : how long one attempt waits for its answer
@@ -35,7 +35,8 @@ class AsyncClient:
 
     def __init__(
         self,
-        *urls: str,
+        url: str,
+        *others: str,
         key: str = "",
         patience_seconds: float = 30.0,
         timeout_seconds: float = 30.0,
@@ -46,7 +47,7 @@ class AsyncClient:
             raise MissingDependency(
                 "the client needs aiohttp.", fix="Install 'churnkit[client]'."
             ) from error
-        self._urls = itertools.cycle([url.rstrip("/") for url in urls])
+        self._urls = itertools.cycle([one.rstrip("/") for one in (url, *others)])
         self._url = next(self._urls)
         self._key = key
         self._patience = patience_seconds

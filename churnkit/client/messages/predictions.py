@@ -60,7 +60,7 @@ class PredictionRequest(Request):
         }
     )
 
-    items: Annotated[list[PredictionItem], Field(min_length=1)]
+    items: Annotated[list[PredictionItem], Field(min_length=1, max_length=1_000)]
     as_of: AwareDatetime | None = Field(
         None, description="The moment to look from, with its zone; null: now."
     )
