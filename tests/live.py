@@ -13,9 +13,11 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pytest
 import urllib3
 import uvloop
 from aiohttp import web
@@ -26,6 +28,7 @@ from churnkit_service.service import Service
 import churnkit as ck
 from churnkit.data.samples.locate import telco_path
 from churnkit.domain.keys import Scope
+from churnkit.training import fit
 from churnkit.usecases import training
 from churnkit.usecases.keys import create_key
 from churnkit.usecases.online import open_for_service
@@ -41,15 +44,19 @@ def make_served_project(folder: Path) -> None:
     data.write_text("".join(lines[: ROWS + 1]), encoding="utf-8")
     project = ck.create_project(folder, data, name="served").project
     settings = project.settings
-    tell, training.tell_mlflow = training.tell_mlflow, lambda *_: ()
-    try:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training, "tell_mlflow", lambda *_: ())
+        # One trial each, however busy the machine is: a budget in seconds could be too small.
+        patch.setattr(fit, "search", partial(_one_trial, fit.search))
         for candidate in ("gradient_boosting", "logistic_regression"):
             table = settings.training.model_copy(update={"candidates": (candidate,)})
             project.settings = settings.model_copy(update={"training": table})
             with project:
-                ck.train(project, budget_seconds=3, seed=1)
-    finally:
-        training.tell_mlflow = tell
+                ck.train(project, seed=1)
+
+
+def _one_trial(search: Callable[..., Any], *data: Any, **options: Any) -> Any:
+    return search(*data, **{**options, "budget_seconds": None, "max_trials": 1})
 
 
 FEATURES: dict[str, Any] = {

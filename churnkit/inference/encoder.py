@@ -107,14 +107,31 @@ class RowEncoder:
                 else:
                     _number(value, column.name, column.kind)
             except BadValue as error:
-                shown = repr(value)
-                given = shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]}…"
                 found.append(
                     FieldFault(
-                        field=column.name, given=given, expected=_expected(column), fix=error.fix
+                        field=column.name,
+                        given=_shown(value),
+                        expected=_expected(column),
+                        fix=error.fix,
                     )
                 )
-        return tuple(found)
+        return (*found, *self.strange(row))
+
+    def strange(self, row: Mapping[str, object]) -> tuple[FieldFault, ...]:
+        """Values of columns that the model does not read and that no column could hold."""
+        if len(row) <= len(self._plan):
+            return ()  # all of its columns are there, or one is missing
+        names = {name for name, _, _ in self._plan}
+        return tuple(
+            FieldFault(
+                field=name,
+                given=_shown(value),
+                expected="a text, a number, true, false or null; the model does not read it",
+                fix="Leave it out.",
+            )
+            for name, value in row.items()
+            if name not in names and not (value is None or isinstance(value, str | int | float))
+        )
 
     def unseen(self, row: Mapping[str, object]) -> tuple[str, ...]:
         """The columns whose category (not missing) the model does not know."""
@@ -171,6 +188,11 @@ class RowEncoder:
         except KeyError:
             raise _missing(name, columns) from None
         return column.combine_chunks() if hasattr(column, "combine_chunks") else column
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 
 
 def _expected(column: ModelInput) -> str:

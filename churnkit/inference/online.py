@@ -69,11 +69,16 @@ class OnlineScorer:
         faults: dict[int, tuple[FieldFault, ...]] = {}
         try:
             X = self._encoder.encode_rows(rows)
+            troubled = any(self._encoder.strange(row) for row in rows)
         except (BadValue, ColumnMissing):
+            troubled = True
+        if troubled:
             faults = {
                 i: found for i, row in enumerate(rows) if (found := self._encoder.faults(row))
             }
             rows = [row for i, row in enumerate(rows) if i not in faults]
+            if not rows:
+                return OnlineScores([], [], [], {}, faults)
             X = self._encoder.encode_rows(rows)
         if len(rows) == 1:
             probabilities = [self._predictor.compiled.predict_one(X[0])]
@@ -91,8 +96,11 @@ class OnlineScorer:
         """The common request: one row, no reasons."""
         try:
             x = self._encoder.encode(row)
+            strange = self._encoder.strange(row)
         except (BadValue, ColumnMissing):
-            return OnlineScores([], [], [], {}, {0: self._encoder.faults(row)})
+            strange = self._encoder.faults(row)
+        if strange:
+            return OnlineScores([], [], [], {}, {0: strange})
         p = self._predict_one(x)
         scores = OnlineScores([p], [self._band(p)], [])
         total = np.add.reduce(x)  # NaN if one of them is

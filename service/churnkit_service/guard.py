@@ -10,16 +10,12 @@ import time
 from collections.abc import Awaitable, Callable
 
 from aiohttp import web
-from aiohttp.typedefs import Handler as WebHandler
 
 from churnkit.errors import ChurnkitError
 from churnkit_service.endpoint import Call, Endpoint
 from churnkit_service.problems import (
     BodyTooLarge,
-    HttpProblem,
     InternalError,
-    MethodNotAllowed,
-    NotFound,
     Overloaded,
     RequestTimeout,
     problem,
@@ -28,7 +24,6 @@ from churnkit_service.service import ANYBODY, Service
 
 log = logging.getLogger("churnkit.service")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
-_UNMATCHED = "unmatched"
 
 
 def guarded(
@@ -42,7 +37,7 @@ def guarded(
 
     async def answer(request: web.Request) -> web.StreamResponse:
         start = time.perf_counter()
-        request_id = _request_id(request)
+        request_id = request_id_of(request)
         service.in_flight += 1
         try:
             if service.in_flight > settings.max_requests_in_flight:
@@ -74,10 +69,7 @@ def guarded(
             response = problem(_internal(), request_id)
         finally:
             service.in_flight -= 1
-        headers = response.headers
-        headers["X-Request-Id"] = request_id
-        headers["X-Content-Type-Options"] = "nosniff"
-        headers["Server"] = "churnkit"
+        finish(response, request_id)
         if service.draining:
             response.force_close()
         watch(request, response.status, time.perf_counter() - start, request_id)
@@ -86,34 +78,12 @@ def guarded(
     return answer
 
 
-@web.middleware
-async def unmatched(request: web.Request, handler: WebHandler) -> web.StreamResponse:
-    """What aiohttp refuses by itself becomes a problem document like all others."""
-    try:
-        return await handler(request)
-    except web.HTTPException as error:
-        request_id = _request_id(request)
-        found = _refusal(error)
-        if found is None:
-            raise
-        response = problem(found, request_id)
-        response.headers["X-Request-Id"] = request_id
-        response.headers["Server"] = "churnkit"
-        if isinstance(error, web.HTTPMethodNotAllowed):
-            response.headers["Allow"] = ", ".join(sorted(error.allowed_methods))
-        return response
-
-
-def _refusal(error: web.HTTPException) -> HttpProblem | None:
-    if isinstance(error, web.HTTPNotFound):
-        return NotFound("there is nothing at this address.", fix="/docs lists all addresses.")
-    if isinstance(error, web.HTTPMethodNotAllowed):
-        return MethodNotAllowed(
-            f"this address does not know {error.method}.", fix="/docs lists all addresses."
-        )
-    if isinstance(error, web.HTTPRequestEntityTooLarge):
-        return _too_large()
-    return None
+def finish(response: web.StreamResponse, request_id: str) -> None:
+    """Headers that every answer has."""
+    headers = response.headers
+    headers["X-Request-Id"] = request_id
+    headers["X-Content-Type-Options"] = "nosniff"
+    headers["Server"] = "churnkit"
 
 
 async def _body(request: web.Request, timeout_seconds: float) -> bytes:
@@ -129,10 +99,11 @@ async def _body(request: web.Request, timeout_seconds: float) -> bytes:
             f"the body did not arrive within {timeout_seconds:g} s.", fix="Send it faster."
         ) from None
     except web.HTTPRequestEntityTooLarge:
-        raise _too_large() from None
+        raise too_large() from None
 
 
-def _too_large() -> BodyTooLarge:
+def too_large() -> BodyTooLarge:
+    """The body has more bytes than allowed."""
     return BodyTooLarge("the body is too large.", fix="Send fewer items in one request.")
 
 
@@ -142,7 +113,8 @@ def _internal() -> InternalError:
     )
 
 
-def _request_id(request: web.Request) -> str:
+def request_id_of(request: web.Request) -> str:
+    """The id that the request brought, if it is a plain one, else a new one."""
     given = request.headers.get("X-Request-Id")
     if given is not None and _REQUEST_ID.fullmatch(given):
         return given

@@ -30,6 +30,7 @@ from rich.table import Table
 
 import churnkit as ck
 from churnkit.data.samples.locate import telco_path
+from churnkit.training import fit
 from churnkit.training.candidates import gradient_boosting
 from churnkit.usecases.keys import create_key
 from churnkit.usecases.online import open_for_service
@@ -58,8 +59,12 @@ def make_project(folder: Path) -> None:
     project = ck.create_project(folder, telco_path()).project
     training = project.settings.training.model_copy(update={"candidates": ("gradient_boosting",)})
     project.settings = project.settings.model_copy(update={"training": training})
+    search = fit.search
+    fit.search = lambda *data, **options: search(
+        *data, **{**options, "budget_seconds": None, "max_trials": 1}
+    )
     with project:
-        ck.train(project, budget_seconds=1)
+        ck.train(project)
 
 
 def make_bodies(folder: Path, project: Path) -> tuple[Path, Path]:

@@ -16,7 +16,7 @@ import pytest
 import sqlalchemy as sa
 import urllib3
 
-from tests.live import Live, command, item, live, prepare
+from tests.live import Live, command, in_threads, item, live, prepare
 from tests.postgres import Postgres, own_postgres
 
 QUICK_ROUNDS, ROUNDS = 3, 20
@@ -233,19 +233,8 @@ def test_the_ledger_refuses_a_row_and_the_others_of_the_commit_are_kept(
             connection.execute(
                 sa.text("alter table predictions add check (customer_id <> 'forbidden')")
             )
+        names = ("a", "b", "forbidden", "c", "d")
         for _ in range(5):
-            results = []
-            threads = [
-                threading.Thread(
-                    target=lambda name=name: results.append(
-                        (name, served.predict(item(name)).status)
-                    )
-                )
-                for name in ("a", "b", "forbidden", "c", "d")
-            ]
-            for thread in threads:
-                thread.start()
-            for thread in threads:
-                thread.join()
-            assert dict(results) == {"a": 200, "b": 200, "forbidden": 422, "c": 200, "d": 200}
+            told = in_threads([lambda n=n: served.predict(item(n)).status for n in names])
+            assert told == [200, 200, 422, 200, 200]
     engine.dispose()

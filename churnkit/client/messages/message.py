@@ -2,7 +2,33 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+from datetime import UTC, datetime
+from typing import Annotated
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict
+
+_FIRST, _LAST = datetime(1900, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
+
+
+def _written(value: object) -> object:
+    if isinstance(value, str | datetime):
+        return value
+    raise ValueError("a moment is a text such as 2026-03-01T12:00:00Z")
+
+
+def _in_range(moment: datetime) -> datetime:
+    # Far ends of the calendar cannot be moved to UTC, and mean a mistake anyway.
+    if not _FIRST <= moment < _LAST:
+        raise ValueError("a moment lies between the years 1900 and 2200")
+    return moment
+
+
+Moment = Annotated[
+    AwareDatetime,
+    BeforeValidator(_written, json_schema_input_type=datetime),
+    AfterValidator(_in_range),
+]
+"""A moment with its zone, written as RFC 3339 has it."""
 
 
 class Request(BaseModel):

@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, ConfigDict, Field, StringConstraints
+from pydantic import ConfigDict, Field, StringConstraints
 
-from churnkit.client.messages.message import Answer, Request
+from churnkit.client.messages.message import Answer, Moment, Request
 from churnkit.client.messages.problems import Fault
 
 CustomerId = Annotated[
@@ -61,7 +61,7 @@ class PredictionRequest(Request):
     )
 
     items: Annotated[list[PredictionItem], Field(min_length=1, max_length=1_000)]
-    as_of: AwareDatetime | None = Field(
+    as_of: Moment | None = Field(
         None, description="The moment to look from, with its zone; null: now."
     )
     reasons: int = Field(0, ge=0, le=100, strict=True, description="Reasons for each customer.")
@@ -120,9 +120,7 @@ class PredictionsQuery(Request):
 
     customer_id: CustomerId | None = None
     model_version: Annotated[str, Field(max_length=64, pattern=r"^[^\x00]*$")] | None = None
-    from_: AwareDatetime | None = Field(
-        None, alias="from", description="Made at this moment or later."
-    )
-    to: AwareDatetime | None = Field(None, description="Made before this moment.")
+    from_: Moment | None = Field(None, alias="from", description="Made at this moment or later.")
+    to: Moment | None = Field(None, description="Made before this moment.")
     cursor: str | None = Field(None, max_length=200, description="From the page before.")
     limit: int = Field(100, ge=1, le=1_000)

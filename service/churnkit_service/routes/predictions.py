@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import base64
 import binascii
-from datetime import UTC, datetime
+import re
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from aiohttp import web
@@ -32,6 +33,8 @@ from churnkit_service.problems import (
     invalid,
 )
 from churnkit_service.scoring import predict
+
+_ID = re.compile(r"[0-9A-Za-z_-]{1,64}", re.ASCII)
 
 
 async def create(call: Call) -> web.Response:
@@ -90,7 +93,9 @@ async def show(call: Call) -> web.Response:
     """One recorded prediction."""
     name = call.request.match_info["prediction_id"]
     service = call.service
-    row = await service.queries.run(usecases.find_prediction, service.project, name)
+    row = None
+    if _ID.fullmatch(name):
+        row = await service.queries.run(usecases.find_prediction, service.project, name)
     if row is None:
         raise NotFound(
             "there is no prediction with this id.",
@@ -137,7 +142,7 @@ def _place(cursor: str) -> tuple[datetime, str]:
         text = base64.b64decode(cursor.encode("ascii"), altchars=b"-_", validate=True).decode()
         moment, name = text.split(" ")
         made_at = datetime.fromisoformat(moment)
-        if made_at.tzinfo is None or "\0" in name:
+        if made_at.utcoffset() != timedelta(0) or not _ID.fullmatch(name):
             raise ValueError
     except (binascii.Error, ValueError):
         fault = Fault(
