@@ -18,6 +18,8 @@ case "$1" in
   tests)
     # PostgreSQL will not run as root: the tests drop to another user with these.
     command -v runuser >/dev/null || missing="util-linux"
+    # promtool checks the service's figures
+    command -v promtool >/dev/null || missing="$missing prometheus"
     ;;
   *) echo "usage: system.sh python|tests" >&2; exit 2 ;;
 esac

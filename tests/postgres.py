@@ -5,12 +5,29 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import psutil
 from churnkit_service.local_postgres import LocalPostgres
 
-Postgres = LocalPostgres
+
+class Postgres(LocalPostgres):
+    """A server of a test's own."""
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """While the block runs, no process of the server does anything."""
+        server = psutil.Process(int((self.data / "postmaster.pid").read_text().split()[0]))
+        stopped = [server, *server.children(recursive=True)]
+        for process in stopped:
+            process.suspend()
+        try:
+            yield
+        finally:
+            for process in stopped:
+                with suppress(psutil.NoSuchProcess):
+                    process.resume()
 
 
 @contextmanager
@@ -22,7 +39,7 @@ def own_postgres(*, durable: bool = False) -> Iterator[Postgres]:
     durable : write through to the disk as in production; tests of logic are quicker without
     """
     home = Path(tempfile.mkdtemp(prefix="churnkit-postgres-"))
-    server = LocalPostgres(home, options=() if durable else ("fsync=off", "full_page_writes=off"))
+    server = Postgres(home, options=() if durable else ("fsync=off", "full_page_writes=off"))
     try:
         server.start()
         try:

@@ -146,3 +146,26 @@ def ping(project: Project) -> None:
     StorageUnreachable : there is none
     """
     project.ledger.ping()
+
+
+def example_item(project: Project) -> dict[str, object]:
+    """A customer as the champion reads one, made of its schema; nobody's row.
+
+    Raises
+    ------
+    NoChampion : no model serves yet
+    """
+    known = find_version(project)
+    bundle = read_bundle(find_bundle(project, known), manifest_hash=known.bundle_hash)
+    features: dict[str, object] = {}
+    for column in bundle.schema.inputs:
+        if column.kind == "category":
+            features[column.name] = column.categories[0] if column.categories else None
+        elif column.kind == "boolean":
+            features[column.name] = False
+        else:
+            low, high = column.low or 0.0, column.high or 0.0
+            middle = low + (high - low) / 2
+            whole = low.is_integer() and high.is_integer()
+            features[column.name] = int(middle) if whole else round(middle, 2)
+    return {"customer_id": "example", "features": features}

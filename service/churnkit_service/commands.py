@@ -29,6 +29,12 @@ def serve(
     dev: Annotated[
         bool, typer.Option("--dev", help="On this machine no API key is needed.")
     ] = False,
+    local_postgres: Annotated[
+        bool, typer.Option("--local-postgres", help="On a PostgreSQL of its own, for a first try.")
+    ] = False,
+    example: Annotated[
+        bool, typer.Option("--example", help="Make a key and print a request that works.")
+    ] = False,
     folder: Folder = None,
 ) -> None:
     """Answer over HTTP: on DATABASE_URL (PostgreSQL), else on the project's own ledger."""
@@ -42,6 +48,8 @@ def serve(
         port=port,
         workers=workers,
         development=dev,
+        local_postgres=local_postgres,
+        example=example,
         tell=lambda text: session.err.print(text, markup=False, soft_wrap=True),
     )
     if code:

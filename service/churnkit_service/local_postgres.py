@@ -11,12 +11,10 @@ import hashlib
 import importlib.util
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 from churnkit.errors import MissingDependency, StorageUnreachable
@@ -67,6 +65,8 @@ class LocalPostgres:
                 programs / "initdb", "-D", self._data, "-U", _USER, "-A", "trust", "-N",
                 "-E", "UTF8", "--locale=C",
             )  # fmt: skip
+        if self._runs():  # whoever started it was killed
+            self.stop("fast")
         settings = " ".join(f"-c {option}" for option in self._options)
         self._call(
             programs / "pg_ctl", "-D", self._data, "-l", self._data / "log", "-w", "-t", "60",
@@ -78,19 +78,15 @@ class LocalPostgres:
         assert self._programs is not None
         self._call(self._programs / "pg_ctl", "-D", self._data, "-m", mode, "-w", "stop")
 
-    @contextmanager
-    def frozen(self) -> Iterator[None]:
-        """While the block runs, no process of the server does anything."""
-        server = int((self._data / "postmaster.pid").read_text().split()[0])
-        listed = subprocess.run(
-            ["ps", "-o", "pid=", "--ppid", str(server)], capture_output=True, text=True, check=True
-        )
-        pids = [server, *map(int, listed.stdout.split())]
-        _signal_all(pids, signal.SIGSTOP)
-        try:
-            yield
-        finally:
-            _signal_all(pids, signal.SIGCONT)
+    @property
+    def data(self) -> Path:
+        """The server's data folder."""
+        return self._data
+
+    def _runs(self) -> bool:
+        assert self._programs is not None
+        status = [*self._as_user, str(self._programs / "pg_ctl"), "-D", str(self._data), "status"]
+        return subprocess.run(status, capture_output=True, cwd="/", check=False).returncode == 0
 
     def _prepared(self) -> Path:
         programs = _find_programs()
@@ -152,11 +148,3 @@ def _free_port() -> int:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         return int(free.getsockname()[1])
-
-
-def _signal_all(pids: Sequence[int], number: signal.Signals) -> None:
-    for pid in pids:
-        try:
-            os.kill(pid, number)
-        except ProcessLookupError:
-            continue

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shlex
 import signal
 import socket
 import subprocess
@@ -13,9 +15,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from churnkit.errors import SettingsInvalid
+from churnkit.project import Project
 from churnkit.settings import ServiceTable, Settings
-from churnkit.usecases.online import open_for_service
+from churnkit.usecases.keys import create_key
+from churnkit.usecases.online import example_item, open_for_service
 from churnkit.usecases.publishing import publish
+from churnkit_service.local_postgres import LocalPostgres, home_for
 
 LISTENER = "CHURNKIT_LISTENER"
 DEVELOPMENT = "CHURNKIT_DEVELOPMENT"
@@ -31,9 +36,16 @@ def run_service(
     port: int | None,
     workers: int | None,
     development: bool,
+    local_postgres: bool = False,
+    example: bool = False,
     tell: Tell,
 ) -> int:
     """Serve until SIGTERM or SIGINT; returns the exit code.
+
+    Parameters
+    ----------
+    local_postgres : start a PostgreSQL for this project alone, and stop it at the end
+    example : make an API key, and tell a request that works with it
 
     Raises
     ------
@@ -43,6 +55,23 @@ def run_service(
     from churnkit_service.logs import set_up_logs
     from churnkit_service.server import listen, serve
 
+    if local_postgres:
+        server = LocalPostgres(home_for(folder))
+        tell("Starting a PostgreSQL for this project …")
+        server.start()
+        try:
+            return run_service(
+                folder,
+                database_url=server.url,
+                host=host,
+                port=port,
+                workers=workers,
+                development=development,
+                example=example,
+                tell=tell,
+            )
+        finally:
+            server.stop("fast")
     project = open_for_service(folder, database_url)
     settings = _with_options(project.settings, host=host, port=port, workers=workers)
     embedded = project.ledger_url.startswith("sqlite")
@@ -55,12 +84,28 @@ def run_service(
         tell(f"churnkit serves '{project.settings.project.name}' at {address} ({kind})")
         for line in published:
             tell(line)
+        if example:
+            tell(_example(project, address))
         if settings.workers > 1:
             project.close()
             return _supervise(folder, settings, listener, development=development)
         set_up_logs()
         serve(project, settings, listener, development=development)
     return 0
+
+
+def _example(project: Project, address: str) -> str:
+    """A key, and a line for the shell that uses it."""
+    token = create_key(project, "example", ("score", "read")).token
+    body = {"items": [example_item(project)], "reasons": 3}
+    words = [
+        "curl", "-s", f"{address}/v1/predictions", "-H", f"Authorization: Bearer {token}",
+        "-H", "Content-Type: application/json", "-d", json.dumps(body, ensure_ascii=False),
+    ]  # fmt: skip
+    return (
+        f"API key: {token}\nTry:\n  {shlex.join(words)}\n"
+        f"The contract as a page: {address}/docs (Ctrl-C ends the service)"
+    )
 
 
 def _with_options(settings: Settings, **options: object) -> ServiceTable:

@@ -11,6 +11,21 @@ import sys
 import uuid
 from datetime import UTC, datetime
 
+from pydantic import BaseModel
+
+
+class Item(BaseModel):
+    """One customer."""
+
+    customer_id: str
+    features: dict[str, float | str | None]
+
+
+class Request(BaseModel):
+    """Customers to score."""
+
+    items: list[Item]
+
 
 def usual(port: int, project: str, database: str) -> None:
     """FastAPI, scikit-learn, one commit per request."""
@@ -18,7 +33,6 @@ def usual(port: int, project: str, database: str) -> None:
     import sqlalchemy as sa
     import uvicorn
     from fastapi import FastAPI
-    from pydantic import BaseModel
 
     import churnkit as ck
     from churnkit.usecases.serving import load_predictor
@@ -32,13 +46,6 @@ def usual(port: int, project: str, database: str) -> None:
         "risk_band, variant, made_at, reasons) values (:id, :customer, 'v1', :p, :band, "
         "'champion', :at, '[]')"
     )
-
-    class Item(BaseModel):
-        customer_id: str
-        features: dict[str, float | str | None]
-
-    class Request(BaseModel):
-        items: list[Item]
 
     app = FastAPI()
 

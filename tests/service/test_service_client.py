@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import ClassVar
 
 import pytest
 import urllib3
@@ -75,7 +76,7 @@ class _Flaky(BaseHTTPRequestHandler):
     """Stands before the service: lets the request through, then loses the answer."""
 
     upstream = ""
-    losses: list[str] = []
+    losses: ClassVar[list[str]] = []
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
@@ -134,13 +135,13 @@ def test_an_answer_that_is_lost_is_asked_for_again_and_nothing_is_done_twice(
 
 def test_when_nobody_answers_it_gives_up_and_another_address_is_asked(served: Live) -> None:
     nowhere = "http://127.0.0.1:9"
-    with Client(nowhere, key="k", patience_seconds=0.3) as client:
-        with pytest.raises(ServiceUnreachable):
-            client.predict({"c": FEATURES})
+    with (
+        Client(nowhere, key="k", patience_seconds=0.3) as client,
+        pytest.raises(ServiceUnreachable),
+    ):
+        client.predict({"c": FEATURES})
     with Client(nowhere, served.url, key=served.keys["all"]) as client:
         assert client.predict({"c": FEATURES}).predictions
-    page = "http://127.0.0.1:9"
-    assert page not in served.url
 
 
 def test_what_is_no_churnkit_is_said_so() -> None:
@@ -158,9 +159,11 @@ def test_what_is_no_churnkit_is_said_so() -> None:
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     try:
-        with Client(f"http://127.0.0.1:{server.server_address[1]}") as client:
-            with pytest.raises(ServiceUnreachable, match="not what this client knows"):
-                client.ready()
+        with (
+            Client(f"http://127.0.0.1:{server.server_address[1]}") as client,
+            pytest.raises(ServiceUnreachable, match="not what this client knows"),
+        ):
+            client.ready()
     finally:
         server.shutdown()
         thread.join()

@@ -67,7 +67,8 @@ def _schemathesis(served: Live, seed: int, examples: int, tmp_path: Path) -> Non
             "-H", f"Authorization: Bearer {served.keys['admin']}",
             # Which features a model reads is not in the contract: what fits the contract may
             # still be refused (422, with each fault named).
-            "--checks", "all", "--exclude-checks", "positive_data_acceptance", "--max-examples", str(examples), "--seed", str(seed),
+            "--checks", "all", "--exclude-checks", "positive_data_acceptance",
+            "--max-examples", str(examples), "--seed", str(seed),
             "--generation-database=none", "--phases", "examples,coverage,fuzzing",
             "--workers", "1", "--no-color",
         ],
