@@ -14,11 +14,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from churnkit.errors import SettingsInvalid
+from churnkit.errors import SettingsInvalid, StorageUnreachable
 from churnkit.project import Project
 from churnkit.settings import ServiceTable, Settings
 from churnkit.usecases.keys import create_key
-from churnkit.usecases.online import example_item, open_for_service
+from churnkit.usecases.online import example_item, open_for_service, ping
 from churnkit.usecases.publishing import publish
 from churnkit_service.local_postgres import LocalPostgres, home_for
 
@@ -77,6 +77,7 @@ def run_service(
     embedded = project.ledger_url.startswith("sqlite")
     _refuse(settings, embedded=embedded, development=development)
     with project:
+        wait_for_database(project, tell)
         published = publish(folder, project)
         listener = listen(settings.host, settings.port)
         address = _address(settings.host, listener)
@@ -132,10 +133,36 @@ def _address(host: str, listener: socket.socket) -> str:
     return f"http://{f'[{name}]' if ':' in name and not name.startswith('[') else name}:{port}"
 
 
+def wait_for_database(project: Project, tell: Tell, seconds: float = 60.0) -> None:
+    """Reach the ledger's database, which may be starting, too, and bring its tables up to date.
+
+    Raises
+    ------
+    StorageUnreachable : it did not answer for so long
+    """
+    end = time.monotonic() + seconds
+    told = False
+    while True:
+        try:
+            ping(project)
+        except StorageUnreachable:
+            if time.monotonic() > end:
+                raise
+            if not told:
+                tell("Waiting for the database …")
+                told = True
+            time.sleep(_RESTART_SECONDS)
+        else:
+            return
+
+
 def _supervise(
     folder: Path, settings: ServiceTable, listener: socket.socket, *, development: bool
 ) -> int:
     """Keep so many workers alive until told to stop; they accept from one socket."""
+    # Imported late: it must see where the processes' figures are.
+    from prometheus_client.multiprocess import mark_process_dead
+
     stopping = False
 
     def stop(*_: object) -> None:
@@ -164,6 +191,7 @@ def _supervise(
             time.sleep(_RESTART_SECONDS)
             for i, worker in enumerate(workers):
                 if worker.poll() is not None and not stopping:
+                    mark_process_dead(worker.pid, figures)  # its gauges count no more
                     workers[i] = start()
         limit = settings.drain_seconds + settings.lame_duck_seconds + 10
         for worker in workers:

@@ -8,6 +8,7 @@ import logging
 import signal
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 
 import uvloop
 from aiohttp import web
@@ -52,10 +53,16 @@ def serve(
 
 
 async def _serve(service: Service, listener: socket.socket, ready: Callable[[], None]) -> None:
-    stop = asyncio.Event()
+    stop, hurry = asyncio.Event(), asyncio.Event()
+
+    def told() -> None:
+        if stop.is_set():
+            hurry.set()
+        stop.set()
+
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+        loop.add_signal_handler(number, told)
     settings = service.settings
     await service.start()
     runner = web.AppRunner(
@@ -76,10 +83,12 @@ async def _serve(service: Service, listener: socket.socket, ready: Callable[[], 
         ready()
         await stop.wait()
         # Lame duck: /readyz says no and each answer ends its connection, so that load
-        # balancers and clients look elsewhere before the door is shut.
+        # balancers and clients look elsewhere before the door is shut. A second signal hurries.
         service.draining = True
         log.info("draining")
-        await asyncio.sleep(settings.lame_duck_seconds)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(settings.lame_duck_seconds):
+                await hurry.wait()
     finally:
         await runner.cleanup()
         await service.close()

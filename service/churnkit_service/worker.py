@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 import sys
@@ -9,7 +10,7 @@ from pathlib import Path
 
 from churnkit.usecases.online import open_for_service
 from churnkit_service.logs import set_up_logs
-from churnkit_service.process import DEVELOPMENT, LISTENER
+from churnkit_service.process import DEVELOPMENT, LISTENER, wait_for_database
 from churnkit_service.server import serve
 
 
@@ -20,6 +21,7 @@ def main() -> None:
     listener.setblocking(False)
     project = open_for_service(Path(sys.argv[1]), os.environ.get("DATABASE_URL", ""))
     with project:
+        wait_for_database(project, logging.getLogger("churnkit.service").warning)
         serve(
             project,
             project.settings.service,
