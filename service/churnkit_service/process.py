@@ -191,7 +191,8 @@ def _supervise(
             time.sleep(_RESTART_SECONDS)
             for i, worker in enumerate(workers):
                 if worker.poll() is not None and not stopping:
-                    mark_process_dead(worker.pid, figures)  # its gauges count no more
+                    # Its gauges count no more.
+                    mark_process_dead(worker.pid, figures)  # type: ignore[no-untyped-call]
                     workers[i] = start()
         limit = settings.drain_seconds + settings.lame_duck_seconds + 10
         for worker in workers:
@@ -200,4 +201,6 @@ def _supervise(
             except subprocess.TimeoutExpired:
                 worker.kill()
                 worker.wait()
-    return max(abs(int(worker.returncode)) for worker in workers)
+    # A worker that was still starting ends by the signal itself: it had accepted nothing.
+    codes = {int(worker.returncode) for worker in workers} - {0, -signal.SIGTERM}
+    return abs(min(codes)) if codes else 0

@@ -81,7 +81,9 @@ class _Flaky(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
         pool = urllib3.PoolManager(retries=False)
-        answer = pool.request("POST", self.upstream + self.path, body=body, headers=self.headers)
+        answer = pool.request(
+            "POST", self.upstream + self.path, body=body, headers=dict(self.headers)
+        )
         content = answer.data
         pool.clear()
         loss = self.losses.pop() if self.losses else ""

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -20,6 +18,7 @@ import urllib3
 from churnkit_service.process import run_service
 
 import churnkit as ck
+from churnkit.cli.main import run
 from churnkit.client.blocking import Client
 from churnkit.errors import SettingsInvalid
 from churnkit.registry.journal import seal
@@ -253,25 +252,29 @@ def test_options_that_do_not_go_together_are_refused(
 
 
 def test_keys_are_made_listed_and_revoked_on_the_command_line(
-    served_folder: Path, postgres_url: str
+    served_folder: Path,
+    postgres_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    def call(*words: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "churnkit", "-C", str(served_folder), "--json", *words],
-            env={**os.environ, "DATABASE_URL": postgres_url},
-            capture_output=True, text=True, check=False,
-        )  # fmt: skip
+    monkeypatch.setenv("DATABASE_URL", postgres_url)
 
-    made = json.loads(call("keys", "create", "reporting", "--scope", "read").stdout)
+    def call(*words: str) -> tuple[int, str]:
+        line = ["churnkit", "-C", str(served_folder), "--json", *words]
+        monkeypatch.setattr(sys, "argv", line)
+        with pytest.raises(SystemExit) as stop:
+            run()
+        return int(stop.value.code or 0), capsys.readouterr().out
+
+    made = json.loads(call("keys", "create", "reporting", "--scope", "read")[1])
     assert made["scopes"] == ["read"]
     assert "secret_hash" not in made
-    (listed,) = json.loads(call("keys", "list").stdout)["keys"]
+    (listed,) = json.loads(call("keys", "list")[1])["keys"]
     assert (listed["key_id"], listed["revoked_at"]) == (made["key_id"], None)
-    assert call("keys", "revoke", made["key_id"]).returncode == 0
-    (listed,) = json.loads(call("keys", "list").stdout)["keys"]
+    assert call("keys", "revoke", made["key_id"])[0] == 0
+    (listed,) = json.loads(call("keys", "list")[1])["keys"]
     assert listed["revoked_at"] is not None
-    again = call("keys", "revoke", made["key_id"])
-    assert again.returncode == 2
-    wrong = call("keys", "create", "x", "--scope", "sore")
-    assert wrong.returncode == 2
-    assert "score" in wrong.stdout
+    assert call("keys", "revoke", made["key_id"])[0] == 2
+    code, told = call("keys", "create", "x", "--scope", "sore")
+    assert code == 2
+    assert "score" in told
