@@ -10,62 +10,53 @@ from typing import Any
 
 import orjson
 
-from churnkit.client.messages.predictions import PredictionItem, PredictionRequest
 from churnkit.client.messages.problems import Fault
 from churnkit.domain.identifiers import time_ordered_ids
 from churnkit.domain.recording import PredictionColumns
 from churnkit.usecases.online import Scorer, Scores
 from churnkit_service.endpoint import Call
 from churnkit_service.problems import RequestInvalid
+from churnkit_service.reading import Asked, Row
 from churnkit_service.service import Service
 
 _THREAD_FROM_ROWS = 64
 """So many rows are scored in a thread: the event loop answers others meanwhile."""
 VARIANT = "champion"
-Row = Mapping[str, object]
 
 
-async def features_of(
-    service: Service, items: Sequence[PredictionItem], as_of: datetime | None
-) -> tuple[list[Row | None], dict[int, Fault]]:
-    """Each item's features, given or looked up, and what is wrong where there are none."""
-    rows: list[Row | None] = [item.features for item in items]
-    named = [i for i, row in enumerate(rows) if row is None]
+async def complete(service: Service, asked: Asked) -> dict[int, Fault]:
+    """Look up the features of customers who are only named; what is wrong where there are none."""
+    named = [i for i, row in enumerate(asked.rows) if row is None]
     if not named:
-        return rows, {}
+        return {}
     if service.online_features is None:
         expected = "the columns that the model reads"
         fix = "This project has no features from events: send 'features' with each item."
         fault = Fault(field="features", expected=expected, fix=fix)
-        return rows, dict.fromkeys(named, fault)
-    moment = as_of or datetime.now(UTC)
-    found = await service.online_features.features([items[i].customer_id for i in named], moment)
+        return dict.fromkeys(named, fault)
+    moment = asked.as_of or datetime.now(UTC)
+    customers = [asked.customers[i] for i in named]
+    found = await service.online_features.features(customers, moment)
     faults: dict[int, Fault] = {}
     for i, row in zip(named, found, strict=True):
+        asked.rows[i] = row
         if row is None:
             expected = "a customer with events, or the columns that the model reads"
             faults[i] = Fault(field="features", expected=expected, fix="Send 'features', too.")
-        else:
-            rows[i] = row
-    return rows, faults
+    return faults
 
 
 async def score(scorer: Scorer, rows: Sequence[Row], reasons: int) -> Scores:
     """Score rows, many of them beside the event loop."""
+    if not rows:
+        return Scores([], [], [])
     if len(rows) < _THREAD_FROM_ROWS and not reasons:
         return scorer.score(rows)
     return await asyncio.to_thread(scorer.score, rows, reasons=reasons)
 
 
-async def predict(
-    call: Call, asked: PredictionRequest, places: Sequence[int], skipped: Sequence[Fault]
-) -> tuple[bytes, PredictionColumns | None]:
+async def predict(call: Call, asked: Asked) -> tuple[bytes, PredictionColumns | None]:
     """Score a request.
-
-    Parameters
-    ----------
-    places : of each item in what was sent
-    skipped : faults of items that were left out before
 
     Returns
     -------
@@ -79,26 +70,19 @@ async def predict(
     """
     service = call.service
     scorer = service.champion.scorer
-    rows, lacking = await features_of(service, asked.items, asked.as_of)
-    given = [i for i, row in enumerate(rows) if row is not None]
-    scores = await score(scorer, [rows[i] or {} for i in given], asked.reasons)
-    faults = list(skipped)
-    faults += [fault.model_copy(update={"item": places[i]}) for i, fault in lacking.items()]
-    for i, found in scores.faults.items():
-        faults += [
-            Fault(
-                item=places[given[i]],
-                field=f"features.{fault.field}",
-                given=fault.given,
-                expected=fault.expected,
-                fix=fault.fix,
-            )
-            for fault in found
-        ]
+    lacking = await complete(service, asked)
+    given: Sequence[int] = range(len(asked.rows))
+    if lacking:
+        given = [i for i in given if i not in lacking]
+    rows = [row for row in asked.rows if row is not None]
+    scores = await score(scorer, rows, asked.reasons)
+    faults = _faults(asked, lacking, given, scores)
     if faults and asked.on_error == "fail":
         raise refused(faults)
     good = [i for n, i in enumerate(given) if n not in scores.faults] if scores.faults else given
-    customers = [asked.items[i].customer_id for i in good]
+    customers = asked.customers
+    if len(good) < len(customers):
+        customers = [customers[i] for i in good]
     now = time.time()
     ids = time_ordered_ids(len(good), int(now * 1000))
     answer = _answer(scorer.version, ids, customers, scores, faults)
@@ -121,6 +105,26 @@ async def predict(
         as_of=asked.as_of,
         request_id=call.request_id,
     )
+
+
+def _faults(
+    asked: Asked, lacking: Mapping[int, Fault], given: Sequence[int], scores: Scores
+) -> list[Fault]:
+    """Everything that is wrong, with each item's place in what was sent."""
+    faults = list(asked.skipped)
+    faults += [fault.model_copy(update={"item": asked.places[i]}) for i, fault in lacking.items()]
+    for i, found in scores.faults.items():
+        faults += [
+            Fault(
+                item=asked.places[given[i]],
+                field=f"features.{fault.field}",
+                given=fault.given,
+                expected=fault.expected,
+                fix=fault.fix,
+            )
+            for fault in found
+        ]
+    return faults
 
 
 def refused(faults: Sequence[Fault]) -> RequestInvalid:

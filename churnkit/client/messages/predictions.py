@@ -10,10 +10,14 @@ from pydantic import ConfigDict, Field, StringConstraints
 from churnkit.client.messages.message import Answer, Moment, Request
 from churnkit.client.messages.problems import Fault
 
+LONGEST_CUSTOMER_ID = 200
+MOST_ITEMS = 1_000
+MOST_REASONS = 100
+
 CustomerId = Annotated[
     str,
     # PostgreSQL's text holds every character but NUL.
-    StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00]+$"),
+    StringConstraints(min_length=1, max_length=LONGEST_CUSTOMER_ID, pattern=r"^[^\x00]+$"),
     Field(examples=["7590-VHVEG"]),
 ]
 Feature = str | bool | int | float | None
@@ -60,11 +64,13 @@ class PredictionRequest(Request):
         }
     )
 
-    items: Annotated[list[PredictionItem], Field(min_length=1, max_length=1_000)]
+    items: Annotated[list[PredictionItem], Field(min_length=1, max_length=MOST_ITEMS)]
     as_of: Moment | None = Field(
         None, description="The moment to look from, with its zone; null: now."
     )
-    reasons: int = Field(0, ge=0, le=100, strict=True, description="Reasons for each customer.")
+    reasons: int = Field(
+        0, ge=0, le=MOST_REASONS, strict=True, description="Reasons for each customer."
+    )
     on_error: Literal["fail", "skip"] = Field(
         "fail", description="With an item that cannot be scored: refuse all, or score the others."
     )

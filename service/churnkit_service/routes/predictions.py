@@ -9,7 +9,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from aiohttp import web
-from pydantic import ValidationError
 
 from churnkit.client.messages.predictions import (
     PredictionRequest,
@@ -29,9 +28,8 @@ from churnkit_service.problems import (
     NotFound,
     RequestInFlight,
     RequestInvalid,
-    fault_of,
-    invalid,
 )
+from churnkit_service.reading import read_request
 from churnkit_service.scoring import predict
 
 _ID = re.compile(r"[0-9A-Za-z_-]{1,64}", re.ASCII)
@@ -47,8 +45,7 @@ async def create(call: Call) -> web.Response:
 
 
 async def _create(call: Call, request: KeyedRequest | None) -> web.Response:
-    asked, places, skipped = _read(call)
-    answer, columns = await predict(call, asked, places, skipped)
+    answer, columns = await predict(call, read_request(read_json(call)))
     kept = None if request is None else request.keep(200, answer, datetime.now(UTC))
     if columns is not None or kept is not None:
         parts = () if columns is None else (columns,)
@@ -63,30 +60,6 @@ async def _create(call: Call, request: KeyedRequest | None) -> web.Response:
     return web.Response(
         body=answer, headers={"Content-Type": "application/json", "Cache-Control": "no-store"}
     )
-
-
-def _read(call: Call) -> tuple[PredictionRequest, range | list[int], list[Fault]]:
-    """The request, each item's place, and what is wrong with items that are skipped."""
-    data = read_json(call)
-    try:
-        asked = PredictionRequest.model_validate(data)
-    except ValidationError as error:
-        return _without_bad_items(data, error)
-    return asked, range(len(asked.items)), []
-
-
-def _without_bad_items(
-    data: Any, error: ValidationError
-) -> tuple[PredictionRequest, list[int], list[Fault]]:
-    faults = [fault_of(found) for found in error.errors(include_url=False)]
-    bad = {fault.item for fault in faults}
-    if None in bad or not isinstance(data, dict) or data.get("on_error") != "skip":
-        raise invalid(error)
-    places = [i for i in range(len(data["items"])) if i not in bad]
-    if not places:
-        raise invalid(error)
-    asked = PredictionRequest.model_validate({**data, "items": [data["items"][i] for i in places]})
-    return asked, places, faults
 
 
 async def show(call: Call) -> web.Response:
