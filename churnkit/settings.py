@@ -149,6 +149,7 @@ class ServiceTable(_Table):
     idempotency_hours: float = Field(24.0, gt=0, description="How long a key is remembered.")
     bundles: str = Field("", description="A folder of bundles by hash; empty: the database's.")
     access_log: Literal["all", "errors", "off"] = Field("errors", description="Requests to log.")
+    tracing: bool = Field(False, description="Spans for OpenTelemetry.")
 
     @field_validator("cors_origins", mode="before")
     @classmethod

@@ -100,6 +100,8 @@ class Live:
     url: str
     keys: dict[str, str]
     service: Service | None = None
+    replicas: Iterator[str] | None = None
+    """Addresses that are asked in turns instead."""
     pool: urllib3.PoolManager = field(
         default_factory=lambda: urllib3.PoolManager(retries=False, timeout=30, maxsize=32)
     )
@@ -121,7 +123,8 @@ class Live:
             body = json.dumps(body).encode()
         if body is not None:
             sent.setdefault("Content-Type", "application/json")
-        answer = self.pool.request(method, self.url + path, body=body, headers=sent, redirect=False)
+        url = self.url if self.replicas is None else next(self.replicas)
+        answer = self.pool.request(method, url + path, body=body, headers=sent, redirect=False)
         return Told(answer.status, dict(answer.headers), answer.data)
 
     def predict(self, *items: dict[str, Any], key: str | None = "all", **asked: Any) -> Told:

@@ -7,6 +7,7 @@ nobody new is let in until it answers again.
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections import deque
 from collections.abc import Sequence
@@ -16,6 +17,7 @@ from typing import Protocol
 from churnkit.domain.recording import IdempotentAnswer, PredictionColumns
 from churnkit.errors import BadValue, LedgerBusy, StorageUnreachable
 
+log = logging.getLogger("churnkit.ledger")
 _BULK_ROWS = 64
 """A request with so many rows has a commit of its own: single rows do not wait for it."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 1.0
@@ -183,15 +185,16 @@ class GroupCommitWriter:
                 continue
             group = self._take(queue)
             try:
-                await self._write(sink, group)
+                await self._write_or_fail(sink, group)
             except StorageUnreachable as error:
                 self.figures.failures += 1
                 self._away[number] = error
                 self._give_up(group, error)
-                await self._recover(sink)
-                self._away.pop(number, None)
             finally:
                 self.pending_rows -= sum(entry.n_rows for entry in group)
+            if number in self._away:
+                await self._recover(sink)
+                del self._away[number]
 
     def _take(self, queue: deque[Entry]) -> list[Entry]:
         group = [queue.popleft()]
@@ -201,6 +204,19 @@ class GroupCommitWriter:
             rows += entry.n_rows
             group.append(entry)
         return group
+
+    async def _write_or_fail(self, sink: Sink, group: list[Entry]) -> None:
+        """Whatever goes wrong, those who wait are told, and the lane goes on."""
+        try:
+            await self._write(sink, group)
+        except StorageUnreachable:
+            raise
+        except Exception as error:
+            log.exception("predictions could not be written")
+            raise StorageUnreachable(
+                f"predictions could not be written: {type(error).__name__}.",
+                fix="Send the request again after a while.",
+            ) from error
 
     async def _write(self, sink: Sink, group: list[Entry]) -> None:
         start = time.perf_counter()

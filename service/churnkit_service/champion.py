@@ -67,7 +67,8 @@ class Champion:
         """
         if self._scorer is None:
             raise NoChampion(
-                self._trouble or "no model serves yet.",
+                # Why is for the log: it can name folders.
+                "the model cannot be loaded." if self._trouble else "no model serves yet.",
                 fix="Train one with 'churnkit train'; the service takes it by itself.",
             )
         return self._scorer
@@ -93,6 +94,10 @@ class Champion:
             if str(error) != self._trouble:
                 log.warning("champion not loaded", extra={"error": error.to_json()})
             self._trouble = str(error)
+            return
+        except Exception:  # the next look may find it mended; the old model serves meanwhile
+            log.exception("champion not loaded")
+            self._trouble = "unexpected"
             return
         self._scorer, self._trouble = scorer, ""
         log.info("model serves", extra={"model_version": scorer.version})

@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from churnkit.cli.session import Folder, Json, Session
+from churnkit.errors import MissingDependency
 
 keys = typer.Typer(help="API keys of the service.", no_args_is_help=True)
 
@@ -39,7 +40,13 @@ def serve(
 ) -> None:
     """Answer over HTTP: on DATABASE_URL (PostgreSQL), else on the project's own ledger."""
     session = Session.begin(ctx, folder, False)
-    from churnkit_service.process import run_service
+    try:
+        from churnkit_service.process import run_service
+        from churnkit_service.server import serve as _  # noqa: F401 - what it needs is there
+    except ImportError as error:
+        raise MissingDependency(
+            f"the service needs {error.name}.", fix="Install 'churnkit[service]'."
+        ) from error
 
     code = run_service(
         session.folder,

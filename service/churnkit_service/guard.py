@@ -21,6 +21,7 @@ from churnkit_service.problems import (
     problem,
 )
 from churnkit_service.service import ANYBODY, Service
+from churnkit_service.tracing import traced
 
 log = logging.getLogger("churnkit.service")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
@@ -31,7 +32,8 @@ def guarded(
 ) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
     """The handler that aiohttp calls for an endpoint."""
     settings = service.settings
-    handler, scope = endpoint.handler, endpoint.scope
+    handler = traced(endpoint) if settings.tracing else endpoint.handler
+    scope = endpoint.scope
     watch = service.watch(endpoint.method, endpoint.path)
     limit = settings.request_timeout_seconds
 

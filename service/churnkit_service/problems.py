@@ -132,6 +132,9 @@ STATUS: Mapping[type[errors.ChurnkitError], int] = {
 """The HTTP status of the library's errors; the nearest base counts."""
 
 
+_PRIVATE = (errors.StorageError, errors.BundleError)
+
+
 def status_of(error: errors.ChurnkitError) -> int:
     """The HTTP status for an error."""
     return status_of_kind(type(error))
@@ -168,12 +171,14 @@ def title_of(kind: type[errors.ChurnkitError]) -> str:
 def problem(error: errors.ChurnkitError, request_id: str) -> web.Response:
     """The answer that tells a client of an error."""
     status = status_of(error)
+    # Hosts, users and paths are for the log, which has them under this request's id.
+    private = isinstance(error, _PRIVATE) and not isinstance(error, errors.LedgerBusy)
     told = Problem(
         type=type_of(error),
         title=title_of(type(error)),
         status=status,
-        detail=error.what,
-        fix=error.fix,
+        detail=title_of(type(error)) if private else error.what,
+        fix="Send the request again after a while." if private else error.fix,
         request_id=request_id,
         errors=error.faults if isinstance(error, HttpProblem) else _named(error),
     )

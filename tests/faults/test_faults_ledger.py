@@ -145,6 +145,11 @@ def test_a_database_that_stops_is_told_within_two_seconds_and_comes_back(
         assert ready.status == 503
         assert json.loads(ready.data)["checks"]["database"] is False
         assert pool.request("GET", f"{address}/healthz").status == 200
+        headers = {"Authorization": f"Bearer {keys['all']}"}
+        told = pool.request("GET", f"{address}/v1/predictions", headers=headers)
+        assert told.status == 503
+        assert json.loads(told.data)["type"] == "/problems/storage-unreachable"
+        assert b"127.0.0.1" not in told.data  # where the database is, is for the log
         pool.clear()
         memory = psutil.Process(process.pid).memory_info().rss
         time.sleep(1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +13,16 @@ import sqlalchemy as sa
 from tests.live import Live, live
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Each database; modules with ``REPLICAS`` also ask two replicas in turns."""
+    if "served" in metafunc.fixturenames:
+        replicas = ["replicas"] if getattr(metafunc.module, "REPLICAS", False) else []
+        metafunc.parametrize(
+            "served", ["sqlite", "postgresql", *replicas], indirect=True, scope="module"
+        )
+
+
+@pytest.fixture(scope="module")
 def served(
     request: pytest.FixtureRequest,
     served_folder: Path,
@@ -26,8 +36,14 @@ def served(
         with live(folder) as running:
             yield running
         return
-    with live(served_folder, _database(postgres_server, request.module.__name__)) as running:
-        yield running
+    database = _database(postgres_server, request.module.__name__)
+    with live(served_folder, database) as running:
+        if request.param == "replicas":
+            with live(served_folder, database) as other:
+                running.replicas = itertools.cycle([running.url, other.url])
+                yield running
+        else:
+            yield running
 
 
 @pytest.fixture(scope="module")

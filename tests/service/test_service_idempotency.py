@@ -13,6 +13,8 @@ from churnkit_service.service import Service
 from churnkit.usecases import online
 from tests.live import Live, Told, in_threads, item, live
 
+REPLICAS = True
+
 
 def _n(served: Live, customer: str) -> int:
     return len(served.ask("GET", f"/v1/predictions?customer_id={customer}").json["predictions"])

@@ -7,6 +7,7 @@ import logging
 import re
 import shutil
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -14,9 +15,13 @@ import sqlalchemy as sa
 import urllib3
 from churnkit_service.logs import JsonFormatter
 from churnkit_service.metrics import ManyHistogram, Metrics
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.live import Live, command, item, prepare
+from tests.live import Live, Told, command, in_threads, item, live, prepare
 
 Figures = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 
@@ -156,11 +161,27 @@ def test_logs_have_request_ids_and_no_personal_data(
     assert all(re.match(r"\d{4}-\d\d-\d\dT", line["time"]) for line in mine)
 
 
+def test_spans_continue_the_callers_trace(served_folder: Path, postgres_url: str) -> None:
+    exporter = InMemorySpanExporter()
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    trace.set_tracer_provider(provider)
+    mine = "0af7651916cd43dd8448eb211c80319c"
+    with live(served_folder, postgres_url, tracing=True) as served:
+        headers = {"traceparent": f"00-{mine}-b7ad6b7169203331-01"}
+        assert served.predict(item("nobody-knows"), headers=headers).status == 200
+    (span,) = exporter.get_finished_spans()
+    assert span.name == "POST /v1/predictions"
+    assert span.context is not None
+    assert f"{span.context.trace_id:032x}" == mine
+    assert span.attributes is not None
+    assert span.attributes["http.response.status_code"] == 200
+    assert "nobody-knows" not in span.to_json()
+
+
 def test_without_a_free_connection_the_answer_is_503(
     served_folder: Path, postgres_url: str
 ) -> None:
-    from tests.live import in_threads, live
-
     with live(
         served_folder, postgres_url, pool_size=2, pool_timeout_seconds=0.3, keys_seconds=600.0
     ) as served:
@@ -180,14 +201,14 @@ def test_without_a_free_connection_the_answer_is_503(
         assert served.ask("GET", "/v1/predictions").status == 200
 
 
-def _late(served: Live, connection: sa.Connection):  # type: ignore[no-untyped-def]
+def _late(served: Live, connection: sa.Connection) -> Told:
     """Comes when both connections wait for the lock; lets go of it at the end."""
-    import time
-
     assert served.service is not None
     end = time.monotonic() + 10
     while served.service.queries.busy < 2 and time.monotonic() < end:
         time.sleep(0.01)
     told = served.ask("GET", "/v1/predictions/y")
-    connection.get_transaction().rollback()
+    transaction = connection.get_transaction()
+    assert transaction is not None
+    transaction.rollback()
     return told

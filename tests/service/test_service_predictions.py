@@ -10,6 +10,8 @@ import churnkit as ck
 from churnkit.usecases.online import open_for_service
 from tests.live import FEATURES, Live, item
 
+REPLICAS = True
+
 
 def test_an_answer_is_what_the_library_says_and_is_recorded(served: Live) -> None:
     told = served.predict(item("c-1"), reasons=3)
