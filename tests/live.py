@@ -37,18 +37,23 @@ from churnkit.usecases.publishing import publish
 ROWS = 1_200
 
 
-def make_served_project(folder: Path) -> None:
+def make_served_project(
+    folder: Path,
+    candidates: Sequence[str] = ("gradient_boosting", "logistic_regression"),
+    ledger_url: str = "",
+) -> None:
     """A project with a champion and a challenger, both small, without MLflow's record."""
     data = folder.with_suffix(".csv")
     lines = telco_path().read_text(encoding="utf-8").splitlines(keepends=True)
     data.write_text("".join(lines[: ROWS + 1]), encoding="utf-8")
     project = ck.create_project(folder, data, name="served").project
-    settings = project.settings
+    ledger = project.settings.ledger.model_copy(update={"url": ledger_url})
+    settings = project.settings.model_copy(update={"ledger": ledger})
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(training, "tell_mlflow", lambda *_: ())
         # One trial each, however busy the machine is: a budget in seconds could be too small.
         patch.setattr(fit, "search", partial(_one_trial, fit.search))
-        for candidate in ("gradient_boosting", "logistic_regression"):
+        for candidate in candidates:
             table = settings.training.model_copy(update={"candidates": (candidate,)})
             project.settings = settings.model_copy(update={"training": table})
             with project:

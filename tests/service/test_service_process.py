@@ -23,7 +23,7 @@ from churnkit.client.blocking import Client
 from churnkit.errors import SettingsInvalid
 from churnkit.registry.journal import seal
 from churnkit.usecases.online import open_for_service
-from tests.live import Live, command, item, live, prepare
+from tests.live import Live, command, item, live, make_served_project, prepare
 
 
 def _promote(served: Live, version: str) -> None:
@@ -91,6 +91,18 @@ def test_a_replica_needs_nothing_but_the_settings_and_the_database(
         assert found.status == 200
     assert not (bare / "store" / "churnkit.duckdb").exists()
     assert list((tmp_path / "cache").rglob("manifest.json"))
+
+
+def test_a_model_that_is_trained_on_the_database_serves_on_a_replica(
+    postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    make_served_project(tmp_path / "project", ["logistic_regression"], postgres_url)
+    bare = tmp_path / "bare"
+    bare.mkdir()
+    shutil.copy(tmp_path / "project" / "churnkit.toml", bare)
+    with live(bare, postgres_url) as replica:
+        assert replica.predict(item()).json["predictions"][0]["model_version"] == "v1"
 
 
 def test_bundles_come_from_a_configured_folder_by_their_hash(
