@@ -105,7 +105,8 @@ class PostgresSink:
         except asyncio.CancelledError:  # took too long: what the server still does is unknown
             await self.close()
             raise
-        except (OSError, asyncpg.InterfaceError) as error:
+        except (OSError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
+            # The last one: the server's farewell came when the next command was being sent.
             await self.close()
             raise self._unreachable(error) from error
         except asyncpg.PostgresError as error:

@@ -176,7 +176,7 @@ def test_wrong_types_are_refused(served: Live, name: str, value: Any) -> None:
 @pytest.mark.parametrize(
     "asked",
     [{"reasons": -1}, {"reasons": 1.5}, {"reasons": "3"}, {"reasons": True}, {"reasons": 101},
-     {"on_error": "ignore"}, {"as_of": 5}, {"as_of": "0001-01-01T00:00:00+14:00"},
+     {"on_error": "ignore"}, {"as_of": 5}, {"as_of": "0.5"}, {"as_of": "0001-01-01T00:00:00+14:00"},
      {"as_of": "9999-12-31T23:59:59-14:00"}, {"as_of": "tomorrow"}],
     ids=str,
 )  # fmt: skip
