@@ -1,9 +1,14 @@
-"""``python -m churnkit_service`` is ``churnkit serve``."""
+"""``python -m churnkit_service`` is ``churnkit serve``, without what other commands import."""
 
-import sys
+from __future__ import annotations
 
-from churnkit.cli.main import run
+import typer
+
+from churnkit.cli.running import run_app
+from churnkit_service.commands import serve
+
+app = typer.Typer(pretty_exceptions_enable=False)
+app.command()(serve)
 
 if __name__ == "__main__":
-    sys.argv[1:1] = ["serve"]
-    run()
+    run_app(app)

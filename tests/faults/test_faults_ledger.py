@@ -19,7 +19,7 @@ import urllib3
 from tests.live import Live, command, in_threads, item, live, prepare
 from tests.postgres import Postgres, own_postgres
 
-QUICK_ROUNDS, ROUNDS = 3, 20
+QUICK_ROUNDS, ROUNDS = 2, 20
 CONNECTIONS = 12
 
 

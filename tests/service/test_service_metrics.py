@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-import urllib3
 from churnkit_service.logs import JsonFormatter
 from churnkit_service.metrics import ManyHistogram, Metrics
 from opentelemetry import trace
@@ -21,7 +20,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.live import Live, Told, command, in_threads, item, live, prepare
+from tests.live import Live, Told, in_threads, item, live
 
 Figures = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 
@@ -106,26 +105,6 @@ def test_many_values_are_the_same_as_one_by_one() -> None:
         if given.get("model_version") == "one" and not name.endswith("_created"):
             same = tuple(sorted({**given, "model_version": "many"}.items()))
             assert figures[name, same] == pytest.approx(value)
-
-
-def test_figures_add_up_over_processes(served_folder: Path, postgres_url: str) -> None:
-    keys = prepare(served_folder, postgres_url)
-    with command(served_folder, postgres_url, "--workers", "2") as (process, url):
-        body = json.dumps({"items": [item()]}).encode()
-        headers = {"Authorization": f"Bearer {keys['all']}", "Content-Type": "application/json"}
-        seen = set()
-        for i in range(40):
-            with urllib3.PoolManager(retries=False) as pool:  # a new connection each time
-                told = pool.request("POST", f"{url}/v1/predictions", body=body, headers=headers)
-                assert told.status == 200
-                seen.add(i)
-        with urllib3.PoolManager(retries=False) as pool:
-            for _ in range(3):  # whichever process answers
-                figures = _figures(pool.request("GET", f"{url}/metrics").data)
-                assert _of(figures, "churnkit_predictions_total") == len(seen)
-                assert _of(figures, "churnkit_model_info") == 1
-        process.terminate()
-        assert process.wait(30) == 0
 
 
 def test_readiness_says_what_is_missing(served: Live) -> None:

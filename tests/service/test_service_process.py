@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import signal
 import sys
@@ -229,17 +230,27 @@ def _wait_for(done: list[str], n: int) -> None:
         time.sleep(0.01)
 
 
-def test_a_worker_that_dies_is_replaced(served_folder: Path, postgres_url: str) -> None:
+def test_workers_add_up_their_figures_and_are_replaced_when_they_die(
+    served_folder: Path, postgres_url: str
+) -> None:
     keys = prepare(served_folder, postgres_url)
     with command(served_folder, postgres_url, "--workers", "2") as (process, url):
-        workers = psutil.Process(process.pid).children()
+        supervisor = psutil.Process(process.pid)
+        workers = supervisor.children()
         assert len(workers) == 2
+        for _ in range(30):
+            with Client(url, key=keys["all"]) as client:  # a new connection each time
+                client.predict({"c": item()["features"]})
+        told = [urllib3.request("GET", f"{url}/metrics").data.decode() for _ in range(4)]
+        for text in told:  # whichever process answers
+            counts = re.findall(r"^churnkit_predictions_total{.*} (\S+)$", text, re.MULTILINE)
+            assert sum(map(float, counts)) == 30
+            assert "pid=" not in text
         workers[0].kill()
         end = time.monotonic() + 30
         while True:
-            now = [w for w in psutil.Process(process.pid).children() if w.is_running()
-                   and w.status() != psutil.STATUS_ZOMBIE]  # fmt: skip
-            if len(now) == 2 and workers[0].pid not in {w.pid for w in now}:
+            alive = [w for w in supervisor.children() if w.status() != psutil.STATUS_ZOMBIE]
+            if len(alive) == 2 and workers[0].pid not in {w.pid for w in alive}:
                 break
             assert time.monotonic() < end
             time.sleep(0.05)
