@@ -1,13 +1,15 @@
 """Groups of predictions into PostgreSQL, on a connection of asyncpg.
 
-A few rows are one INSERT from arrays: one round trip, which is its own transaction. Many rows
-are a COPY. An Idempotency-Key goes into the same transaction as what it stands for.
+A few rows are one INSERT of their values, more of them one from arrays: one round trip, which
+is its own transaction. Many rows are a COPY. An Idempotency-Key goes into the same transaction as
+what it stands for.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
 from itertools import chain, repeat
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +22,7 @@ from churnkit.ledger.group_commit import Entry, Refused
 if TYPE_CHECKING:
     import asyncpg
 
+_VALUES_UP_TO_ROWS = 32
 _COPY_FROM_ROWS = 200
 COLUMNS = (
     "prediction_id",
@@ -171,6 +174,14 @@ class PostgresSink:
 
 
 async def _insert(connection: asyncpg.Connection, parts: Sequence[PredictionColumns]) -> None:
+    n = sum(map(len, parts))
+    if n <= _VALUES_UP_TO_ROWS:
+        values: list[Any] = []
+        for part in parts:
+            for row in zip(*_by_column(part), strict=True) if len(part) > 1 else (_only(part),):
+                values += row
+        await connection.execute(_insert_values(n), *values)
+        return
     columns = [
         list(chain.from_iterable(column)) for column in zip(*map(_by_column, parts), strict=True)
     ]
@@ -180,6 +191,35 @@ async def _insert(connection: asyncpg.Connection, parts: Sequence[PredictionColu
         await connection.copy_records_to_table(
             "predictions", records=zip(*columns, strict=True), columns=COLUMNS
         )
+
+
+@cache
+def _insert_values(n: int) -> str:
+    """An INSERT of n rows; the connection keeps each as a prepared statement."""
+    width = len(COLUMNS)
+    rows = (
+        "(" + ", ".join(f"${i * width + j}" for j in range(1, width + 1)) + ")" for i in range(n)
+    )
+    return f"insert into predictions ({', '.join(COLUMNS)}) values {', '.join(rows)}"
+
+
+def _only(part: PredictionColumns) -> tuple[Any, ...]:
+    """The one row of a part, in the order of ``COLUMNS``."""
+    return (
+        part.prediction_ids[0],
+        part.customer_ids[0],
+        part.probabilities[0],
+        part.risk_bands[0],
+        part.reasons[0],
+        part.unknown_categories[0],
+        part.model_version,
+        part.variant,
+        part.made_at,
+        part.as_of,
+        part.request_id,
+        part.rollout_id,
+        part.shadow_of[0] if part.shadow_of else None,
+    )
 
 
 def _by_column(part: PredictionColumns) -> Iterator[Iterable[Any]]:

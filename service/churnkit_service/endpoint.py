@@ -45,6 +45,7 @@ class Endpoint:
     body, query : what is read, as pydantic models
     answers : by status, the model of the body (None: no JSON) and what it means
     problems : kinds of problems that this address has besides those of every address
+    bounded : all that the handler waits for has limits of its own
     """
 
     method: str
@@ -58,6 +59,7 @@ class Endpoint:
     answers: Mapping[int, tuple[type[BaseModel] | None, str]] = field(default_factory=dict)
     problems: tuple[type[ChurnkitError], ...] = ()
     idempotent_key: bool = False
+    bounded: bool = False
     content_type: str = "application/json"
     description: str = ""
 

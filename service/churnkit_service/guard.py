@@ -33,7 +33,7 @@ def guarded(
     """The handler that aiohttp calls for an endpoint."""
     settings = service.settings
     handler = traced(endpoint) if settings.tracing else endpoint.handler
-    scope = endpoint.scope
+    scope, bounded = endpoint.scope, endpoint.bounded
     watch = service.watch(endpoint.method, endpoint.path)
     limit = settings.request_timeout_seconds
 
@@ -51,8 +51,12 @@ def guarded(
                 caller.require(scope)
                 service.rates.take(caller.key_id)
             body = await _body(request, settings.body_timeout_seconds)
-            async with asyncio.timeout(limit):
-                response = await handler(Call(request, service, caller, request_id, body))
+            call = Call(request, service, caller, request_id, body)
+            if bounded:
+                response = await handler(call)
+            else:
+                async with asyncio.timeout(limit):
+                    response = await handler(call)
         except ChurnkitError as error:
             response = problem(error, request_id)
             if response.status >= 500:

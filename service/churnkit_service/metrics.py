@@ -29,6 +29,9 @@ class ManyHistogram(Histogram):
     def observe_many(self, values: Sequence[float]) -> None:
         """The same as ``observe`` for each value."""
         bounds = self._upper_bounds
+        if len(values) == 1:
+            self.observe(values[0])
+            return
         for place, n in Counted(bisect_left(bounds, value) for value in values).items():
             self._buckets[place].inc(n)
         self._sum.inc(sum(values))
@@ -39,6 +42,7 @@ class Metrics:
 
     def __init__(self) -> None:
         self._registry = registry = CollectorRegistry()
+        self._by_labels: dict[tuple[str, str, str], Counter] = {}
         self.requests = Counter(
             "churnkit_http_requests",
             "Answered requests.",
@@ -114,6 +118,15 @@ class Metrics:
             registry=registry,
             multiprocess_mode="livemax",
         )
+
+    def predicted(self, version: str, variant: str, bands: Sequence[str]) -> None:
+        """Count predictions by their risk bands."""
+        for band, n in Counted(bands).items() if len(bands) > 1 else ((bands[0], 1),):
+            labels = (version, variant, band)
+            counter = self._by_labels.get(labels)
+            if counter is None:
+                counter = self._by_labels[labels] = self.predictions.labels(*labels)
+            counter.inc(n)
 
     def exposition(self) -> bytes:
         """The text that Prometheus reads."""

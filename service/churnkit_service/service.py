@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import Counter as Counted
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -124,8 +123,7 @@ class Service:
     def count(self, done: PredictionColumns) -> None:
         """Count committed predictions."""
         metrics, version = self.metrics, done.model_version
-        for band, n in Counted(done.risk_bands).items():
-            metrics.predictions.labels(version, done.variant, band).inc(n)
+        metrics.predicted(version, done.variant, done.risk_bands)
         metrics.probability.labels(version).observe_many(done.probabilities)
         unknown = sum(names is not None for names in done.unknown_categories)
         if unknown:

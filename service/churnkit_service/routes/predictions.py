@@ -144,6 +144,7 @@ ENDPOINTS = (
             LedgerBusy,
         ),
         idempotent_key=True,
+        bounded=True,
         description="Each prediction is in the ledger before it is answered. A category that "
         "the model never saw counts as missing and is named in `unknown_categories`.",
     ),
