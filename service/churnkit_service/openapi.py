@@ -189,4 +189,9 @@ def _responses(endpoint: Endpoint) -> dict[str, Any]:
         if entry["content"]:
             entry["description"] += f" Or a problem: {text}."
         entry["content"]["application/problem+json"] = {"schema": _reference(Problem)}
+    # What is no HTTP, or has a head of more than 8 KB, is refused before it is a request here.
+    malformed = responses.setdefault("400", {"description": "", "content": {}})
+    malformed["description"] += " The request's head is malformed or too long."
+    malformed["description"] = malformed["description"].strip()
+    malformed["content"]["text/plain"] = {"schema": {"type": "string"}}
     return responses
