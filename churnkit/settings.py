@@ -136,7 +136,9 @@ class ServiceTable(_Table):
     )
     pool_size: int = Field(8, ge=1, description="Connections for queries, per process.")
     pool_timeout_seconds: float = Field(1.0, gt=0, description="To wait for one of them (503).")
-    writers: int = Field(2, ge=1, le=16, description="Connections that write predictions.")
+    writers: int = Field(
+        3, ge=1, le=16, description="Connections that write: one for few rows, the others for many."
+    )
     max_pending_rows: int = Field(50_000, ge=1, description="Predictions that wait to be written.")
     max_group_rows: int = Field(2_000, ge=1, description="Predictions that share a commit.")
     commit_timeout_seconds: float = Field(1.5, gt=0, description="A slower database is away.")
