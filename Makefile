@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 .DEFAULT_GOAL := help
-.PHONY: help install install-test demo test test-long lint format benchmark clean
+.PHONY: help install install-test demo serve test test-long lint format benchmark clean
 
 help: ## show the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -27,6 +27,17 @@ install-test: $(VENV)/.installed-test ## install what the tests need, too
 demo: install ## the main job on the shipped Telco data, into ./demo
 	@$(BIN)/churnkit demo demo
 
+$(VENV)/.installed-service: $(VENV)/.installed
+	@echo "Installing the service into $(VENV) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[service,local-postgres]'
+	@touch $@
+
+demo/churnkit.toml: | $(VENV)/.installed
+	@$(BIN)/churnkit demo demo
+
+serve: $(VENV)/.installed-service demo/churnkit.toml ## the demo project as a service, on a PostgreSQL of its own
+	@$(BIN)/churnkit -C demo serve --local-postgres --example
+
 lint: install-test ## ruff, mypy, import-linter
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -49,6 +60,7 @@ benchmark: install-test ## print the benchmarks' tables
 	$(BIN)/python tests/benchmarks/sequential.py
 	$(BIN)/python tests/benchmarks/features.py
 	$(BIN)/python tests/benchmarks/drift.py
+	$(BIN)/python tests/benchmarks/service.py
 
 clean: ## remove the environment and the demo
 	rm -rf $(VENV) demo build *.egg-info

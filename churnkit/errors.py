@@ -12,7 +12,9 @@ ChurnkitError
 │   BundleError: BundleUnreadable · BundleTampered · BundleTooNew · BundleForeign · UntrustedType
 ├── RolloutError: PlanInvalid · EvidenceInvalid · RolloutOver · StepNotAllowed
 ├── MonitoringError: BaselineChanged · NothingMatured
-├── StorageError: StorageUnreachable · FolderReadOnly · FolderNotEmpty · DiskFull
+├── UnknownKey
+├── ServiceError: ServiceUnreachable · ServiceRefused
+├── StorageError: StorageUnreachable · LedgerBusy · FolderReadOnly · FolderNotEmpty · DiskFull
 ├── MissingDependency
 └── Cancelled
 
@@ -320,6 +322,10 @@ class StorageUnreachable(StorageError):
     """The ledger's database does not answer."""
 
 
+class LedgerBusy(StorageError):
+    """More waits for the ledger's database than may wait."""
+
+
 class FolderReadOnly(StorageError):
     """No permission to write here."""
 
@@ -333,6 +339,22 @@ class DiskFull(StorageError):
 
 
 # --- the rest ---------------------------------------------------------------------------
+
+
+class ServiceError(ChurnkitError):
+    """The service, asked over HTTP, gave no answer that could be used."""
+
+
+class ServiceUnreachable(ServiceError):
+    """No service answers, or it is not able to for too long."""
+
+
+class ServiceRefused(ServiceError):
+    """The service refused the request; ``where`` has its problem's type and status."""
+
+
+class UnknownKey(ChurnkitError):
+    """No valid API key with this id."""
 
 
 class MissingDependency(ChurnkitError):

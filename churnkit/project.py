@@ -18,6 +18,7 @@ from pydantic import ValidationError
 
 from churnkit.domain.runs import RunRecord
 from churnkit.errors import ProjectBusy, RunUnreadable, UnknownRun, did_you_mean, storage_errors
+from churnkit.ledger.engine import Pool
 from churnkit.ledger.store import Ledger
 from churnkit.registry.mlflow_store import MlflowStore
 from churnkit.settings import Settings, read_settings
@@ -32,11 +33,13 @@ class Project:
     ----------
     folder : the folder that holds churnkit.toml
     settings : what churnkit.toml says
+    pool : connections to the ledger's PostgreSQL, where the default does not fit
     """
 
-    def __init__(self, folder: Path, settings: Settings) -> None:
+    def __init__(self, folder: Path, settings: Settings, *, pool: Pool | None = None) -> None:
         self.folder = folder
         self.settings = settings
+        self._pool = pool
         self._ledger: Ledger | None = None
 
     def __repr__(self) -> str:
@@ -105,7 +108,7 @@ class Project:
         if self._ledger is None:
             with storage_errors(self.store):
                 self.store.mkdir(parents=True, exist_ok=True)
-            self._ledger = Ledger.open(self.ledger_url)
+            self._ledger = Ledger.open(self.ledger_url, self._pool)
         return self._ledger
 
     @property

@@ -18,6 +18,7 @@ from pydantic import (
     ConfigDict,
     Field,
     ValidationError,
+    field_validator,
     model_validator,
 )
 
@@ -275,6 +276,51 @@ class OnlineTable(_Table):
     )
 
 
+class ServiceTable(_Table):
+    """How the service (``churnkit serve``) answers."""
+
+    host: str = Field("127.0.0.1", description="The address to listen on; 0.0.0.0: all.")
+    port: int = Field(8000, ge=0, le=65_535, description="0: a free one.")
+    workers: int = Field(1, ge=1, le=64, description="Processes; more than one need PostgreSQL.")
+    max_body_bytes: int = Field(8_000_000, ge=1_000, description="Of one request.")
+    body_timeout_seconds: float = Field(10.0, gt=0, description="For a request's body to arrive.")
+    idle_timeout_seconds: float = Field(75.0, gt=0, description="For the next request's head.")
+    request_timeout_seconds: float = Field(30.0, gt=0, description="For an answer to be found.")
+    max_requests_in_flight: int = Field(1_024, ge=1, description="More are turned away (503).")
+    rate_per_second: float = Field(
+        10_000.0, ge=0, description="Requests of one API key, per process; 0: no limit."
+    )
+    cors_origins: tuple[str, ...] = Field(
+        (), description="Web pages that may call, such as 'https://app.example.com'."
+    )
+    pool_size: int = Field(8, ge=1, description="Connections for queries, per process.")
+    pool_timeout_seconds: float = Field(1.0, gt=0, description="To wait for one of them (503).")
+    writers: int = Field(
+        3, ge=1, le=16, description="Connections that write: one for few rows, the others for many."
+    )
+    max_pending_rows: int = Field(50_000, ge=1, description="Predictions that wait to be written.")
+    max_group_rows: int = Field(2_000, ge=1, description="Predictions that share a commit.")
+    commit_timeout_seconds: float = Field(1.5, gt=0, description="A slower database is away.")
+    reload_seconds: float = Field(2.0, gt=0, description="How often to look who serves.")
+    keys_seconds: float = Field(5.0, ge=0, description="How long a revoked key may still work.")
+    drain_seconds: float = Field(20.0, gt=0, description="To finish what was begun, at the end.")
+    lame_duck_seconds: float = Field(
+        2.0, ge=0, description="To answer on while load balancers look elsewhere, at the end."
+    )
+    idempotency_hours: float = Field(24.0, gt=0, description="How long a key is remembered.")
+    bundles: str = Field("", description="A folder of bundles by hash; empty: the database's.")
+    access_log: Literal["all", "errors", "off"] = Field("errors", description="Requests to log.")
+    tracing: bool = Field(False, description="Spans for OpenTelemetry.")
+
+    @field_validator("cors_origins", mode="before")
+    @classmethod
+    def _listed(cls, value: object) -> object:
+        # An environment variable holds a list with commas.
+        if isinstance(value, str):
+            return tuple(origin.strip() for origin in value.split(",") if origin.strip())
+        return value
+
+
 class Settings(_Table):
     """The whole of churnkit.toml."""
 
@@ -285,6 +331,7 @@ class Settings(_Table):
     training: TrainingTable = TrainingTable()
     serving: ServingTable = ServingTable()
     ledger: LedgerTable = LedgerTable()
+    service: ServiceTable = ServiceTable()
     events: EventsTable | None = None
     attributes: AttributesTable | None = None
     subscriptions: SubscriptionsTable | None = None

@@ -27,6 +27,8 @@ case "$1" in
         echo "To run them: sudo apt-get install default-jre-headless" >&2
       fi
     fi
+    # promtool checks the service's figures
+    command -v promtool >/dev/null || missing="$missing prometheus"
     ;;
   *) echo "usage: system.sh python|tests" >&2; exit 2 ;;
 esac

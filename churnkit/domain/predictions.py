@@ -38,7 +38,12 @@ class Explanation(Frozen):
 
 
 class PredictionRow(Frozen):
-    """A prediction as the ledger keeps it."""
+    """A prediction as the ledger keeps it.
+
+    ``as_of`` is the moment it looks from, where that is not ``made_at``. Several predictions of
+    one request share its ``request_id``. While a rollout runs, the model that does not answer
+    scores too: ``shadow_of`` is then the id of the prediction that answered.
+    """
 
     prediction_id: str
     customer_id: str
@@ -48,6 +53,22 @@ class PredictionRow(Frozen):
     variant: str = "champion"
     made_at: datetime
     reasons: tuple[Reason, ...] = ()
+    as_of: datetime | None = None
+    request_id: str | None = None
+    rollout_id: str | None = None
+    shadow_of: str | None = None
+    unknown_categories: tuple[str, ...] = ()
+    """Columns whose category the model had not seen; they counted as missing."""
+
+
+class FieldFault(Frozen):
+    """A value of one row that the model cannot read."""
+
+    field: str
+    given: str | None
+    """What was given, as text and cut short; None: the field is missing."""
+    expected: str
+    fix: str = ""
 
 
 def prediction_ids(at: datetime) -> Iterator[str]:

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from churnkit.domain.columns import LARGEST, ModelInput, ModelSchema
+from churnkit.domain.predictions import FieldFault
 from churnkit.errors import BadValue, ColumnMissing, did_you_mean
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float64]
 _NAN = math.nan
+_SHOWN = 60
+_EXACT = 2**53
 
 
 class RowEncoder:
@@ -87,6 +90,49 @@ class RowEncoder:
                 X[:, i] = _numbers(array, column)
         return X
 
+    def faults(self, row: Mapping[str, object]) -> tuple[FieldFault, ...]:
+        """All columns of a row that ``encode`` would refuse; it names the first only."""
+        found: list[FieldFault] = []
+        for column in self.schema.inputs:
+            if column.name not in row:
+                fix = _missing(column.name, row).fix
+                found.append(
+                    FieldFault(field=column.name, given=None, expected=_expected(column), fix=fix)
+                )
+                continue
+            value = row[column.name]
+            try:
+                if column.kind == "category":
+                    _code(value, dict.fromkeys(column.categories, 0.0), column.name)
+                else:
+                    _number(value, column.name, column.kind)
+            except BadValue as error:
+                found.append(
+                    FieldFault(
+                        field=column.name,
+                        given=_shown(value),
+                        expected=_expected(column),
+                        fix=error.fix,
+                    )
+                )
+        return (*found, *self.strange(row))
+
+    def strange(self, row: Mapping[str, object]) -> tuple[FieldFault, ...]:
+        """Values of columns that the model does not read and that no column could hold."""
+        if len(row) <= len(self._plan):
+            return ()  # all of its columns are there, or one is missing
+        names = {name for name, _, _ in self._plan}
+        return tuple(
+            FieldFault(
+                field=name,
+                given=_shown(value),
+                expected="a text, a number, true, false or null; the model does not read it",
+                fix="Leave it out.",
+            )
+            for name, value in row.items()
+            if name not in names and not (value is None or isinstance(value, str | int | float))
+        )
+
     def unseen(self, row: Mapping[str, object]) -> tuple[str, ...]:
         """The columns whose category (not missing) the model does not know."""
         return tuple(
@@ -128,8 +174,10 @@ class RowEncoder:
                     values.append(codes.get(value, _NAN))
                 else:
                     values.append(_code(value, codes, name))
-            elif type(value) is float and -LARGEST <= value <= LARGEST and kind == "number":
+            elif kind == "number" and type(value) is float and -LARGEST <= value <= LARGEST:
                 values.append(value)  # the common case: no NaN, and not too large
+            elif kind == "number" and type(value) is int and -_EXACT < value < _EXACT:
+                values.append(float(value))
             else:
                 values.append(_number(value, name, kind))
         return values
@@ -140,6 +188,19 @@ class RowEncoder:
         except KeyError:
             raise _missing(name, columns) from None
         return column.combine_chunks() if hasattr(column, "combine_chunks") else column
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+
+
+def _expected(column: ModelInput) -> str:
+    if column.kind == "number":
+        return "a finite number, or null"
+    if column.kind == "boolean":
+        return "true or false, or null"
+    return "a text, or null"
 
 
 def _missing(name: str, row: Mapping[str, object]) -> ColumnMissing:

@@ -88,7 +88,7 @@ class Predictor:
         points, order, probability = reasons_one(self.compiled, x)
         names = self.schema.names()
         reasons = tuple(
-            Reason(column=names[i], value=_plain(row[names[i]]), points=float(points[i]))
+            Reason(column=names[i], value=plain_value(row[names[i]]), points=float(points[i]))
             for i in order[:k]
         )
         notes = tuple(
@@ -128,7 +128,7 @@ class Predictor:
             return self._pipeline
 
 
-def _plain(value: object) -> str | float | bool | None:
+def plain_value(value: object) -> str | float | bool | None:
     """A raw value as a reason shows it."""
     if isinstance(value, str):
         return value

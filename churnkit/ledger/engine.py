@@ -7,6 +7,7 @@ import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from alembic.util import CommandError
 from churnkit.errors import (
     DiskFull,
     FolderReadOnly,
+    LedgerBusy,
     MissingDependency,
     StorageError,
     StorageUnreachable,
@@ -32,8 +34,21 @@ _NO_SPACE = 1 << 20
 """Bytes; with less than this SQLite cannot even make the files that reading needs."""
 
 
-def make_engine(url: str) -> sa.Engine:
+@dataclass(frozen=True)
+class Pool:
+    """How many connections to PostgreSQL, and how long to wait for one and for an answer."""
+
+    size: int = 5
+    wait_seconds: float = 30.0
+    answer_seconds: float | None = None
+
+
+def make_engine(url: str, pool: Pool | None = None) -> sa.Engine:
     """An engine on SQLite or PostgreSQL.
+
+    Parameters
+    ----------
+    pool : for PostgreSQL; SQLite opens its file for each transaction
 
     Raises
     ------
@@ -52,7 +67,18 @@ def make_engine(url: str) -> sa.Engine:
             return engine
         if parsed.drivername in ("postgres", "postgresql"):
             parsed = parsed.set(drivername="postgresql+psycopg2")
-        return sa.create_engine(parsed, pool_pre_ping=True, connect_args={"connect_timeout": 5})
+        pool = pool or Pool()
+        arguments: dict[str, object] = {"connect_timeout": 5}
+        if pool.answer_seconds is not None:
+            arguments["options"] = f"-c statement_timeout={int(1000 * pool.answer_seconds)}"
+        return sa.create_engine(
+            parsed,
+            pool_pre_ping=True,
+            pool_size=pool.size,
+            max_overflow=0,
+            pool_timeout=pool.wait_seconds,
+            connect_args=arguments,
+        )
     except sa.exc.ArgumentError as error:
         raise StorageUnreachable(
             "ledger.url is no SQLAlchemy URL.", fix="Write it as 'postgresql://user@host/database'."
@@ -109,10 +135,17 @@ def database_errors(engine: sa.Engine) -> Iterator[None]:
     ------
     DiskFull, FolderReadOnly : SQLite cannot write its file
     StorageUnreachable : the database does not answer, or refuses us
+    LedgerBusy : no connection became free in time
     """
     place = engine.url.render_as_string(hide_password=True)
     try:
         yield
+    except sa.exc.TimeoutError as error:
+        raise LedgerBusy(
+            "all connections to the ledger's database are busy.",
+            fix="Try again after a while, or raise service.pool_size.",
+            database=place,
+        ) from error
     except (sa.exc.OperationalError, sa.exc.InternalError, sa.exc.DatabaseError) as error:
         if isinstance(error, sa.exc.IntegrityError | sa.exc.ProgrammingError | sa.exc.DataError):
             raise

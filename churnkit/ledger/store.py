@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
 from itertools import islice
 from types import TracebackType
@@ -17,7 +17,8 @@ from churnkit.domain.models import JournalEntry, ModelVersion
 from churnkit.domain.predictions import PredictionRow, Reason
 from churnkit.errors import BadValue, UnknownModelVersion, did_you_mean
 from churnkit.ledger import tables
-from churnkit.ledger.engine import database_errors, make_engine, migrate
+from churnkit.ledger.engine import Pool, make_engine, migrate
+from churnkit.ledger.transactions import reading, writing
 
 _CHUNK = 1_000
 _JOURNAL_LOCK = 0x6A6F75726E616C  # "journal"
@@ -59,8 +60,12 @@ class Ledger:
         self._engine = engine
 
     @classmethod
-    def open(cls, url: str) -> Ledger:
+    def open(cls, url: str, pool: Pool | None = None) -> Ledger:
         """Open the database, making or updating its tables.
+
+        Parameters
+        ----------
+        pool : connections to PostgreSQL, where the default does not fit
 
         Raises
         ------
@@ -68,7 +73,7 @@ class Ledger:
         FolderReadOnly, DiskFull : SQLite cannot write its file
         StorageError : it was made by a later churnkit
         """
-        engine = make_engine(url)
+        engine = make_engine(url, pool)
         try:
             migrate(engine)
         except BaseException:
@@ -91,24 +96,28 @@ class Ledger:
     ) -> None:
         self.close()
 
-    @contextmanager
-    def reading(self) -> Iterator[sa.Connection]:
-        """One transaction that only reads."""
-        with (
-            database_errors(self._engine),
-            self._engine.connect() as connection,
-            connection.begin(),
-        ):
-            yield connection
+    @property
+    def engine(self) -> sa.Engine:
+        """The database's engine, for the ledger's other tables."""
+        return self._engine
 
-    @contextmanager
-    def writing(self, *, lock: int | None = None) -> Iterator[sa.Connection]:
+    def ping(self) -> None:
+        """Ask the database for an answer.
+
+        Raises
+        ------
+        StorageUnreachable : there is none
+        """
+        with self.reading() as connection:
+            connection.execute(sa.select(1))
+
+    def reading(self) -> AbstractContextManager[sa.Connection]:
+        """One transaction that only reads."""
+        return reading(self._engine)
+
+    def writing(self, *, lock: int | None = None) -> AbstractContextManager[sa.Connection]:
         """One transaction; with a lock, writers with the same lock come one after another."""
-        engine = self._engine.execution_options(churnkit_mode="immediate")
-        with database_errors(self._engine), engine.connect() as connection, connection.begin():
-            if lock is not None and connection.dialect.name == "postgresql":
-                connection.execute(sa.text(f"select pg_advisory_xact_lock({lock})"))
-            yield connection
+        return writing(self._engine, lock=lock)
 
     # --- predictions -----------------------------------------------------------------------
 
@@ -144,7 +153,7 @@ class Ledger:
             query = query.where(table.c.model_version == model_version)
         with self.reading() as connection:
             rows = connection.execute(query.limit(limit)).mappings().all()
-        return tuple(_prediction(row) for row in rows)
+        return tuple(read_prediction(row) for row in rows)
 
     def prediction(self, prediction_id: str) -> PredictionRow | None:
         """One prediction by its id."""
@@ -152,7 +161,7 @@ class Ledger:
         with self.reading() as connection:
             query = sa.select(table).where(table.c.prediction_id == prediction_id)
             row = connection.execute(query).mappings().one_or_none()
-        return None if row is None else _prediction(row)
+        return None if row is None else read_prediction(row)
 
     # --- model versions ----------------------------------------------------------------------
 
@@ -244,6 +253,33 @@ class Ledger:
         with self.reading() as connection:
             return _read_journal(connection)
 
+    def adopt(
+        self, versions: Sequence[ModelVersion], journal: Sequence[JournalEntry]
+    ) -> int | None:
+        """Take another ledger's model versions and journal over, as far as they are new here.
+
+        Returns
+        -------
+        added : how many versions were new; None: the journals went different ways, and nothing
+            was changed
+        """
+        with self.writing(lock=_JOURNAL_LOCK) as connection:
+            ours = [entry.hash for entry in _read_journal(connection)]
+            theirs = [entry.hash for entry in journal]
+            common = min(len(ours), len(theirs))
+            if ours[:common] != theirs[:common]:
+                return None
+            known = set(connection.execute(sa.select(tables.model_versions.c.version)).scalars())
+            if len(ours) > len(theirs) and {v.version for v in versions} - known:
+                return None
+            new = [version for version in versions if version.version not in known]
+            for version in new:
+                _insert_version(connection, version)
+                _insert_metrics(connection, version.version, version.metrics, version.created_at)
+            for entry in journal[len(ours) :]:
+                connection.execute(sa.insert(tables.journal), _journal_values(entry))
+        return len(new)
+
     # --- metrics ------------------------------------------------------------------------------
 
     def record_metrics(
@@ -282,12 +318,21 @@ def _prediction_values(row: PredictionRow) -> dict[str, Any]:
         "variant": row.variant,
         "made_at": row.made_at,
         "reasons": json.dumps(reasons, ensure_ascii=False) if reasons else "[]",
+        "as_of": row.as_of,
+        "request_id": row.request_id,
+        "rollout_id": row.rollout_id,
+        "shadow_of": row.shadow_of,
+        "unknown_categories": json.dumps(row.unknown_categories)
+        if row.unknown_categories
+        else None,
     }
 
 
-def _prediction(row: sa.RowMapping) -> PredictionRow:
+def read_prediction(row: sa.RowMapping) -> PredictionRow:
+    """A row of the table ``predictions``."""
     reasons = tuple(Reason(**reason) for reason in json.loads(row["reasons"]))
-    return PredictionRow(**{**row, "reasons": reasons})
+    unknown = tuple(json.loads(row["unknown_categories"] or "[]"))
+    return PredictionRow(**{**row, "reasons": reasons, "unknown_categories": unknown})
 
 
 def _insert_version(connection: sa.Connection, version: ModelVersion) -> None:

@@ -63,6 +63,12 @@ predictions = sa.Table(
     sa.Column("variant", sa.String(32), nullable=False),
     sa.Column("made_at", Moment, nullable=False),
     sa.Column("reasons", Document, nullable=False),
+    sa.Column("as_of", Moment),
+    sa.Column("request_id", sa.String(64)),
+    sa.Column("rollout_id", sa.String(64)),
+    # Of a prediction that did not answer: the one that answered, on the same features.
+    sa.Column("shadow_of", sa.String(64)),
+    sa.Column("unknown_categories", Document),
     sa.Index("ix_predictions_customer_id_made_at", "customer_id", "made_at"),
     sa.Index("ix_predictions_model_version_made_at", "model_version", "made_at"),
 )
@@ -122,4 +128,37 @@ online_state = sa.Table(
     sa.Column("customer_id", sa.Text, primary_key=True),
     sa.Column("state", Document, nullable=False),
     sa.Column("updated_at", Moment, nullable=False),
+)
+
+# Small tables of the service.
+api_keys = sa.Table(
+    "api_keys",
+    metadata,
+    sa.Column("key_id", sa.String(16), primary_key=True),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("secret_hash", sa.String(64), nullable=False),
+    sa.Column("scopes", Document, nullable=False),
+    sa.Column("created_at", Moment, nullable=False),
+    sa.Column("expires_at", Moment),
+    sa.Column("revoked_at", Moment),
+)
+
+idempotency = sa.Table(
+    "idempotency",
+    metadata,
+    sa.Column("owner", sa.String(64), primary_key=True),
+    sa.Column("key", sa.String(255), primary_key=True),
+    sa.Column("request_hash", sa.String(64), nullable=False),
+    sa.Column("status", sa.Integer, nullable=False),
+    sa.Column("answer", sa.LargeBinary, nullable=False),
+    sa.Column("created_at", Moment, nullable=False),
+    sa.Index("ix_idempotency_created_at", "created_at"),
+)
+
+bundle_files = sa.Table(
+    "bundle_files",
+    metadata,
+    sa.Column("bundle_hash", sa.String(64), primary_key=True),
+    sa.Column("path", sa.String(255), primary_key=True),
+    sa.Column("content", sa.LargeBinary, nullable=False),
 )

@@ -206,6 +206,47 @@ def read_bundle(folder: Path, *, manifest_hash: str | None = None) -> Bundle:
     return Bundle(folder, manifest, schema, compiled, reference, features)
 
 
+def bundle_bytes(folder: Path, *, manifest_hash: str) -> dict[str, bytes]:
+    """All files of a bundle by their path inside it, checked as by ``read_bundle``."""
+    bundle = read_bundle(folder, manifest_hash=manifest_hash)
+    paths = (MANIFEST, *bundle.manifest.files)
+    return {path: (folder / path).read_bytes() for path in paths}
+
+
+def write_bundle_bytes(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Lay a bundle's files into a folder that appears whole or not at all.
+
+    Nothing is checked but the paths: ``read_bundle`` does that.
+
+    Raises
+    ------
+    BundleTampered : a path leads out of the folder
+    DiskFull, FolderReadOnly : the folder cannot be written
+    """
+    for name in files:
+        _check_path(name, folder)
+    with storage_errors(folder):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        work = Path(tempfile.mkdtemp(prefix=".bundle-", dir=folder.parent))
+        try:
+            for name, content in files.items():
+                path = work / name
+                path.parent.mkdir(exist_ok=True)
+                path.write_bytes(content)
+            work.chmod(0o755)
+            shutil.rmtree(folder, ignore_errors=True)
+            try:
+                work.rename(folder)
+            except OSError:
+                # Another process was quicker; its files have the same hashes.
+                if not folder.is_dir():
+                    raise
+                shutil.rmtree(work, ignore_errors=True)
+        except BaseException:
+            shutil.rmtree(work, ignore_errors=True)
+            raise
+
+
 def verify_bundle(folder: Path, manifest_hash: str | None = None) -> tuple[Check, ...]:
     """Look at each file of a bundle; problems are reported, not raised.
 
@@ -304,11 +345,7 @@ def _parse_1(content: bytes, folder: Path) -> Manifest:
     except ValidationError as error:
         raise _unreadable(folder / MANIFEST) from error
     for name in manifest.files:
-        parts = Path(name).parts
-        if Path(name).is_absolute() or ".." in parts or len(parts) > 2:
-            raise BundleTampered(
-                f"the manifest names a file outside of the bundle: {name}.", folder=folder
-            )
+        _check_path(name, folder)
     missing = {PIPELINE, SCHEMA, REFERENCE} - set(manifest.files)
     if missing:
         raise BundleUnreadable(
@@ -319,6 +356,14 @@ def _parse_1(content: bytes, folder: Path) -> Manifest:
 
 READERS: dict[int, Callable[[bytes, Path], Manifest]] = {1: _parse_1}
 """A reader for each format that churnkit ever wrote; all give the manifest of today."""
+
+
+def _check_path(name: str, folder: Path) -> None:
+    parts = Path(name).parts
+    if Path(name).is_absolute() or ".." in parts or len(parts) > 2:
+        raise BundleTampered(
+            f"the manifest names a file outside of the bundle: {name}.", folder=folder
+        )
 
 
 def _check_hash(path: Path, digest: str, folder: Path) -> None:

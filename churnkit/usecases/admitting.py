@@ -16,9 +16,10 @@ from churnkit.errors import StorageError
 from churnkit.inference.compile import CompiledModel, compile_pipeline
 from churnkit.inference.encoder import RowEncoder
 from churnkit.inference.parity import parity, parity_frame, parity_rows
+from churnkit.ledger.bundle_files import store_bundle
 from churnkit.project import Project, user_name
 from churnkit.registry.admission import check_parity
-from churnkit.registry.bundle import write_bundle
+from churnkit.registry.bundle import bundle_bytes, write_bundle
 from churnkit.registry.journal import holders, seal
 from churnkit.registry.reference import reference_distribution
 from churnkit.reporting.figures import all_figures
@@ -130,6 +131,10 @@ def admit(
             ),
         )
 
+    if not project.ledger_url.startswith("sqlite"):
+        # Replicas that follow the journal find the files where they find the journal.
+        files = bundle_bytes(folder, manifest_hash=manifest_hash)
+        store_bundle(ledger.engine, manifest_hash, files)
     try:
         journal = ledger.admit(version, entries, at=now)
     except BaseException:

@@ -1,0 +1,1 @@
+"""The service from Python: a typed client, and the messages that both ends speak."""

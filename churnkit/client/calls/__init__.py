@@ -1,0 +1,1 @@
+"""The requests that the service knows, one module per resource."""

@@ -1,0 +1,134 @@
+"""Rows that arrive one by one or a thousand at once, scored without a Python object per cell."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from churnkit.domain.predictions import FieldFault
+from churnkit.errors import BadValue, ColumnMissing
+from churnkit.inference.predictor import Predictor, plain_value
+
+Floats = NDArray[np.float64]
+Row = Mapping[str, object]
+
+
+@dataclass(slots=True)
+class OnlineScores:
+    """Answers for the rows that could be read, in their order.
+
+    ``unknown`` holds, by the row's place in these lists, the columns whose category the model
+    had not seen; ``faults``, by its place in what was given, what is wrong with a row that is
+    not among the answers.
+    """
+
+    probabilities: list[float]
+    risk_bands: list[str]
+    reasons: list[list[dict[str, Any]]]
+    unknown: dict[int, tuple[str, ...]] = field(default_factory=dict)
+    faults: dict[int, tuple[FieldFault, ...]] = field(default_factory=dict)
+
+
+class OnlineScorer:
+    """One model version, ready to answer; safe to share between threads.
+
+    Parameters
+    ----------
+    predictor : the model
+    """
+
+    def __init__(self, predictor: Predictor) -> None:
+        self._predictor = predictor
+        self._encoder = predictor.encoder
+        self._names = predictor.schema.names()
+        self._medium = predictor.serving.medium_risk
+        self._high = predictor.serving.high_risk
+        self._predict_one = predictor.compiled.predict_one
+        self.version = predictor.version
+        self.schema = predictor.schema
+
+    def warm(self) -> None:
+        """Build what is built at the first use: explainer, pipeline, imports."""
+        row: dict[str, object] = dict.fromkeys(self._names)
+        self.score([row], reasons=1)
+        self.score([row] * 1_000)
+
+    def score(self, rows: Sequence[Row], *, reasons: int = 0) -> OnlineScores:
+        """Score raw rows; one that cannot be read does not spoil the others.
+
+        Parameters
+        ----------
+        reasons : how many reasons each row gets, the strongest first
+        """
+        if len(rows) == 1 and not reasons:
+            return self._score_one(rows[0])
+        faults: dict[int, tuple[FieldFault, ...]] = {}
+        try:
+            X = self._encoder.encode_rows(rows)
+            troubled = any(self._encoder.strange(row) for row in rows)
+        except (BadValue, ColumnMissing):
+            troubled = True
+        if troubled:
+            faults = {
+                i: found for i, row in enumerate(rows) if (found := self._encoder.faults(row))
+            }
+            rows = [row for i, row in enumerate(rows) if i not in faults]
+            if not rows:
+                return OnlineScores([], [], [], {}, faults)
+            X = self._encoder.encode_rows(rows)
+        if len(rows) == 1:
+            probabilities = [self._predictor.compiled.predict_one(X[0])]
+        else:
+            probabilities = self._predictor.predict_encoded(X).tolist()
+        return OnlineScores(
+            probabilities,
+            [self._band(p) for p in probabilities],
+            self._reasons(rows, X, reasons) if reasons else [],
+            self._unknown(rows, X),
+            faults,
+        )
+
+    def _score_one(self, row: Row) -> OnlineScores:
+        """The common request: one row, no reasons."""
+        try:
+            x = self._encoder.encode(row)
+            strange = self._encoder.strange(row)
+        except (BadValue, ColumnMissing):
+            strange = self._encoder.faults(row)
+        if strange:
+            return OnlineScores([], [], [], {}, {0: strange})
+        p = self._predict_one(x)
+        scores = OnlineScores([p], [self._band(p)], [])
+        total = np.add.reduce(x)  # NaN if one of them is
+        if total != total and (unseen := self._encoder.unseen(row)):
+            scores.unknown[0] = unseen
+        return scores
+
+    def _band(self, probability: float) -> str:
+        if probability >= self._high:
+            return "high"
+        return "medium" if probability >= self._medium else "low"
+
+    def _unknown(self, rows: Sequence[Row], X: Floats) -> dict[int, tuple[str, ...]]:
+        # An unknown category is NaN, so only rows with a NaN are looked at.
+        sums = X.sum(axis=1)
+        return {
+            i: unseen
+            for i in np.flatnonzero(np.isnan(sums)).tolist()
+            if (unseen := self._encoder.unseen(rows[i]))
+        }
+
+    def _reasons(self, rows: Sequence[Row], X: Floats, k: int) -> list[list[dict[str, Any]]]:
+        columns, points = self._predictor.reasons_encoded(X, k)
+        names = self._names
+        return [
+            [
+                {"column": names[j], "value": plain_value(row[names[j]]), "points": value}
+                for j, value in zip(chosen, gained, strict=True)
+            ]
+            for row, chosen, gained in zip(rows, columns.tolist(), points.tolist(), strict=True)
+        ]

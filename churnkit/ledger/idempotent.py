@@ -1,0 +1,26 @@
+"""Answers that were given under an Idempotency-Key."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from churnkit.domain.recording import IdempotentAnswer
+from churnkit.ledger.tables import idempotency
+from churnkit.ledger.transactions import reading, writing
+
+
+def find_answer(engine: sa.Engine, owner: str, key: str) -> IdempotentAnswer | None:
+    """What was answered under this key, if anything was."""
+    query = sa.select(idempotency).where(idempotency.c.owner == owner, idempotency.c.key == key)
+    with reading(engine) as connection:
+        row = connection.execute(query).mappings().one_or_none()
+    return None if row is None else IdempotentAnswer(**row)
+
+
+def forget_answers(engine: sa.Engine, before: datetime) -> int:
+    """Delete the answers that were given before a moment; returns how many."""
+    with writing(engine) as connection:
+        done = connection.execute(sa.delete(idempotency).where(idempotency.c.created_at < before))
+    return done.rowcount

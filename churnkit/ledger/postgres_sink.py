@@ -1,0 +1,240 @@
+"""Groups of predictions into PostgreSQL, on a connection of asyncpg.
+
+A few rows are one INSERT of their values, more of them one from arrays: one round trip, which
+is its own transaction. Many rows are a COPY. An Idempotency-Key goes into the same transaction as
+what it stands for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
+from itertools import chain, repeat
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from churnkit.domain.recording import PredictionColumns
+from churnkit.errors import StorageUnreachable
+from churnkit.ledger.group_commit import Entry, Refused
+
+if TYPE_CHECKING:
+    import asyncpg
+
+_VALUES_UP_TO_ROWS = 32
+_COPY_FROM_ROWS = 200
+COLUMNS = (
+    "prediction_id",
+    "customer_id",
+    "probability",
+    "risk_band",
+    "reasons",
+    "unknown_categories",
+    "model_version",
+    "variant",
+    "made_at",
+    "as_of",
+    "request_id",
+    "rollout_id",
+    "shadow_of",
+)
+_TYPES = {"probability": "float8", "made_at": "timestamptz", "as_of": "timestamptz"}
+_INSERT = (
+    f"insert into predictions ({', '.join(COLUMNS)}) select * from unnest("
+    + ", ".join(f"${i}::{_TYPES.get(name, 'text')}[]" for i, name in enumerate(COLUMNS, 1))
+    + ")"
+)
+_INSERT_KEY = (
+    "insert into idempotency (owner, key, request_hash, status, answer, created_at) "
+    "values ($1, $2, $3, $4, $5, $6) on conflict do nothing returning 1"
+)
+# Of SQLSTATE's classes: connection, resources, operator's intervention, system error; and a
+# database that became a read-only standby.
+_AWAY = ("08", "53", "57", "58", "25006")
+
+
+class PostgresSink:
+    """One connection that commits groups; made by ``connect``.
+
+    Parameters
+    ----------
+    url : a SQLAlchemy URL of PostgreSQL
+    timeout_seconds : for connecting, and for a statement on the server's side
+    """
+
+    def __init__(self, url: str, *, timeout_seconds: float) -> None:
+        parsed = sa.make_url(url)
+        self._place = parsed.render_as_string(hide_password=True)
+        self._dsn = parsed.set(drivername="postgresql").render_as_string(hide_password=False)
+        self._timeout = timeout_seconds
+        self._connection: asyncpg.Connection | None = None
+
+    async def reconnect(self) -> None:
+        """Let go of the connection and make a new one.
+
+        Raises
+        ------
+        StorageUnreachable : the database does not answer
+        """
+        import asyncpg
+
+        await self.close()
+        try:
+            self._connection = await asyncpg.connect(
+                self._dsn,
+                timeout=self._timeout,
+                server_settings={
+                    "application_name": "churnkit writer",
+                    "statement_timeout": str(int(1000 * self._timeout)),
+                },
+            )
+        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            raise self._unreachable(error) from error
+
+    async def close(self) -> None:
+        """Let go of the connection; a commit in flight is not waited for."""
+        if self._connection is not None:
+            self._connection.terminate()
+            self._connection = None
+
+    async def commit(self, group: Sequence[Entry]) -> Sequence[Entry | Refused]:
+        """See ``Sink``."""
+        import asyncpg
+
+        connection = await self._connected()
+        try:
+            return await self._commit(connection, group)
+        except asyncio.CancelledError:  # took too long: what the server still does is unknown
+            await self.close()
+            raise
+        except (OSError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
+            # The last one: the server's farewell came when the next command was being sent.
+            await self.close()
+            raise self._unreachable(error) from error
+        except asyncpg.PostgresError as error:
+            if connection.is_closed() or str(error.sqlstate).startswith(_AWAY):
+                await self.close()
+                raise self._unreachable(error) from error
+            return await self._one_by_one(group, error)
+
+    async def _connected(self) -> asyncpg.Connection:
+        if self._connection is None or self._connection.is_closed():
+            await self.reconnect()
+        assert self._connection is not None
+        return self._connection
+
+    async def _one_by_one(
+        self, group: Sequence[Entry], error: Exception
+    ) -> Sequence[Entry | Refused]:
+        """One entry holds what the database refuses: the others shall not suffer."""
+        if len(group) == 1:
+            return [Refused(group[0], str(error))]
+        outcomes: list[Entry | Refused] = []
+        for entry in group:
+            outcomes += await self.commit([entry])
+        return outcomes
+
+    async def _commit(
+        self, connection: asyncpg.Connection, group: Sequence[Entry]
+    ) -> Sequence[Entry]:
+        if all(entry.answer is None for entry in group):
+            await _insert(connection, [part for entry in group for part in entry.predictions])
+            return ()
+        taken: list[Entry] = []
+        parts: list[PredictionColumns] = []
+        # Always in the same order, so that two replicas never wait for each other's keys.
+        keyed = sorted(group, key=lambda e: (e.answer.owner, e.answer.key) if e.answer else ("",))
+        async with connection.transaction():
+            for entry in keyed:
+                answer = entry.answer
+                if answer is not None and not await connection.fetchval(
+                    _INSERT_KEY,
+                    answer.owner,
+                    answer.key,
+                    answer.request_hash,
+                    answer.status,
+                    answer.answer,
+                    answer.created_at,
+                ):
+                    taken.append(entry)
+                else:
+                    parts += entry.predictions
+            if parts:
+                await _insert(connection, parts)
+        return taken
+
+    def _unreachable(self, error: BaseException) -> StorageUnreachable:
+        said = str(error).splitlines()
+        return StorageUnreachable(
+            f"the ledger's database does not answer: {said[0] if said else type(error).__name__}.",
+            fix="Send the request again after a while.",
+            database=self._place,
+        )
+
+
+async def _insert(connection: asyncpg.Connection, parts: Sequence[PredictionColumns]) -> None:
+    n = sum(map(len, parts))
+    if n <= _VALUES_UP_TO_ROWS:
+        values: list[Any] = []
+        for part in parts:
+            for row in zip(*_by_column(part), strict=True) if len(part) > 1 else (_only(part),):
+                values += row
+        await connection.execute(_insert_values(n), *values)
+        return
+    columns = [
+        list(chain.from_iterable(column)) for column in zip(*map(_by_column, parts), strict=True)
+    ]
+    if len(columns[0]) < _COPY_FROM_ROWS:
+        await connection.execute(_INSERT, *columns)
+    else:
+        await connection.copy_records_to_table(
+            "predictions", records=zip(*columns, strict=True), columns=COLUMNS
+        )
+
+
+@cache
+def _insert_values(n: int) -> str:
+    """An INSERT of n rows; the connection keeps each as a prepared statement."""
+    width = len(COLUMNS)
+    rows = (
+        "(" + ", ".join(f"${i * width + j}" for j in range(1, width + 1)) + ")" for i in range(n)
+    )
+    return f"insert into predictions ({', '.join(COLUMNS)}) values {', '.join(rows)}"
+
+
+def _only(part: PredictionColumns) -> tuple[Any, ...]:
+    """The one row of a part, in the order of ``COLUMNS``."""
+    return (
+        part.prediction_ids[0],
+        part.customer_ids[0],
+        part.probabilities[0],
+        part.risk_bands[0],
+        part.reasons[0],
+        part.unknown_categories[0],
+        part.model_version,
+        part.variant,
+        part.made_at,
+        part.as_of,
+        part.request_id,
+        part.rollout_id,
+        part.shadow_of[0] if part.shadow_of else None,
+    )
+
+
+def _by_column(part: PredictionColumns) -> Iterator[Iterable[Any]]:
+    """In the order of ``COLUMNS``."""
+    n = len(part)
+    yield part.prediction_ids
+    yield part.customer_ids
+    yield part.probabilities
+    yield part.risk_bands
+    yield part.reasons
+    yield part.unknown_categories
+    yield repeat(part.model_version, n)
+    yield repeat(part.variant, n)
+    yield repeat(part.made_at, n)
+    yield repeat(part.as_of, n)
+    yield repeat(part.request_id, n)
+    yield repeat(part.rollout_id, n)
+    yield repeat(None, n) if part.shadow_of is None else part.shadow_of

@@ -1,0 +1,69 @@
+"""A project's models into the database of its service.
+
+The journal there is the project's own, row by row with its hashes, so that it stays verifiable;
+bundles go by their content's hash, so that replicas need nothing of the folder but
+churnkit.toml.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from churnkit.domain.models import ModelVersion
+from churnkit.errors import BundleError
+from churnkit.ledger.bundle_files import store_bundle, stored_bundles
+from churnkit.project import Project, open_project
+from churnkit.registry.bundle import bundle_bytes
+
+
+def publish(folder: Path | str, target: Project) -> tuple[str, ...]:
+    """Bring what a project's folder knows into the ledger that its service uses.
+
+    Parameters
+    ----------
+    folder : the project's folder
+    target : the project, opened on the service's database
+
+    Returns
+    -------
+    notes : what was done, and what was not, for a person
+
+    Raises
+    ------
+    StorageUnreachable : the database does not answer
+    """
+    notes: list[str] = []
+    with open_project(folder) as home:
+        elsewhere = home.ledger_url != target.ledger_url
+        embedded = home.ledger_url.startswith("sqlite")
+        if elsewhere and embedded and (home.store / "ledger.sqlite").exists():
+            moved = target.ledger.adopt(home.ledger.model_versions(), home.ledger.journal())
+            if moved is None:
+                notes.append(
+                    "The project's own ledger and the service's went different ways; the service "
+                    "follows its own. Set ledger.url in churnkit.toml, so that there is one."
+                )
+            elif moved:
+                notes.append(f"Took {moved} model version(s) over from the project's own ledger.")
+    if not target.ledger_url.startswith("sqlite"):
+        notes += publish_bundles(target)
+    return tuple(notes)
+
+
+def publish_bundles(project: Project) -> tuple[str, ...]:
+    """Store the bundles of the project's folder in its ledger's database."""
+    engine = project.ledger.engine
+    there = stored_bundles(engine)
+    notes: list[str] = []
+    for version in project.ledger.model_versions():
+        if version.bundle_hash in there or not project.bundle(version.version).is_dir():
+            continue
+        try:
+            store_bundle(engine, version.bundle_hash, _files(project, version))
+        except BundleError as error:
+            notes.append(f"{version.version} was not published: {error}")
+    return tuple(notes)
+
+
+def _files(project: Project, version: ModelVersion) -> dict[str, bytes]:
+    return bundle_bytes(project.bundle(version.version), manifest_hash=version.bundle_hash)

@@ -1,0 +1,127 @@
+"""What every request goes through before and after its handler."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import re
+import time
+from collections.abc import Awaitable, Callable
+
+from aiohttp import web
+
+from churnkit.errors import ChurnkitError
+from churnkit_service.endpoint import Call, Endpoint
+from churnkit_service.problems import (
+    BodyTooLarge,
+    InternalError,
+    Overloaded,
+    RequestTimeout,
+    problem,
+)
+from churnkit_service.service import ANYBODY, Service
+from churnkit_service.tracing import traced
+
+log = logging.getLogger("churnkit.service")
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
+
+
+def guarded(
+    endpoint: Endpoint, service: Service
+) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    """The handler that aiohttp calls for an endpoint."""
+    settings = service.settings
+    handler = traced(endpoint) if settings.tracing else endpoint.handler
+    scope, bounded = endpoint.scope, endpoint.bounded
+    watch = service.watch(endpoint.method, endpoint.path)
+    limit = settings.request_timeout_seconds
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        start = time.perf_counter()
+        request_id = request_id_of(request)
+        service.in_flight += 1
+        try:
+            if service.in_flight > settings.max_requests_in_flight:
+                raise Overloaded(
+                    "too many requests are being answered.", fix="Send it again after a while."
+                )
+            caller = ANYBODY if scope is None else await service.keys.caller(request)
+            if scope is not None:
+                caller.require(scope)
+                service.rates.take(caller.key_id)
+            body = await _body(request, settings.body_timeout_seconds)
+            call = Call(request, service, caller, request_id, body)
+            if bounded:
+                response = await handler(call)
+            else:
+                async with asyncio.timeout(limit):
+                    response = await handler(call)
+        except ChurnkitError as error:
+            response = problem(error, request_id)
+            if response.status >= 500:
+                log.warning(
+                    "request failed", extra={"request_id": request_id, "error": error.to_json()}
+                )
+        except TimeoutError:
+            response = problem(
+                Overloaded(f"no answer was found within {limit:g} s.", fix="Send it again."),
+                request_id,
+            )
+        except web.HTTPException:
+            raise
+        except Exception:  # the last line of defence: a mistake of ours
+            log.exception("request failed", extra={"request_id": request_id})
+            response = problem(_internal(), request_id)
+        finally:
+            service.in_flight -= 1
+        finish(response, request_id)
+        if service.draining:
+            response.force_close()
+        watch(request, response.status, time.perf_counter() - start, request_id)
+        return response
+
+    return answer
+
+
+def finish(response: web.StreamResponse, request_id: str) -> None:
+    """Headers that every answer has."""
+    headers = response.headers
+    headers["X-Request-Id"] = request_id
+    headers["X-Content-Type-Options"] = "nosniff"
+    headers["Server"] = "churnkit"
+
+
+async def _body(request: web.Request, timeout_seconds: float) -> bytes:
+    if not request.body_exists:
+        return b""
+    try:
+        if request.content.is_eof():
+            return await request.read()
+        async with asyncio.timeout(timeout_seconds):
+            return await request.read()
+    except TimeoutError:
+        raise RequestTimeout(
+            f"the body did not arrive within {timeout_seconds:g} s.", fix="Send it faster."
+        ) from None
+    except web.HTTPRequestEntityTooLarge:
+        raise too_large() from None
+
+
+def too_large() -> BodyTooLarge:
+    """The body has more bytes than allowed."""
+    return BodyTooLarge("the body is too large.", fix="Send fewer items in one request.")
+
+
+def _internal() -> InternalError:
+    return InternalError(
+        "the service made a mistake.", fix="Its log has the details under this request_id."
+    )
+
+
+def request_id_of(request: web.Request) -> str:
+    """The id that the request brought, if it is a plain one, else a new one."""
+    given = request.headers.get("X-Request-Id")
+    if given is not None and _REQUEST_ID.fullmatch(given):
+        return given
+    return os.urandom(16).hex()

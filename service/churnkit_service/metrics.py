@@ -1,0 +1,137 @@
+"""What is counted and measured, in Prometheus' conventions; labels have few values."""
+
+from __future__ import annotations
+
+import os
+from bisect import bisect_left
+from collections import Counter as Counted
+from collections.abc import Sequence
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    generate_latest,
+)
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from prometheus_client.multiprocess import MultiProcessCollector
+
+CONTENT_TYPE = CONTENT_TYPE_LATEST
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+_ROWS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000)
+_TENTHS = tuple(i / 10 for i in range(1, 11))
+
+
+class ManyHistogram(Histogram):
+    """A histogram that takes a thousand values in a few steps."""
+
+    def observe_many(self, values: Sequence[float]) -> None:
+        """The same as ``observe`` for each value."""
+        bounds = self._upper_bounds
+        if len(values) == 1:
+            self.observe(values[0])
+            return
+        for place, n in Counted(bisect_left(bounds, value) for value in values).items():
+            self._buckets[place].inc(n)
+        self._sum.inc(sum(values))
+
+
+class Metrics:
+    """The service's figures; each process has one set, a scrape adds up all processes."""
+
+    def __init__(self) -> None:
+        self._registry = registry = CollectorRegistry()
+        self._by_labels: dict[tuple[str, str, str], Counter] = {}
+        self.requests = Counter(
+            "churnkit_http_requests",
+            "Answered requests.",
+            ("method", "route", "status"),
+            registry=registry,
+        )
+        self.request_seconds = Histogram(
+            "churnkit_http_request_duration_seconds",
+            "Time from a request's head to its answer.",
+            ("method", "route"),
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self.in_flight = Gauge(
+            "churnkit_http_requests_in_flight",
+            "Requests that are being answered.",
+            registry=registry,
+            multiprocess_mode="livesum",
+        )
+        self.predictions = Counter(
+            "churnkit_predictions",
+            "Committed predictions.",
+            ("model_version", "variant", "risk_band"),
+            registry=registry,
+        )
+        self.probability = ManyHistogram(
+            "churnkit_prediction_probability_ratio",
+            "Probabilities of committed predictions.",
+            ("model_version",),
+            buckets=_TENTHS,
+            registry=registry,
+        )
+        self.unknown_categories = Counter(
+            "churnkit_predictions_with_unknown_categories",
+            "Predictions with a category that the model never saw.",
+            ("model_version",),
+            registry=registry,
+        )
+        self.commit_seconds = Histogram(
+            "churnkit_ledger_commit_duration_seconds",
+            "Time of a commit that several requests share.",
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self.commit_requests = Histogram(
+            "churnkit_ledger_commit_requests",
+            "Requests that shared a commit.",
+            buckets=_ROWS,
+            registry=registry,
+        )
+        self.pending_rows = Gauge(
+            "churnkit_ledger_pending_rows",
+            "Predictions that wait for a commit.",
+            registry=registry,
+            multiprocess_mode="livesum",
+        )
+        self.ledger_up = Gauge(
+            "churnkit_ledger_up",
+            "Whether the ledger's database answered when it was last asked.",
+            registry=registry,
+            multiprocess_mode="livemin",
+        )
+        self.queries_busy = Gauge(
+            "churnkit_query_connections_busy",
+            "Connections for queries that are in use.",
+            registry=registry,
+            multiprocess_mode="livesum",
+        )
+        self.model = Gauge(
+            "churnkit_model_info",
+            "The model version that answers.",
+            ("model_version",),
+            registry=registry,
+            multiprocess_mode="livemax",
+        )
+
+    def predicted(self, version: str, variant: str, bands: Sequence[str]) -> None:
+        """Count predictions by their risk bands."""
+        for band, n in Counted(bands).items() if len(bands) > 1 else ((bands[0], 1),):
+            labels = (version, variant, band)
+            counter = self._by_labels.get(labels)
+            if counter is None:
+                counter = self._by_labels[labels] = self.predictions.labels(*labels)
+            counter.inc(n)
+
+    def exposition(self) -> bytes:
+        """The text that Prometheus reads."""
+        if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
+            everybody = CollectorRegistry()
+            MultiProcessCollector(everybody)  # type: ignore[no-untyped-call]
+            return generate_latest(everybody)
+        return generate_latest(self._registry)

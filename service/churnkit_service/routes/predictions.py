@@ -1,0 +1,172 @@
+"""``/v1/predictions``: score customers, look up what was predicted."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from aiohttp import web
+
+from churnkit.client.messages.predictions import (
+    PredictionRequest,
+    PredictionsAnswer,
+    PredictionsPage,
+    PredictionsQuery,
+    RecordedPrediction,
+)
+from churnkit.client.messages.problems import Fault
+from churnkit.domain.predictions import PredictionRow
+from churnkit.errors import LedgerBusy, NoChampion, StorageUnreachable
+from churnkit.usecases import online as usecases
+from churnkit_service.endpoint import Call, Endpoint, json_response, read_json, read_query
+from churnkit_service.idempotency import KeyedRequest, keyed
+from churnkit_service.problems import (
+    IdempotencyKeyReused,
+    NotFound,
+    RequestInFlight,
+    RequestInvalid,
+)
+from churnkit_service.reading import read_request
+from churnkit_service.scoring import predict
+
+_ID = re.compile(r"[0-9A-Za-z_-]{1,64}", re.ASCII)
+
+
+async def create(call: Call) -> web.Response:
+    """Score; the answer is sent when the predictions are committed."""
+    if "Idempotency-Key" not in call.request.headers:
+        return await _create(call, None)
+    async with keyed(call) as request:
+        assert request is not None
+        return await request.replay() or await _create(call, request)
+
+
+async def _create(call: Call, request: KeyedRequest | None) -> web.Response:
+    answer, columns = await predict(call, read_request(read_json(call)))
+    kept = None if request is None else request.keep(200, answer, datetime.now(UTC))
+    if columns is not None or kept is not None:
+        parts = () if columns is None else (columns,)
+        committed = await call.service.writer.submit(parts, kept)
+        if not committed and request is not None:
+            # Another process answered the same request a moment earlier: its answer counts.
+            replayed = await request.replay()
+            if replayed is not None:
+                return replayed
+    if columns is not None:
+        call.service.count(columns)
+    return web.Response(
+        body=answer, headers={"Content-Type": "application/json", "Cache-Control": "no-store"}
+    )
+
+
+async def show(call: Call) -> web.Response:
+    """One recorded prediction."""
+    name = call.request.match_info["prediction_id"]
+    service = call.service
+    row = None
+    if _ID.fullmatch(name):
+        row = await service.queries.run(usecases.find_prediction, service.project, name)
+    if row is None:
+        raise NotFound(
+            "there is no prediction with this id.",
+            fix="Use an id from the answer of POST /v1/predictions.",
+        )
+    return json_response(_recorded(row))
+
+
+async def history(call: Call) -> web.Response:
+    """Recorded predictions, page by page."""
+    asked = read_query(call, PredictionsQuery)
+    service = call.service
+    rows = await service.queries.run(
+        usecases.predictions_page,
+        service.project,
+        customer_id=asked.customer_id,
+        model_version=asked.model_version,
+        since=asked.from_,
+        until=asked.to,
+        after=None if asked.cursor is None else _place(asked.cursor),
+        limit=asked.limit + 1,
+    )
+    more = len(rows) > asked.limit
+    page = rows[: asked.limit]
+    return json_response(
+        {
+            "predictions": [_recorded(row) for row in page],
+            "next_cursor": _cursor(page[-1]) if more else None,
+        }
+    )
+
+
+def _recorded(row: PredictionRow) -> dict[str, Any]:
+    return RecordedPrediction(**row.model_dump()).model_dump(mode="json")
+
+
+def _cursor(row: PredictionRow) -> str:
+    text = f"{row.made_at.isoformat()} {row.prediction_id}"
+    return base64.urlsafe_b64encode(text.encode()).decode()
+
+
+def _place(cursor: str) -> tuple[datetime, str]:
+    try:
+        text = base64.b64decode(cursor.encode("ascii"), altchars=b"-_", validate=True).decode()
+        moment, name = text.split(" ")
+        made_at = datetime.fromisoformat(moment)
+        if made_at.utcoffset() != timedelta(0) or not _ID.fullmatch(name):
+            raise ValueError
+    except (binascii.Error, ValueError):
+        fault = Fault(
+            field="query.cursor", given=repr(cursor)[:60], expected="a cursor from the page before"
+        )
+        raise RequestInvalid("this is no cursor of ours.", faults=(fault,)) from None
+    return made_at, name
+
+
+ENDPOINTS = (
+    Endpoint(
+        "POST",
+        "/v1/predictions",
+        create,
+        "Score customers",
+        "predictions",
+        "score",
+        body=PredictionRequest,
+        answers={200: (PredictionsAnswer, "The predictions; they are committed.")},
+        problems=(
+            RequestInvalid,
+            RequestInFlight,
+            IdempotencyKeyReused,
+            NoChampion,
+            StorageUnreachable,
+            LedgerBusy,
+        ),
+        idempotent_key=True,
+        bounded=True,
+        description="Each prediction is in the ledger before it is answered. A category that "
+        "the model never saw counts as missing and is named in `unknown_categories`.",
+    ),
+    Endpoint(
+        "GET",
+        "/v1/predictions",
+        history,
+        "List recorded predictions",
+        "predictions",
+        "read",
+        query=PredictionsQuery,
+        answers={200: (PredictionsPage, "A page, the newest first.")},
+        problems=(RequestInvalid, StorageUnreachable),
+    ),
+    Endpoint(
+        "GET",
+        "/v1/predictions/{prediction_id}",
+        show,
+        "Show a recorded prediction",
+        "predictions",
+        "read",
+        answers={200: (RecordedPrediction, "The prediction.")},
+        problems=(NotFound, StorageUnreachable),
+    ),
+)

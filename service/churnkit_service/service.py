@@ -1,0 +1,160 @@
+"""What the handlers of one process share: settings, model, writer, keys, figures."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from aiohttp import web
+from prometheus_client import Counter
+
+from churnkit.domain.recording import PredictionColumns
+from churnkit.errors import ChurnkitError
+from churnkit.project import Project
+from churnkit.settings import ServiceTable
+from churnkit.usecases import online as usecases
+from churnkit_service.auth import Caller, KeyRing
+from churnkit_service.champion import Champion
+from churnkit_service.metrics import Metrics
+from churnkit_service.online import OnlineFeatures
+from churnkit_service.queries import Queries
+from churnkit_service.rates import Rates
+
+SERVICE: web.AppKey[Service] = web.AppKey("service")
+ANYBODY = Caller("", frozenset())
+access = logging.getLogger("churnkit.access")
+_SLOW_SECONDS = 1.0
+Watch = Callable[[web.Request, int, float, str], None]
+
+
+class Service:
+    """One process's resources; ``start`` and ``close`` belong to its event loop.
+
+    Parameters
+    ----------
+    project : the opened project, its ledger's URL already the service's
+    settings : the table ``service`` of churnkit.toml
+    development : without an API key from this machine
+    online_features : reads features of customers who are only named; None: there are none
+    """
+
+    def __init__(
+        self,
+        project: Project,
+        settings: ServiceTable,
+        *,
+        development: bool = False,
+        online_features: OnlineFeatures | None = None,
+    ) -> None:
+        self.project = project
+        self.settings = settings
+        self.online_features = online_features
+        self.metrics = Metrics()
+        self.rates = Rates(settings.rate_per_second)
+        self.queries = Queries(
+            settings.pool_size,
+            wait_seconds=settings.pool_timeout_seconds,
+            timeout_seconds=settings.request_timeout_seconds,
+        )
+        self.keys = KeyRing(
+            lambda: self.queries.run(usecases.api_keys, project),
+            max_age_seconds=settings.keys_seconds,
+            development=development,
+        )
+        self.champion = Champion(
+            lambda: usecases.serving_version(project),
+            lambda version: usecases.load_scorer(project, version),
+            every_seconds=settings.reload_seconds,
+        )
+        self.contract: dict[str, Any] = {}
+        """The OpenAPI document, set by the application."""
+        self.keys_in_flight: set[tuple[str, str]] = set()
+        self.in_flight = 0
+        self.draining = False
+        self._tidying: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Reach the database and load the model."""
+        self.writer = await usecases.open_writer(self.project, self.settings)
+        await self.champion.start()
+        self._tidying = asyncio.create_task(self._tidy(), name="churnkit-tidy")
+
+    async def close(self) -> None:
+        """Write what waits, then let go of everything."""
+        if self._tidying is not None:
+            self._tidying.cancel()
+            await asyncio.gather(self._tidying, return_exceptions=True)
+        await self.champion.close()
+        await self.writer.close()
+        self.queries.close()
+
+    def watch(self, method: str, route: str) -> Watch:
+        """Counts and logs the answers of one route."""
+        seconds = self.metrics.request_seconds.labels(method, route)
+        counters: dict[int, Counter] = {}
+        log_all = self.settings.access_log == "all"
+        log_errors = self.settings.access_log != "off"
+
+        def seen(request: web.Request, status: int, took: float, request_id: str) -> None:
+            counter = counters.get(status)
+            if counter is None:
+                counter = self.metrics.requests.labels(method, route, str(status))
+                counters[status] = counter
+            counter.inc()
+            seconds.observe(took)
+            if log_all or (log_errors and (status >= 400 or took > _SLOW_SECONDS)):
+                # The route's template, never the path: it could name a customer.
+                access.info(
+                    "answered",
+                    extra={
+                        "request_id": request_id,
+                        "method": method,
+                        "route": route,
+                        "status": status,
+                        "seconds": round(took, 6),
+                    },
+                )
+
+        return seen
+
+    def count(self, done: PredictionColumns) -> None:
+        """Count committed predictions."""
+        metrics, version = self.metrics, done.model_version
+        metrics.predicted(version, done.variant, done.risk_bands)
+        metrics.probability.labels(version).observe_many(done.probabilities)
+        unknown = sum(names is not None for names in done.unknown_categories)
+        if unknown:
+            metrics.unknown_categories.labels(version).inc(unknown)
+
+    def measure(self) -> None:
+        """Bring the gauges up to date; called before a scrape."""
+        metrics, figures = self.metrics, self.writer.figures
+        metrics.in_flight.set(self.in_flight)
+        metrics.pending_rows.set(self.writer.pending_rows)
+        metrics.ledger_up.set(1.0 if self.writer.available else 0.0)
+        metrics.queries_busy.set(self.queries.busy)
+        if self.champion.version is not None:
+            metrics.model.labels(self.champion.version).set(1.0)
+        for seconds, size in zip(figures.seconds, figures.sizes, strict=True):
+            metrics.commit_seconds.observe(seconds)
+            metrics.commit_requests.observe(size)
+        figures.seconds.clear()
+        figures.sizes.clear()
+
+    async def _tidy(self) -> None:
+        """Forget old Idempotency-Keys, and keep the figures of all processes fresh."""
+        keep = timedelta(hours=self.settings.idempotency_hours)
+        turn = 0
+        while True:
+            self.measure()
+            if turn % 3_600 == 60:
+                try:
+                    before = datetime.now(UTC) - keep
+                    await self.queries.run(usecases.forget_answers, self.project, before)
+                except ChurnkitError as error:
+                    access.warning("not tidied", extra={"error": error.to_json()})
+            turn += 1
+            await asyncio.sleep(1.0)
