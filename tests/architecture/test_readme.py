@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from churnkit.data.samples.locate import telco_path
+from churnkit.data.samples.locate import cdnow_path, telco_path
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -40,6 +40,9 @@ def test_every_make_target_of_the_readme_exists() -> None:
 def desk(tmp_path: Path) -> Path:
     """A folder with the files that the README speaks of, and a short budget."""
     shutil.copyfile(telco_path(), tmp_path / "customers.csv")
+    head, *rows = cdnow_path().read_text(encoding="utf-8").splitlines(keepends=True)
+    some = [row for row in rows if int(row.split()[0]) <= 3_000]
+    (tmp_path / "purchases.txt").write_text(head + "".join(some), encoding="utf-8")
     return tmp_path
 
 

@@ -186,3 +186,45 @@ def test_rows_without_a_time_and_columns_that_are_not_there() -> None:
     assert caught.value.where["row"] == 8
     with pytest.raises(ColumnMissing):
         split_rows(table.drop_columns(["who"]), WITH_ID, test_share=0.25, seed=0)
+
+
+def _panel_table(n: int = 400) -> pa.Table:
+    """Three dates to learn from and one to judge at; everybody is at each of them."""
+    rng = np.random.default_rng(5)
+    dates = [dt.datetime(2025, month, 1, tzinfo=dt.UTC) for month in (1, 2, 3, 6)]
+    return pa.table(
+        {
+            "customer_id": [f"c{i}" for _ in dates for i in range(n)],
+            "as_of": pa.array([d for d in dates for _ in range(n)], pa.timestamp("us", tz="UTC")),
+            "x": rng.normal(size=n * len(dates)),
+            "churned": rng.random(n * len(dates)) < 0.3,
+        }
+    )
+
+
+JUNE = dt.datetime(2025, 6, 1, tzinfo=dt.UTC)
+PANEL = ColumnsTable(target="churned", positive="true", id="customer_id", time="as_of")
+
+
+def test_a_panel_is_divided_at_its_test_date_and_nowhere_else() -> None:
+    table = _panel_table()
+    split = split_rows(table, PANEL, test_share=0.25, seed=1, test_from=JUNE)
+    assert split.kind == "panel"
+    assert (len(split.train), len(split.test)) == (1_200, 400)
+    assert "learnt from 3 dates, 2025-01-01 … 2025-03-01, judged at 2025-06-01" in split.why
+    assert "100% of the rows to judge are of customers seen" in split.why
+
+
+def test_folds_of_a_panel_are_later_and_of_other_customers() -> None:
+    table = _panel_table()
+    split = split_rows(table, PANEL, test_share=0.25, seed=1, test_from=JUNE)
+    left = table["churned"].to_numpy(zero_copy_only=False)[split.train]
+    folds = fold_indices(split, left, n_folds=4, seed=1)
+    assert len(folds) == 4
+    ids = np.array(table["customer_id"].to_pylist())[split.train]
+    assert split.order is not None
+    order = split.order[split.train]
+    for fit, check in folds:
+        assert order[fit].max() < order[check].min()
+        assert not set(ids[fit]) & set(ids[check])
+    assert sorted(np.concatenate([check for _, check in folds])) == list(np.flatnonzero(order == 2))
