@@ -8,7 +8,6 @@ from pathlib import Path
 
 import duckdb
 
-from churnkit.data.event_tables import EVENTS
 from churnkit.errors import DataEmpty, DataUnreadable
 
 FORMAT = 1
@@ -61,24 +60,6 @@ def meta(connection: duckdb.DuckDBPyConnection, database: Path, key: str) -> str
     if not rows:
         raise damaged(database)
     return str(rows[0][0])
-
-
-def refuse_unbuilt(connection: duckdb.DuckDBPyConnection) -> None:
-    """Say so where events were imported, but no table of customers was built from them.
-
-    Raises
-    ------
-    DataEmpty
-    """
-    names = {
-        str(row[0])
-        for row in connection.execute("select table_name from duckdb_tables()").fetchall()
-    }
-    if EVENTS in names and TABLE not in names:
-        raise DataEmpty(
-            "no table of customers was built from the events yet.",
-            fix="Build one with 'churnkit features build'.",
-        )
 
 
 def damaged(database: Path) -> DataUnreadable:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from churnkit.data.database import TABLE, meta, opened, refuse_unbuilt
+from churnkit.data.database import TABLE, meta, opened
 from churnkit.data.infer import INSTANT
 from churnkit.data.names import ROW
 from churnkit.domain.columns import TableSchema
@@ -23,7 +23,6 @@ def read_schema(database: Path) -> TableSchema:
     DataUnreadable : the file is damaged
     """
     with opened(database) as connection:
-        refuse_unbuilt(connection)
         return TableSchema.model_validate_json(meta(connection, database, "schema"))
 
 
@@ -39,7 +38,6 @@ def read_arrow(database: Path) -> pa.Table:
     DataUnreadable : the file is damaged
     """
     with opened(database) as connection:
-        refuse_unbuilt(connection)
         table = connection.sql(
             f"select * exclude ({ROW}) from {TABLE} order by {ROW}"
         ).to_arrow_table()
@@ -62,7 +60,6 @@ def find_customer(database: Path, id_column: str, customer_id: str) -> dict[str,
     """
     wanted = customer_id.strip()
     with opened(database) as connection:
-        refuse_unbuilt(connection)
         if not id_column:
             condition = f"cast({ROW} + 1 as varchar) = ?"
         else:

@@ -9,6 +9,7 @@ import shutil
 import sys
 from pathlib import Path
 
+from churnkit.data.event_reading import read_log_schema
 from churnkit.data.reading import read_schema
 from churnkit.domain.models import Check
 from churnkit.errors import ChurnkitError, ProjectNotFound
@@ -73,15 +74,7 @@ def _project(project: Project) -> list[Check]:
         )
     )
     try:
-        schema = read_schema(project.training_database)
-        checks.append(
-            Check(
-                subject="data",
-                state="ok",
-                detail=f"{schema.n_rows:,} rows, {len(schema.columns)} columns, "
-                f"fingerprint {schema.fingerprint[:12]}",
-            )
-        )
+        checks.append(Check(subject="data", state="ok", detail=_imported(project)))
     except ChurnkitError as error:
         checks.append(Check(subject="data", state="failed", detail=str(error)))
     key = load_key(create=False)
@@ -97,3 +90,17 @@ def _project(project: Project) -> list[Check]:
     except ChurnkitError as error:
         checks.append(Check(subject="ledger", state="failed", detail=str(error)))
     return checks
+
+
+def _imported(project: Project) -> str:
+    if project.settings.events is not None:
+        log = read_log_schema(project.database)
+        return (
+            f"{log.n_events:,} events of {log.n_customers:,} customers, "
+            f"fingerprint {log.fingerprint[:12]}"
+        )
+    schema = read_schema(project.database)
+    return (
+        f"{schema.n_rows:,} rows, {len(schema.columns)} columns, "
+        f"fingerprint {schema.fingerprint[:12]}"
+    )

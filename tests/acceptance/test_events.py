@@ -70,7 +70,7 @@ def test_cdnow_from_the_file_to_labels(tmp_path: Path, churnkit: Churnkit) -> No
     assert "its values can be read so and in no other way" in made.stdout
     shown = churnkit("-C", home, "labels").stdout
     assert "1998-01-01" in shown and "77.3%" in shown and "not matured" in shown
-    assert "tested at 1998-01-01" in shown
+    assert "tested at 2 dates, 1997-12-02 … 1998-01-01" in shown
     plain = json.loads(churnkit("-C", home, "labels", "--horizon", 90, "--json").stdout)
     assert plain["churn"]["horizon_days"] == 90
     matured = [rate for rate in plain["rates"] if rate["matured"]]
@@ -217,10 +217,10 @@ def test_one_writer_at_a_time(tmp_path: Path, churnkit: Churnkit) -> None:
         import_facts(open_project(tmp_path / "p"), log)
 
 
-def test_a_log_without_a_built_table_says_so(tmp_path: Path, churnkit: Churnkit) -> None:
+def test_a_damaged_log_says_so(tmp_path: Path, churnkit: Churnkit) -> None:
     home = tmp_path / "p"
     churnkit("init", home, "--data", _log(tmp_path / "log.csv", months=2))
-    assert "built from the events yet" in churnkit("-C", home, "profile", fails=True).stderr
+    assert "events of" in churnkit("-C", home, "doctor").stdout
     (home / "store" / "churnkit.duckdb").write_bytes(b"no database")
     assert "damaged" in churnkit("-C", home, "labels", fails=True).stderr
     assert "damaged" in churnkit("-C", home, "import", fails=True).stderr

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -290,12 +291,16 @@ def test_a_panel_never_learns_what_was_unknown_at_the_test_date(
     except errors.LabelsNotMatured:
         assert span < 2 * (lead + horizon + grace + delay) + history + 3
         return
-    assert churn.matured(chosen.test_us)
-    assert not churn.matured(later(chosen.test_us, 1))
+    last = chosen.dates_us[-1]
+    assert churn.matured(last)
+    assert not churn.matured(later(last, 1))
+    tests = (chosen.test_us, *chosen.later_us)
+    assert all(later(one, stride) == next_one for one, next_one in pairwise(tests))
+    assert len(tests) <= max(1, len(chosen.train_us))
     assert all(churn.window(as_of).decided_us <= chosen.test_us for as_of in chosen.train_us)
     assert churn.window(later(chosen.train_us[-1], 1)).decided_us > chosen.test_us
     assert min(chosen.train_us) >= later(START, history)
-    for as_of in (*chosen.train_us, chosen.test_us):
+    for as_of in chosen.dates_us:
         local = (EPOCH + timedelta(microseconds=as_of)).astimezone(BERLIN)
         assert (local.hour, local.minute) == (0, 0)
 
@@ -323,7 +328,7 @@ def test_cdnow(tmp_path: Path) -> None:
     utc = ZoneInfo("UTC")
     test, known = us(1998, 1, 1, zone=utc), us(1998, 6, 30, zone=utc)
     assert churn.known_until_us == known
-    assert panel(churn).test_us == test
+    assert panel(churn).dates_us[-1] == test
     bought: dict[str, list[str]] = {}
     for line in cdnow_path().read_text().splitlines()[1:]:
         customer, day, *_ = line.split()
