@@ -39,10 +39,12 @@ class OnlineScorer:
     Parameters
     ----------
     predictor : the model
+    feature_hash : of the FeatureSet that its columns are built by; empty: of a snapshot
     """
 
-    def __init__(self, predictor: Predictor) -> None:
+    def __init__(self, predictor: Predictor, feature_hash: str = "") -> None:
         self._predictor = predictor
+        self.feature_hash = feature_hash
         self._encoder = predictor.encoder
         self._names = predictor.schema.names()
         self._medium = predictor.serving.medium_risk

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 
 from rich.console import Group, RenderableType
@@ -297,12 +298,17 @@ def _plans(states: OnlineStates) -> Iterator[Layout]:
             "there is no online state.", fix="Make it from the log with 'churnkit online rebuild'."
         )
     for text in reversed(known.values()):
-        raw = json.loads(text)
-        yield layout(
-            FeatureSet.model_validate(raw["features"]),
-            LogSchema.model_validate(raw["schema"]),
-            lateness_us=raw["lateness_us"],
-        )
+        yield _plan(text)
+
+
+@lru_cache(maxsize=16)
+def _plan(text: str) -> Layout:
+    raw = json.loads(text)
+    return layout(
+        FeatureSet.model_validate(raw["features"]),
+        LogSchema.model_validate(raw["schema"]),
+        lateness_us=raw["lateness_us"],
+    )
 
 
 def _chosen(plans: Sequence[Layout], feature_hash: str | None) -> Layout:

@@ -19,7 +19,7 @@ from churnkit.usecases import online as usecases
 from churnkit_service.auth import Caller, KeyRing
 from churnkit_service.champion import Champion
 from churnkit_service.metrics import Metrics
-from churnkit_service.online import OnlineFeatures
+from churnkit_service.online import OnlineFeatures, StateFeatures
 from churnkit_service.queries import Queries
 from churnkit_service.rates import Rates
 
@@ -38,7 +38,8 @@ class Service:
     project : the opened project, its ledger's URL already the service's
     settings : the table ``service`` of churnkit.toml
     development : without an API key from this machine
-    online_features : reads features of customers who are only named; None: there are none
+    online_features : reads features of customers who are only named; None: the online state in
+        the ledger's database, if the project has events
     """
 
     def __init__(
@@ -69,6 +70,10 @@ class Service:
             lambda version: usecases.load_scorer(project, version),
             every_seconds=settings.reload_seconds,
         )
+        if online_features is None and project.settings.events is not None:
+            self.online_features = StateFeatures(
+                self.queries, project, lambda: self.champion.scorer.feature_hash
+            )
         self.contract: dict[str, Any] = {}
         """The OpenAPI document, set by the application."""
         self.keys_in_flight: set[tuple[str, str]] = set()

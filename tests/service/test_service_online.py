@@ -1,0 +1,95 @@
+"""Customers who are only named: their features come from the online state."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+import churnkit as ck
+from churnkit.data.samples.locate import cdnow_path
+from churnkit.settings import write_settings
+from churnkit.usecases import training
+from tests.live import Live, live
+
+END = datetime(1998, 6, 30, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project of the first customers of CDNOW, with a champion and online states."""
+    home = tmp_path_factory.mktemp("online")
+    head, *rows = cdnow_path().read_text(encoding="utf-8").splitlines(keepends=True)
+    log = home / "purchases.txt"
+    some = [row for row in rows if int(row.split()[0]) <= 1_500]
+    log.write_text(head + "".join(some), encoding="utf-8")
+    project = ck.create_event_project(
+        home / "project", log, ck.LogOptions(horizon_days=180)
+    ).project
+    with project, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training, "tell_mlflow", lambda *_: ())
+        settings = project.settings
+        project.settings = settings.model_copy(
+            update={
+                "churn": settings.churn.model_copy(update={"as_of": ("1997-07-01", "1998-01-01")}),
+                "training": settings.training.model_copy(
+                    update={"candidates": ("logistic_regression",)}
+                ),
+            }
+        )
+        write_settings(project.folder, project.settings)
+        ck.train(project, budget_seconds=10, seed=1)
+        ck.rebuild_online(project)
+    return project.folder
+
+
+@pytest.fixture(scope="module")
+def running(folder: Path) -> Iterator[Live]:
+    with live(folder) as served:
+        yield served
+
+
+def test_a_named_customer_is_scored_as_the_log_says(running: Live, folder: Path) -> None:
+    with ck.open_project(folder) as project:
+        table = ck.score(project, as_of="1998-06-30", reasons=0).table
+    assert table is not None
+    wanted = dict(
+        zip(table["customer_id"].to_pylist(), table["probability"].to_pylist(), strict=True)
+    )
+    ids = list(wanted)[:50]
+    told = running.predict(*({"customer_id": one} for one in ids), as_of=END.isoformat())
+    assert told.status == 200, told.content
+    for one in told.json["predictions"]:
+        assert one["probability"] == pytest.approx(wanted[one["customer_id"]], abs=1e-12)
+    first = told.json["predictions"][0]["prediction_id"]
+    recorded = running.ask("GET", f"/v1/predictions/{first}").json
+    assert datetime.fromisoformat(recorded["as_of"]) == END
+
+
+def test_events_change_what_is_answered(running: Live, folder: Path) -> None:
+    now = END + timedelta(days=1)
+    ask = {"customer_id": "00001"}
+    (before,) = running.predict(ask, as_of=now.isoformat()).json["predictions"]
+    event = {**ask, "event_time": now.isoformat(), "dollar_value": 30.0, "number_of_cds": 2}
+    with ck.open_project(folder) as project:
+        assert ck.receive_events(project, [event], now=now).new == 1
+    (after,) = running.predict(ask, as_of=now.isoformat()).json["predictions"]
+    assert after["probability"] < before["probability"]  # who has just bought stays
+
+
+def test_a_customer_without_events_is_named_and_the_others_are_scored(running: Live) -> None:
+    asked = ({"customer_id": "00002"}, {"customer_id": "nobody"})
+    told = running.predict(*asked, as_of=END.isoformat(), on_error="skip")
+    assert told.status == 200
+    assert [one["customer_id"] for one in told.json["predictions"]] == ["00002"]
+    (fault,) = told.json["errors"]
+    assert (fault["item"], fault["field"]) == (1, "features")
+    refused = running.predict(*asked, as_of=END.isoformat())
+    assert refused.status == 422
+
+
+def test_a_moment_that_was_summed_up_is_a_problem(running: Live) -> None:
+    told = running.predict({"customer_id": "00002"}, as_of="1998-01-01T00:00:00+00:00")
+    assert (told.status, told.kind) == (422, "moment-too-old")
