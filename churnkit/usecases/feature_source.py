@@ -15,7 +15,6 @@ from churnkit.domain.progress import Cancel
 from churnkit.errors import DataEmpty, UnknownCustomer
 from churnkit.features.as_of import parse_as_of
 from churnkit.features.checking import check_features
-from churnkit.features.compile import column_kind
 from churnkit.features.definitions import FeatureSet
 from churnkit.features.labels import eligible_table
 from churnkit.features.moment import Moment
@@ -61,11 +60,6 @@ class FeatureSource:
     def columns(self) -> tuple[str, ...]:
         """The customer, the moment, and the features."""
         return ("customer_id", "as_of", *(one.name for one in self._features.features))
-
-    def kinds(self) -> dict[str, str]:
-        """Feature → integer, number, boolean or category."""
-        log = self._calendar.log
-        return {one.name: column_kind(one, log) for one in self._features.features}
 
     def batches(self, cancel: Cancel | None = None) -> Iterator[pa.RecordBatch]:
         """The eligible customers.

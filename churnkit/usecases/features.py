@@ -58,7 +58,7 @@ def open_features(project: Project) -> tuple[FeatureSet, LogSchema]:
     DataEmpty : no events were imported
     """
     schema = read_log_schema(project.database)
-    path = project.folder / FILE_NAME
+    path = project.features_file
     features = read_features(path)
     check_features(features, schema, file=path)
     return features, schema
@@ -117,7 +117,7 @@ def suggest_features(project: Project, *, force: bool = False) -> FeatureList:
     schema = read_log_schema(project.database)
     with opened(project.database) as connection:
         suggestion = propose(schema, look_at(connection, schema))
-    path = project.folder / FILE_NAME
+    path = project.features_file
     check_features(suggestion.features, schema, file=path)
     write_features(path, suggestion.features, replace=force)
     head = f"Wrote {len(suggestion.features.features)} features to {path}; edit them freely."
@@ -412,7 +412,7 @@ def show_features(
     FeatureError, AsOfInvalid : features.toml, a name or the moment cannot be used
     """
     features, schema = open_features(project)
-    chosen = _only(features, names, project.folder / FILE_NAME)
+    chosen = _only(features, names, project.features_file)
     when = parse_as_of(as_of, schema.zone) if isinstance(as_of, str) else as_of
     with opened(project.database) as connection:
         # All rows are fetched: DuckDB does no other work while a result is unfinished.
