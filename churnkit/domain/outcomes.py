@@ -52,8 +52,8 @@ class Outcome:
         known = "" if self.known_at is None else str(to_us(self.known_at))
         return fingerprint(self.customer_id, self.subject, known)
 
-    def known(self, at: datetime) -> Outcome:
-        """The same, known at a moment."""
+    def known(self, at: datetime | None) -> Outcome:
+        """The same, known at a moment; None: when it is recorded."""
         return replace(self, known_at=at)
 
 

@@ -28,22 +28,12 @@ def record_outcomes(engine: sa.Engine, rows: Iterable[Outcome], *, now: datetime
     A row without ``known_at`` is a correction where it says otherwise than the last one of its
     subject. A row with it is new unless the ledger said the same at that moment.
     """
-    with writing(engine, lock=_LOCK) as connection:
-        return add_outcomes(connection, rows, now=now)
-
-
-def add_outcomes(connection: sa.Connection, rows: Iterable[Outcome], *, now: datetime) -> Recorded:
-    """``record_outcomes`` in a transaction of the caller's, who holds ``outcomes_lock``."""
     done, offset = Recorded(), 0
-    for chunk in _chunks(rows):
-        done = done.plus(_add_outcomes(connection, chunk, now), offset)
-        offset += len(chunk)
+    with writing(engine, lock=_LOCK) as connection:
+        for chunk in _chunks(rows):
+            done = done.plus(_add_outcomes(connection, chunk, now), offset)
+            offset += len(chunk)
     return done
-
-
-def outcomes_lock(engine: sa.Engine) -> Any:
-    """A transaction in which nobody else adds outcomes or treatments."""
-    return writing(engine, lock=_LOCK)
 
 
 def _add_outcomes(connection: sa.Connection, rows: Sequence[Outcome], now: datetime) -> Recorded:
@@ -126,6 +116,16 @@ def outcomes_page(
     with reading(engine) as connection:
         rows = connection.execute(query).mappings().all()
     return [(row["recorded_at"], row["outcome_id"], _outcome(row)) for row in rows]
+
+
+def count_outcomes(engine: sa.Engine) -> tuple[int, int]:
+    """How many rows there are, and how many of their subjects were corrected."""
+    subject = (outcomes.c.customer_id, outcomes.c.as_of, outcomes.c.observed_from)
+    corrected = sa.select(*subject).group_by(*subject).having(sa.func.count() > 1).subquery()
+    with reading(engine) as connection:
+        n = connection.execute(sa.select(sa.func.count()).select_from(outcomes)).scalar_one()
+        many = sa.select(sa.func.count()).select_from(corrected)
+        return int(n), int(connection.execute(many).scalar_one())
 
 
 def record_treatments(engine: sa.Engine, rows: Iterable[Treatment], *, now: datetime) -> Recorded:
