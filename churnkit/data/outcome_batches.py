@@ -19,13 +19,14 @@ from churnkit.data.rejected import Rejected
 from churnkit.data.suppressed import Suppressed, without_suppressed
 from churnkit.data.zones import Flags
 from churnkit.domain.moments import from_us
-from churnkit.domain.outcomes import Outcome, Treatment, fingerprint
+from churnkit.domain.outcomes import Outcome, Treatment, treatment_name
 from churnkit.domain.progress import Cancel
 from churnkit.errors import ColumnMissing, did_you_mean
 from churnkit.settings import ColumnsTable, OutcomesTable, TreatmentsTable
 
 _TRUE = ("true", "1", "yes", "y", "t", "churned", "left")
 _FALSE = ("false", "0", "no", "n", "f", "stayed", "active")
+_LONGEST_NAME = 64
 T = TypeVar("T", covariant=True)
 
 
@@ -254,6 +255,9 @@ class OutcomeReader:
 class TreatmentReader:
     """Treatments of a file whose columns are known.
 
+    Where there is a column of offers, a row without one is a customer who was considered and left
+    untreated.
+
     Raises
     ------
     ColumnMissing : it is not clear who was treated, or when
@@ -276,9 +280,11 @@ class TreatmentReader:
         self._customer = next(
             (name for name in (told.customer_id, columns.id) if name and name in present), ""
         )
+        self._at = next((name for name in (told.at, "time") if name in present), "")
+        self._held = next((name for name in (told.hold_out, "holdout") if name in present), "")
         for name, key, found in (
             (told.customer_id, "customer_id", self._customer),
-            (told.at, "at", told.at if told.at in present else ""),
+            (told.at, "at", self._at),
         ):
             if not found:
                 raise ColumnMissing(
@@ -299,23 +305,32 @@ class TreatmentReader:
         """The rows that can be used, in order, and what is wrong with the rest."""
         told, read = self._told, Read(batch.num_rows)
         customers = _customers(read, batch, self._customer)
-        at = _moments(read, batch, told.at, told.time_format, self._zone, "has no time")
+        at = _moments(read, batch, self._at, told.time_format, self._zone, "has no time")
         offers, campaigns = (self._texts(batch, name) for name in (told.offer, told.campaign))
         ids = self._texts(batch, told.treatment_id)
+        long = [len(name) > _LONGEST_NAME for name in ids]
+        read.refuse(
+            told.treatment_id,
+            f"is longer than {_LONGEST_NAME} characters",
+            np.array(long, dtype=np.bool_),
+        )
         costs = _numbers(read, batch, told.cost if told.cost in self._present else "")
         name = told.assignment_probability
         drawn = _numbers(read, batch, name if name in self._present else "")
         outside = [p is not None and not 0 <= p <= 1 for p in drawn]
         read.refuse(name, "is no probability in [0, 1]", np.array(outside, dtype=np.bool_))
         held = self._held_out(read, batch)
+        if told.offer in self._present:  # no offer: he was considered, and left untreated
+            held = [flag or not offer for flag, offer in zip(held, offers, strict=True)]
         good = np.flatnonzero(~read.bad()).tolist()
         rows = []
         for i in good:
             moment = at[i]
             assert moment is not None
             rows.append(
-                make_treatment(
-                    treatment_id=ids[i],
+                Treatment(
+                    treatment_id=ids[i]
+                    or treatment_name(customers[i], moment, offers[i], campaigns[i]),
                     customer_id=customers[i],
                     at=moment,
                     offer=offers[i],
@@ -334,41 +349,14 @@ class TreatmentReader:
         return [text or "" for text in as_text(batch.column(name)).to_pylist()]
 
     def _held_out(self, read: Read, batch: pa.RecordBatch) -> list[bool]:
-        name = self._told.hold_out
-        if name not in self._present:
+        name = self._held
+        if not name:
             return [False] * batch.num_rows
         text = pc.utf8_lower(without_words(as_text(batch.column(name))))
         true, false = (pc.is_in(text, pa.array(words)) for words in (_TRUE, _FALSE))
         odd = pc.and_(pc.is_valid(text), pc.invert(pc.or_(true, false)))
         read.refuse(name, "is neither yes nor no", _flags(odd))
         return [bool(value) for value in true.to_pylist()]
-
-
-def make_treatment(
-    *,
-    treatment_id: str,
-    customer_id: str,
-    at: datetime,
-    offer: str,
-    campaign: str,
-    source: str,
-    assignment_probability: float | None,
-    hold_out: bool,
-    cost: float | None,
-) -> Treatment:
-    """A treatment; one without a name is named by whom, when, what and why."""
-    name = treatment_id or fingerprint(customer_id, at.isoformat(), offer, campaign)
-    return Treatment(
-        treatment_id=name,
-        customer_id=customer_id,
-        at=at,
-        offer=offer,
-        campaign=campaign,
-        source=source,
-        assignment_probability=assignment_probability,
-        hold_out=hold_out,
-        cost=cost,
-    )
 
 
 def _set_aside(

@@ -89,6 +89,11 @@ class Treatment:
         )
 
 
+def treatment_name(customer_id: str, at: datetime, offer: str, campaign: str) -> str:
+    """The id of a treatment that came without one: whom, when, what and why."""
+    return fingerprint(customer_id, str(to_us(at)), offer, campaign)
+
+
 class Holdout(Frozen):
     """Customers who are never treated: those whose place by the salt is below the share.
 

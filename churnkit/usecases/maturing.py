@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -351,10 +352,12 @@ def _settled(
 
 def _cohorts(days: Ints, decided: Bools, settled: Bools, *, share: float) -> tuple[Cohort, ...]:
     cohorts: list[Cohort] = []
-    starts = np.flatnonzero(np.diff(days, prepend=days[0] - 1)) if len(days) else np.array([], int)
-    for start, end in zip(starts, [*starts[1:], len(days)], strict=True):
+    if not len(days):
+        return ()
+    starts = np.flatnonzero(np.diff(days, prepend=days[0] - 1))
+    for start, end in pairwise([*starts.tolist(), len(days)]):
         part = slice(start, end)
-        n, n_settled = int(end - start), int(settled[part].sum())
+        n, n_settled = end - start, int(settled[part].sum())
         matured = bool(decided[part].all())
         cohorts.append(
             Cohort(

@@ -225,7 +225,11 @@ def take_outcomes(
         return Recorded(), tuple(bad), 0
     unusable = {found.place for found in bad}
     used = [i for i in asked if i not in unusable]
-    recorded = table.record_outcomes(project.ledger.engine, [rows[i] for i in used], now=now)
+    recorded = table.record_outcomes(
+        project.ledger.engine, [rows[i] for i in used], now=now, strict=not skip
+    )
+    places = tuple(used[place] for place in recorded.contradictory)
+    recorded = recorded.model_copy(update={"contradictory": places})
     return recorded, tuple(bad), len(rows) - len(asked)
 
 

@@ -130,9 +130,12 @@ def take_treatments(
     if bad and not skip:
         return Recorded(), tuple(bad), 0, 0
     unusable = {found.place for found in bad}
-    used = [rows[i] for i in asked if i not in unusable]
-    n_violations = len(_violations(project, used))
-    recorded = table.record_treatments(project.ledger.engine, used, now=now)
+    used = [i for i in asked if i not in unusable]
+    chosen = [rows[i] for i in used]
+    n_violations = len(_violations(project, chosen))
+    recorded = table.record_treatments(project.ledger.engine, chosen, now=now, strict=not skip)
+    places = tuple(used[place] for place in recorded.contradictory)
+    recorded = recorded.model_copy(update={"contradictory": places})
     return recorded, tuple(bad), len(rows) - len(asked), n_violations
 
 
