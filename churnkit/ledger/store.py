@@ -53,6 +53,22 @@ class Recording:
                 ) from error
 
 
+class JournalTurn:
+    """An open transaction in which nobody else adds to the journal."""
+
+    def __init__(self, connection: sa.Connection) -> None:
+        self.connection = connection
+
+    def entries(self) -> tuple[JournalEntry, ...]:
+        """The journal so far."""
+        return _read_journal(self.connection)
+
+    def append(self, entries: Iterable[JournalEntry]) -> None:
+        """Add entries that follow the last one."""
+        for entry in entries:
+            self.connection.execute(sa.insert(tables.journal), _journal_values(entry))
+
+
 class Ledger:
     """An opened ledger; safe to use from several threads."""
 
@@ -247,6 +263,12 @@ class Ledger:
             for entry in new:
                 connection.execute(sa.insert(tables.journal), _journal_values(entry))
         return known + new
+
+    @contextmanager
+    def journal_turn(self) -> Iterator[JournalTurn]:
+        """Change other tables and the journal in one transaction; such turns come one by one."""
+        with self.writing(lock=_JOURNAL_LOCK) as connection:
+            yield JournalTurn(connection)
 
     def journal(self) -> tuple[JournalEntry, ...]:
         """All entries, the oldest first."""
