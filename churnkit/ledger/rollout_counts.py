@@ -108,9 +108,7 @@ def first_requests(
     paired = sa.select(1).where(shadow.c.shadow_of == answer.c.prediction_id).exists()
     query = (
         sa.select(paired.label("paired"), failure.c.variant, sa.func.count().label("n"))
-        .select_from(
-            answer.outerjoin(failure, failure.c.prediction_id == answer.c.prediction_id)
-        )
+        .select_from(answer.outerjoin(failure, failure.c.prediction_id == answer.c.prediction_id))
         .where(
             answer.c.rollout_id == rollout_id,
             answer.c.shadow_of.is_(None),

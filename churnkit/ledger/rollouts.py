@@ -72,9 +72,7 @@ def read_steps(engine: sa.Engine, rollout_id: str) -> tuple[RolloutStep, ...]:
     query = sa.select(table).where(table.c.rollout_id == rollout_id).order_by(table.c.sequence)
     with reading(engine) as connection:
         rows = connection.execute(query).mappings().all()
-    return tuple(
-        RolloutStep(**{**row, "decision": json.loads(row["decision"])}) for row in rows
-    )
+    return tuple(RolloutStep(**{**row, "decision": json.loads(row["decision"])}) for row in rows)
 
 
 def insert_rollout(

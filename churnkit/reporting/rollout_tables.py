@@ -23,7 +23,9 @@ _STREAMS = {"live": "", "history": " (history)"}
 
 def rollouts_table(rows: Sequence[RolloutRow]) -> RenderableType:
     """All rollouts in a line each."""
-    table = _table("rollout", "challenger", "against", "attempt", "stands at", "began (UTC)", "ended (UTC)")
+    table = _table(
+        "rollout", "challenger", "against", "attempt", "stands at", "began (UTC)", "ended (UTC)"
+    )
     for row in rows:
         table.add_row(
             row.rollout_id,

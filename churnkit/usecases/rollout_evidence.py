@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 import numpy as np
 
+from churnkit.domain.moments import to_us
 from churnkit.domain.rollouts import RolloutRow, RolloutStep
 from churnkit.ledger import rollout_counts
 from churnkit.ledger.rollout_counts import Period
@@ -19,7 +20,6 @@ from churnkit.rollout.plan import Plan
 from churnkit.rollout.position import Position
 from churnkit.rollout.quantile import QuantileState
 from churnkit.rollout.ratio import KnownBucket
-from churnkit.domain.moments import to_us
 from churnkit.usecases.rollout_pairs import new_days
 
 SETTLED = timedelta(seconds=60)

@@ -77,9 +77,7 @@ def start_rollout(
     named = _checked(overrides or {})
     check_files(project, version)
     spans = label_spans(project)
-    fresh_from = max(version.created_at, champion.created_at) - timedelta(
-        days=spans.days_to_mature
-    )
+    fresh_from = max(version.created_at, champion.created_at) - timedelta(days=spans.days_to_mature)
     row = RolloutRow(
         rollout_id="",
         number=0,
@@ -170,9 +168,7 @@ def _load(
     for value, what in ((customers, "customers"), (per_day, "predictions_per_day")):
         if value is not None and not (value > 0 and math.isfinite(value)):
             raise PlanInvalid(f"{what} must be above 0.", key=what)
-    seen, n = recent_load(
-        project.ledger.engine, since=now - timedelta(days=_LOAD_DAYS), until=now
-    )
+    seen, n = recent_load(project.ledger.engine, since=now - timedelta(days=_LOAD_DAYS), until=now)
     return {
         "customers": customers or seen or None,
         "predictions_per_day": per_day or (n / _LOAD_DAYS if n else None),

@@ -197,9 +197,7 @@ def write_step(
         insert_step(turn.connection, step)
         entries = turn.entries()
         evidence = _evidence(row, position.share(plan), told, known.live.n)
-        new = _entries(
-            entries, versions, row, action, at=at, who=who, why=why, evidence=evidence
-        )
+        new = _entries(entries, versions, row, action, at=at, who=who, why=why, evidence=evidence)
         turn.append(new)
     tell_followers(project, (*entries, *new), at)
     return row
@@ -294,7 +292,18 @@ def _evidence(
     row: RolloutRow, share: float, decision: Mapping[str, Any], pairs: int
 ) -> dict[str, Any]:
     """What the journal keeps of what was seen."""
-    kept = ("role", "metric", "stream", "state", "n", "mean", "lower", "upper", "alpha", "tolerance")
+    kept = (
+        "role",
+        "metric",
+        "stream",
+        "state",
+        "n",
+        "mean",
+        "lower",
+        "upper",
+        "alpha",
+        "tolerance",
+    )
     return {
         "rollout": row.rollout_id,
         "attempt": row.attempt,
@@ -306,4 +315,3 @@ def _evidence(
             {name: reading[name] for name in kept} for reading in decision.get("readings", ())
         ],
     }
-

@@ -230,9 +230,7 @@ def forecast_lines(row: RolloutRow) -> list[str]:
             f"{row.days_to_mature:g} days."
         )
     else:
-        lines.append(
-            "Forecast at the start: no load is known yet; give --customers and --per-day."
-        )
+        lines.append("Forecast at the start: no load is known yet; give --customers and --per-day.")
     if told.get("labels_needed") is not None:
         text = f"If the gain is as expected, a verdict takes about {told['labels_needed']:,} pairs"
         if told.get("expected_at"):
