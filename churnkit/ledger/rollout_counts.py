@@ -264,9 +264,3 @@ def add_windows(engine: sa.Engine, windows: Sequence[dict[str, object]]) -> None
     """Keep what processes saw."""
     with writing(engine) as connection:
         connection.execute(sa.insert(rollout_windows), list(windows))
-
-
-def add_failures(connection: sa.Connection, failures: Sequence[dict[str, object]]) -> None:
-    """Keep which predictions one model could not make."""
-    if failures:
-        connection.execute(sa.insert(rollout_failures), list(failures))

@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from churnkit.domain.evaluation import Estimate
 from churnkit.domain.models import JournalEntry, ModelVersion
 from churnkit.domain.predictions import PredictionRow, Reason
+from churnkit.domain.rollouts import RolloutFailure
 from churnkit.errors import BadValue, UnknownModelVersion, did_you_mean
 from churnkit.ledger import tables
 from churnkit.ledger.engine import Pool, make_engine, migrate
@@ -51,6 +52,12 @@ class Recording:
                     fix="Give each prediction an id of its own.",
                     field="prediction_id",
                 ) from error
+
+    def add_failures(self, failures: Iterable[RolloutFailure]) -> None:
+        """Add that a rollout's model could not score what the other one answered."""
+        values = [failure.model_dump() for failure in failures]
+        if values:
+            self._connection.execute(sa.insert(tables.rollout_failures), values)
 
 
 class JournalTurn:
