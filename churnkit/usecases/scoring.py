@@ -136,6 +136,7 @@ def score(
     as_of: AsOf | None = None,
     query: str = "",
     sheet: str = "",
+    now: datetime | None = None,
     progress: Progress = silent,
     cancel: Cancel | None = None,
 ) -> Scored:
@@ -156,6 +157,7 @@ def score(
     record : write the predictions to the ledger, all in one transaction
     version : a model version or alias; None: the champion, or a rollout's arms
     as_of : in a project of events the moment to look from; None: the end of the log
+    now : when the predictions are made; None: the present
 
     Raises
     ------
@@ -193,7 +195,7 @@ def score(
 
     kept: list[pa.RecordBatch] = []
     total, mass, bands = 0, 0.0, dict.fromkeys(BANDS, 0)
-    made_at = datetime.now(UTC)
+    made_at = now or datetime.now(UTC)
     with ExitStack() as stack:
         # Predictions wait on the disk until all are made: the ledger's transaction, which keeps
         # other writers of SQLite waiting, is then as short as it can be.
