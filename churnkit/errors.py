@@ -296,6 +296,18 @@ class StepNotAllowed(RolloutError):
     """A rollout cannot do this where it stands."""
 
 
+class UnknownRollout(RolloutError):
+    """No rollout with this name, or none at all."""
+
+
+class RolloutRunning(RolloutError):
+    """Another rollout has not ended yet."""
+
+
+class RolloutChanged(RolloutError):
+    """Somebody changed the rollout since it was looked at."""
+
+
 # --- monitoring -------------------------------------------------------------------------
 
 

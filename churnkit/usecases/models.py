@@ -6,21 +6,20 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
 from churnkit.domain.models import Check, JournalEntry, ModelVersion
 from churnkit.domain.runs import RunRecord
-from churnkit.errors import BundleUnreadable, StorageError, UnknownModelVersion, did_you_mean
+from churnkit.errors import StorageError, UnknownModelVersion, did_you_mean
 from churnkit.project import Project, user_name
 from churnkit.registry.bundle import verify_bundle
 from churnkit.registry.head import check_head, load_key
 from churnkit.registry.journal import (
     holders,
     rollback_target,
-    seal,
     verify_chain,
     verify_versions,
 )
@@ -32,6 +31,7 @@ from churnkit.reporting.tables import (
     versions_table,
 )
 from churnkit.settings import Money
+from churnkit.usecases.alias_moves import champion_entries, check_files
 from churnkit.usecases.journal_head import read_head, write_head
 from churnkit.usecases.result import Result
 from churnkit.usecases.serving import find_version
@@ -204,31 +204,16 @@ def _move(
             raise UnknownModelVersion(
                 f"there is no model version '{chosen}'.", fix=did_you_mean(chosen, versions)
             )
-        _check_files(project, versions[chosen])
-        held = holders(entries)
-        moved = seal(
-            at=now,
-            who=user_name(),
+        check_files(project, versions[chosen])
+        return champion_entries(
+            entries,
+            versions[chosen],
             action=action,
-            alias="champion",
-            version=chosen,
-            why=why,
-            evidence=_evidence(versions[chosen], versions.get(held["champion"] or "")),
-            journal=entries,
-        )
-        if held["challenger"] != chosen:
-            return (moved,)
-        retired = seal(
+            before=versions.get(holders(entries)["champion"] or ""),
             at=now,
             who=user_name(),
-            action="retire",
-            alias="challenger",
-            version=None,
-            why="it is the champion now",
-            evidence={},
-            journal=(*entries, moved),
+            why=why,
         )
-        return moved, retired
 
     with project.lease(f"changing who serves ({action})"):
         entries = project.ledger.append_entries(decide)
@@ -239,28 +224,6 @@ def _move(
         except StorageError as error:  # the journal is the truth; MLflow follows it when it can
             return Moved(entry, (f"MLflow was not told: {error}",))
     return Moved(entry)
-
-
-def _check_files(project: Project, version: ModelVersion) -> None:
-    checks = verify_bundle(project.bundle(version.version), version.bundle_hash)
-    failed = next((check for check in checks if check.state == "failed"), None)
-    if failed is not None:
-        raise BundleUnreadable(
-            f"{version.version} may not serve: {failed.subject}: {failed.detail}",
-            fix="Restore its files from a backup, or train again.",
-            version=version.version,
-        )
-
-
-def _evidence(version: ModelVersion, before: ModelVersion | None) -> dict[str, Any]:
-    """What spoke for the change: the figures of who comes, and of who goes."""
-    names = ("roc_auc", "profit")
-
-    def figures(of: ModelVersion) -> dict[str, Any]:
-        return {name: of.metrics[name].model_dump() for name in names if name in of.metrics}
-
-    told = {"bundle_hash": version.bundle_hash, **figures(version)}
-    return told if before is None else {**told, "before": {before.version: figures(before)}}
 
 
 @dataclass(frozen=True, repr=False)
