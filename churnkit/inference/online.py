@@ -40,11 +40,13 @@ class OnlineScorer:
     ----------
     predictor : the model
     feature_hash : of the FeatureSet that its columns are built by; empty: of a snapshot
+    bundle_hash : of the files that it was made of
     """
 
-    def __init__(self, predictor: Predictor, feature_hash: str = "") -> None:
+    def __init__(self, predictor: Predictor, feature_hash: str = "", bundle_hash: str = "") -> None:
         self._predictor = predictor
         self.feature_hash = feature_hash
+        self.bundle_hash = bundle_hash
         self._encoder = predictor.encoder
         self._names = predictor.schema.names()
         self._medium = predictor.serving.medium_risk

@@ -65,7 +65,8 @@ def load_scorer(project: Project, version: str | None = None) -> OnlineScorer:
     known = find_version(project, version)
     bundle = read_bundle(find_bundle(project, known), manifest_hash=known.bundle_hash)
     built = bundle.manifest.feature_hash if bundle.features is not None else ""
-    scorer = OnlineScorer(bundle_predictor(bundle, project.settings.serving), built)
+    predictor = bundle_predictor(bundle, project.settings.serving)
+    scorer = OnlineScorer(predictor, built, known.bundle_hash)
     scorer.warm()
     return scorer
 

@@ -118,6 +118,7 @@ STATUS: Mapping[type[errors.ChurnkitError], int] = {
     errors.UnknownRun: 404,
     errors.UnknownCustomer: 404,
     errors.NothingToRollBack: 409,
+    errors.AliasMoved: 409,
     errors.ProjectBusy: 409,
     errors.NoChampion: 503,
     errors.StorageError: 503,
