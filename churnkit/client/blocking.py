@@ -12,7 +12,8 @@ from typing import Any, Literal, TypeVar
 from pydantic import BaseModel
 
 from churnkit.client.call import Call, is_passing
-from churnkit.client.calls import health, models, predictions
+from churnkit.client.calls import explanations, health, models, predictions
+from churnkit.client.messages.explanations import ExplanationsAnswer, RecordedExplanation
 from churnkit.client.messages.health import Readiness
 from churnkit.client.messages.models import (
     Aliases,
@@ -160,6 +161,26 @@ class Client:
             cursor = page.next_cursor
             if cursor is None:
                 return
+
+    def explain(
+        self,
+        customers: Mapping[str, Mapping[str, Any] | None],
+        *,
+        changes: Mapping[str, Mapping[str, Any]] | None = None,
+        k: int = 5,
+        model_version: str | None = None,
+        as_of: datetime | None = None,
+    ) -> ExplanationsAnswer:
+        """Why customers have their probabilities; see ``calls.explanations.explain``."""
+        return self.send(
+            explanations.explain(
+                customers, changes=changes, k=k, model_version=model_version, as_of=as_of
+            )
+        )
+
+    def explanation(self, prediction_id: str) -> RecordedExplanation:
+        """The reasons that were recorded with a prediction."""
+        return self.send(explanations.explanation(prediction_id))
 
     def models(self) -> ModelsAnswer:
         """All model versions, and who serves."""

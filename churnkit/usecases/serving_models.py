@@ -24,7 +24,7 @@ from churnkit.usecases.models import check_end, list_models
 from churnkit.usecases.moving import Change, Keep, move
 from churnkit.usecases.serving import find_version
 
-__all__ = ["AnsweredAlready", "Change", "find_version", "list_models"]
+__all__ = ["AnsweredAlready", "Change", "list_models"]
 MOST_LOADS = 3
 """So many models are kept ready beside the one that serves: each takes memory."""
 _ALIVE = timedelta(seconds=30)

@@ -69,6 +69,12 @@ class RequestInFlight(HttpProblem):
     retry_after = 1.0
 
 
+class ModelNotReady(HttpProblem):
+    """The model version is not ready in this replica."""
+
+    status = 409
+
+
 class BodyTooLarge(HttpProblem):
     """The body is larger than allowed."""
 

@@ -35,6 +35,7 @@ from churnkit.errors import (
     UnknownModelVersion,
 )
 from churnkit.usecases import serving_models as usecases
+from churnkit.usecases.serving import find_version
 from churnkit_service.endpoint import Call, Endpoint, json_response, read_body, read_query
 from churnkit_service.idempotency import KeyedRequest, keyed
 from churnkit_service.problems import (
@@ -221,7 +222,7 @@ async def load(call: Call) -> web.Response:
 async def show_load(call: Call) -> web.Response:
     """Where a model is ready."""
     service = call.service
-    known = await service.queries.run(usecases.find_version, service.project, _version(call))
+    known = await service.queries.run(find_version, service.project, _version(call))
     return json_response(await _load(call, known.version))
 
 
@@ -304,8 +305,8 @@ ENDPOINTS = (
         "changes.",
     ),
     Endpoint(
-        "POST", "/v1/models/aliases/champion/rollback", rollback, "Go back to the champion before", "models",
-        "operate", body=Rollback,
+        "POST", "/v1/models/aliases/champion/rollback", rollback, "Go back to the champion before",
+        "models", "operate", body=Rollback,
         answers={200: (JournalRow, "The journal's row that says so.")},
         problems=(NothingToRollBack, *_CHANGING),
         idempotent_key=True,
