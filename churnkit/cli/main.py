@@ -14,6 +14,7 @@ from churnkit.cli import (
     online,
     outcomes,
     projects,
+    rollouts,
     simulations,
     trainings,
 )
@@ -33,6 +34,7 @@ app.add_typer(online.app, name="online")
 app.add_typer(outcomes.outcomes_app, name="outcomes")
 app.add_typer(outcomes.treatments_app, name="treatments")
 app.add_typer(outcomes.holdout_app, name="holdout")
+app.add_typer(rollouts.app, name="rollout")
 for module in (projects, events, trainings, customers, simulations):
     module.register(app)
 
