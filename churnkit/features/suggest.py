@@ -172,7 +172,9 @@ def suggest_features(
     ][:4]
     several = len(facts.types) > 1
     draft = _Draft(at_most - (_KEPT_FREE // 2 if few else _KEPT_FREE))
-    _rhythm(draft, windows, asked, events_too=several or not few)
+    # Where there are few days, the events in a window say little beside the days in it.
+    counted = windows if not few else windows[-1:] if several else []
+    _rhythm(draft, windows, asked, counted)
     _per_customer(draft, schema)
     _money(draft, facts, windows, asked, few=few)
     if several:
@@ -230,7 +232,7 @@ class _Draft:
         self.features.append(feature)
 
 
-def _rhythm(draft: _Draft, windows: list[int], asked: tuple[str, ...], *, events_too: bool) -> None:
+def _rhythm(draft: _Draft, windows: list[int], asked: tuple[str, ...], counted: list[int]) -> None:
     """How often, how recently and for how long: of activity, and of all events."""
     draft.add(EventFeature(name="recency_days", aggregate="recency_days"))
     draft.add(EventFeature(name="events_ever", aggregate="count"))
@@ -259,9 +261,8 @@ def _rhythm(draft: _Draft, windows: list[int], asked: tuple[str, ...], *, events
     if len(windows) > 1:
         short, long = (f"{stem}active_days_{window}d" for window in windows[-2:])
         draft.add(Ratio(name=f"{stem}active_days_lately", numerator=short, denominator=long))
-    if events_too:
-        for window in windows:
-            draft.add(EventFeature(name=f"events_{window}d", aggregate="count", window_days=window))
+    for window in counted:
+        draft.add(EventFeature(name=f"events_{window}d", aggregate="count", window_days=window))
 
 
 def _stem(asked: tuple[str, ...]) -> str:
@@ -284,33 +285,30 @@ def _per_customer(draft: _Draft, schema: LogSchema) -> None:
 def _money(
     draft: _Draft, facts: LogFacts, windows: list[int], asked: tuple[str, ...], *, few: bool
 ) -> None:
-    for name, _ in sorted(facts.values.items(), key=lambda item: (-item[1][1], item[0]))[:3]:
+    values = sorted(facts.values.items(), key=lambda item: (-item[1][1], item[0]))[:3]
+    for place, (name, _) in enumerate(values):
+        figures: list[tuple[Aggregate, int | None]] = [("sum", None), ("max", None)]
+        if not (few and place):  # of few days one value shows what changed lately
+            figures += [("sum", window) for window in windows[-3:]]
+        if not few:
+            figures += [("mean", None), ("mean", windows[-1]), ("max", windows[-1])]
         short = plain(name)
-        for days in windows[-3:]:
+        for aggregate, window in figures:
+            ending = f"{window}d" if window else "ever"
             draft.add(
                 EventFeature(
-                    name=f"{short}_sum_{days}d", aggregate="sum", column=name, window_days=days
+                    name=f"{short}_{aggregate}_{ending}",
+                    aggregate=aggregate,
+                    column=name,
+                    window_days=window,
                 )
             )
-        draft.add(EventFeature(name=f"{short}_sum_ever", aggregate="sum", column=name))
-        draft.add(
-            Ratio(
-                name=f"{short}_per_active_day",
-                numerator=f"{short}_sum_ever",
-                denominator=f"{_stem(asked)}active_days_ever",
-            )
-        )
-        windowed = (windows[-1], f"{windows[-1]}d")
-        lasting: tuple[tuple[int | None, str], ...] = ((None, "ever"),)
-        # Of few days the most in a window is mostly of one event, and the mean as good as above.
-        for window, ending in lasting if few else (windowed, *lasting):
-            for aggregate in ("max",) if few else ("mean", "max"):
+            if (aggregate, window) == ("sum", None):
                 draft.add(
-                    EventFeature(
-                        name=f"{short}_{aggregate}_{ending}",
-                        aggregate=aggregate,
-                        column=name,
-                        window_days=window,
+                    Ratio(
+                        name=f"{short}_per_active_day",
+                        numerator=f"{short}_sum_ever",
+                        denominator=f"{_stem(asked)}active_days_ever",
                     )
                 )
 
