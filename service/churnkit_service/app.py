@@ -23,15 +23,9 @@ from churnkit_service.unmatched import PATH, unmatched
 
 ENDPOINTS: tuple[Endpoint, ...] = (
     *predictions.ENDPOINTS,
-<<<<<<< HEAD
-    *outcomes.ENDPOINTS,
-    *explanations.ENDPOINTS,
-    *models.ENDPOINTS,
-=======
     *explanations.ENDPOINTS,
     *models.ENDPOINTS,
     *outcomes.ENDPOINTS,
->>>>>>> main
     *health.ENDPOINTS,
     *documentation.ENDPOINTS,
 )
