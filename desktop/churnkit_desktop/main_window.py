@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from PySide6.QtCore import QByteArray, QSize, Qt, QTimer
+from PySide6.QtCore import QByteArray, QSignalBlocker, QSize, Qt, QTimer
 from PySide6.QtGui import QAction, QCloseEvent, QDragEnterEvent, QDropEvent, QKeySequence
 from PySide6.QtWidgets import (
     QFileDialog,
@@ -122,10 +122,11 @@ class MainWindow(QMainWindow):
             item.setData(Qt.ItemDataRole.UserRole, entry.key)
             item.setToolTip(entry.hint)
             self.navigation.addItem(item)
-        self.navigation.blockSignals(False)
+        # A list that gets the focus chooses its first row: nobody asked for that screen.
         self.navigation.show()
         self._repaint()
         self.go(str(place_memory.get(_SCREEN, SCREENS[0].key)), "")
+        self.navigation.blockSignals(False)
 
     def _not_opened(self, error: ChurnkitError) -> None:
         self.statusBar().clearMessage()
@@ -176,10 +177,8 @@ class MainWindow(QMainWindow):
         self._current = entry.key
         self.stack.setCurrentWidget(view)
         self.desk.memory.put(_SCREEN, entry.key)
-        position = SCREENS.index(entry)
-        self.navigation.blockSignals(True)
-        self.navigation.setCurrentRow(position)
-        self.navigation.blockSignals(False)
+        with QSignalBlocker(self.navigation):
+            self.navigation.setCurrentRow(SCREENS.index(entry))
         self._presenter(entry.key, "enter", subject)
 
     def _make(self, entry: Entry, desk: Desk) -> QWidget:

@@ -265,7 +265,7 @@ class Chart(QWidget):
             self._dot.clear()
             return
         mouse = box.mapSceneToView(position)
-        wide, high = box.viewPixelSize()
+        _, high = box.viewPixelSize()
         best: tuple[float, str, float, float] | None = None
         for name, made in self._series.items():
             if made["kind"] not in ("line", "bars") or not len(made["x"]):

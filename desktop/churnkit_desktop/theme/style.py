@@ -124,7 +124,8 @@ def style_sheet(t: Tokens) -> str:
         text-align: left; }}
     QPushButton#link:focus {{ border: 2px solid {t.accent}; }}
     QLineEdit, QPlainTextEdit {{ background: {t.surface}; border: 1px solid {t.line};
-        border-radius: 6px; padding: 5px 8px; min-height: 20px; selection-background-color: {t.accent};
+        border-radius: 6px; padding: 5px 8px; min-height: 20px;
+        selection-background-color: {t.accent};
         selection-color: {t.on_accent}; }}
     QComboBox QAbstractItemView {{ background: {t.surface}; border: 1px solid {t.line};
         selection-background-color: {t.accent_soft}; selection-color: {t.text}; }}
