@@ -178,6 +178,8 @@ def test_a_folder_that_is_no_project_is_refused_in_place(
 
 def test_keys_reach_every_screen_and_dialogs_open(qtbot: Any, console: Open, folder: Path) -> None:
     window = console(folder)
+    window.activateWindow()
+    qtbot.waitUntil(window.isActiveWindow, timeout=WAIT_MS)
     for number, entry in enumerate(SCREENS[:9], 1):
         # To the system's window: shortcuts are looked up before a widget sees the key.
         QTest.keyClick(
@@ -185,7 +187,7 @@ def test_keys_reach_every_screen_and_dialogs_open(qtbot: Any, console: Open, fol
             getattr(Qt.Key, f"Key_{number}"),
             Qt.KeyboardModifier.ControlModifier,
         )
-        assert window._current == entry.key
+        qtbot.waitUntil(lambda key=entry.key: window._current == key, timeout=5_000)
     window.show_palette()
     palette = window.findChild(object, "palette")
     assert palette is not None

@@ -40,7 +40,7 @@ class Empty(QWidget):
         column.addWidget(words)
         self.button = QPushButton(button)
         self.button.setObjectName("primary")
-        self.button.setVisible(bool(button))
         if pressed is not None:
             self.button.clicked.connect(lambda: pressed())
         column.addWidget(self.button, 0, Qt.AlignmentFlag.AlignCenter)
+        self.button.setVisible(bool(button))

@@ -35,8 +35,9 @@ class Card(QFrame):
         self.body.setContentsMargins(16, 14, 16, 14)
         self.body.setSpacing(8)
         self.heading = label(heading, "heading")
-        self.heading.setVisible(bool(heading))
         self.body.addWidget(self.heading)
+        # Only now it has a parent: shown before, it would be a window of its own for a moment.
+        self.heading.setVisible(bool(heading))
 
 
 class ScreenFrame(QWidget):
