@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +62,7 @@ def test_cancelled_stays_cancelled_and_the_project_is_as_before(
     qtbot.waitUntil(lambda: any("search" in s.stage for s in job.steps), timeout=WAIT_MS)
     bench.cancel("train")
     assert job.state == "cancelled"
-    qtbot.waitUntil(lambda: not bench._processes, timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: not bench._children, timeout=WAIT_MS)
     assert job.state == "cancelled"
     with ck.open_project(folder) as project:
         assert ck.list_models(project).to_json() == before
@@ -91,7 +90,9 @@ def test_a_killed_child_is_told_as_what_it_is(
     bench = _bench(folder, memory)
     job = bench.start(Action("train", {"budget_seconds": 60.0}, "Training"))
     qtbot.waitUntil(lambda: bool(job.steps), timeout=WAIT_MS)
-    os.kill(bench._processes["train"].processId(), signal.SIGKILL)
+    pid = bench.pid("train")
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
     _wait(qtbot, job)
     assert job.state == "failed" and job.error is not None
     assert "Nothing is half-written" in job.error.fix
@@ -146,7 +147,7 @@ def test_kill_9_in_the_middle_of_a_training_loses_no_entry_and_leaves_no_process
     console.kill()
     console.wait()
     console.stdout.close()
-    gone, alive = psutil.wait_procs(children, timeout=30)
+    _, alive = psutil.wait_procs(children, timeout=30)
     assert not alive, "the child outlived its console"
     place = Memory(memory.folder).place(str(folder))
     assert place.get("train.budget") == 333
@@ -158,20 +159,19 @@ def test_kill_9_in_the_middle_of_a_training_loses_no_entry_and_leaves_no_process
     bench.close()
 
 
-def test_the_child_speaks_only_json(folder: Path) -> None:
-    order = {"place": str(folder), "action": Action("list_models").to_json()}
-    child = subprocess.Popen(
+def test_the_child_speaks_only_json(folder: Path, tmp_path: Path) -> None:
+    action = Action("score", {"output": str(tmp_path / "scores.parquet")})
+    order = json.dumps({"place": str(folder), "action": action.to_json()}) + "\n"
+    with subprocess.Popen(
         [sys.executable, "-m", "churnkit_desktop.work.child"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-    )
-    assert child.stdin is not None and child.stdout is not None
-    child.stdin.write(json.dumps(order) + "\n")
-    child.stdin.flush()
-    started = time.monotonic()
-    said = [json.loads(line) for line in child.stdout]
-    assert child.wait(timeout=60) == 2, "list_models takes no progress: told as an error"
-    assert said and time.monotonic() - started < 60
-    child.stdin.close()
-    child.stdout.close()
+    ) as child:
+        assert child.stdin is not None and child.stdout is not None
+        child.stdin.write(order)
+        child.stdin.flush()
+        said = [json.loads(line) for line in child.stdout]
+        assert child.wait(timeout=60) == 0
+    assert {key for line in said for key in line} == {"step", "result"}
+    assert said[-1]["result"]["output"] == str(tmp_path / "scores.parquet")

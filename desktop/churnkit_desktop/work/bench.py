@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from dataclasses import dataclass, field
 from typing import Any
 
-from PySide6.QtCore import QObject, QProcess, QProcessEnvironment
+from PySide6.QtCore import QObject, Signal
 
 from churnkit.domain.progress import Step
 from churnkit.errors import Cancelled, ChurnkitError
@@ -15,9 +13,9 @@ from churnkit_desktop.actions import Action
 from churnkit_desktop.notice import Notice
 from churnkit_desktop.session.memory import PlaceMemory
 from churnkit_desktop.session.script import Script
+from churnkit_desktop.work.child_process import ChildProcess
 
 _RUNNING = "running"
-_LOG_CHARS = 20_000
 
 
 class WorkFailed(ChurnkitError):
@@ -51,9 +49,12 @@ class Workbench(QObject):
 
     Parameters
     ----------
+    place : the project folder
     memory : remembers what runs, so that a killed console can say what was interrupted
     script : gets the actions that succeeded
     """
+
+    _came = Signal(object)
 
     def __init__(self, place: str, memory: PlaceMemory, script: Script) -> None:
         super().__init__()
@@ -66,8 +67,9 @@ class Workbench(QObject):
         self._memory = memory
         self._script = script
         self._jobs: dict[str, Job] = {}
-        self._processes: dict[str, QProcess] = {}
-        self._logs: dict[str, str] = {}
+        self._children: dict[int, ChildProcess] = {}
+        self._closed = False
+        self._came.connect(self._take)
         memory.drop(_RUNNING)
 
     def job(self, verb: str) -> Job | None:
@@ -84,34 +86,33 @@ class Workbench(QObject):
         if current is not None and current.running:
             return current
         job = self._jobs[action.verb] = Job(action)
-        process = QProcess(self)
-        self._processes[action.verb] = process
-        process.setProgram(sys.executable)
-        frozen = getattr(sys, "frozen", False)
-        process.setArguments(["--child"] if frozen else ["-m", "churnkit_desktop.work.child"])
-        environment = QProcessEnvironment.systemEnvironment()
-        environment.insert("PYTHONUTF8", "1")
-        environment.insert("MPLBACKEND", "Agg")
-        process.setProcessEnvironment(environment)
-        process.readyReadStandardOutput.connect(lambda: self._read(job, process))
-        process.readyReadStandardError.connect(lambda: self._note(job, process))
-        process.finished.connect(lambda code, _status: self._ended(job, process, code))
-        process.errorOccurred.connect(lambda _error: self._refused(job, process))
-        process.start()
         order = {"place": self.place, "action": action.to_json()}
-        process.write((json.dumps(order) + "\n").encode())
+        try:
+            child = ChildProcess(
+                order,
+                said=lambda document: self._tell((job, document)),
+                ended=lambda code, log: self._tell((job, {"ended": code, "log": log})),
+            )
+        except OSError as error:
+            self._end(job, "failed", WorkFailed(f"cannot start a process: {error.strerror}."))
+            return job
+        self._children[id(job)] = child
         self._keep_running()
         self.changed()
         return job
 
     def cancel(self, verb: str) -> None:
         """Stop a job now; the project is as it was before."""
-        job, process = self._jobs.get(verb), self._processes.get(verb)
+        job = self._jobs.get(verb)
         if job is None or not job.running:
             return
         self._end(job, "cancelled", Cancelled("stopped; what was there before is unchanged."))
-        if process is not None:
-            process.kill()
+        self._children[id(job)].kill()
+
+    def pid(self, verb: str) -> int | None:
+        """The process of a job under way."""
+        job = self._jobs.get(verb)
+        return self._children[id(job)].pid if job is not None and job.running else None
 
     def dismiss(self, action: Action) -> None:
         """Say no more that this was interrupted."""
@@ -120,47 +121,46 @@ class Workbench(QObject):
 
     def close(self) -> None:
         """Stop everything; waits until the processes are gone."""
-        for process in self._processes.values():
-            process.blockSignals(True)
-            if process.state() != QProcess.ProcessState.NotRunning:
-                process.kill()
-                process.waitForFinished(5_000)
+        self._closed = True
+        for child in self._children.values():
+            child.kill()
+        for child in self._children.values():
+            child.join()
+        self._children.clear()
         self._memory.drop(_RUNNING)
 
-    def _read(self, job: Job, process: QProcess) -> None:
-        while process.canReadLine():
-            line = bytes(process.readLine().data()).decode()
-            if not job.running:
-                continue
-            said = json.loads(line)
-            if "step" in said:
-                job.step = Step(**said["step"])
-                job.steps.append(job.step)
-                job.changed()
-            elif "result" in said:
-                job.result = said["result"]
-            elif "error" in said:
-                told = said["error"]
-                job.error = WorkFailed(
-                    told["what"], fix=told.get("fix", ""), **told.get("where", {})
-                )
+    def _tell(self, message: tuple[Job, dict[str, Any]]) -> None:
+        """In a child's thread: hand over to the event loop."""
+        if not self._closed:
+            self._came.emit(message)
 
-    def _note(self, job: Job, process: QProcess) -> None:
-        text = bytes(process.readAllStandardError().data()).decode(errors="replace")
-        self._logs[job.action.verb] = (self._logs.get(job.action.verb, "") + text)[-_LOG_CHARS:]
+    def _take(self, message: tuple[Job, dict[str, Any]]) -> None:
+        job, said = message
+        if "ended" in said:
+            child = self._children.pop(id(job), None)
+            if child is not None:
+                child.join()
+            self._ended(job, int(said["ended"]), str(said["log"]))
+        elif not job.running:
+            return
+        elif "step" in said:
+            job.step = Step(**said["step"])
+            job.steps.append(job.step)
+            job.changed()
+        elif "result" in said:
+            job.result = said["result"]
+        elif "error" in said:
+            told = said["error"]
+            job.error = WorkFailed(told["what"], fix=told.get("fix", ""), **told.get("where", {}))
 
-    def _ended(self, job: Job, process: QProcess, code: int) -> None:
-        self._read(job, process)
-        process.deleteLater()
-        if self._processes.get(job.action.verb) is process:
-            del self._processes[job.action.verb]
+    def _ended(self, job: Job, code: int, log: str) -> None:
         if not job.running:
             return
         if code == 0 and job.error is None:
             self._script.record(job.action)
             self._end(job, "finished", None)
             return
-        last = self._logs.get(job.action.verb, "").strip().splitlines()[-1:]
+        last = log.strip().splitlines()[-1:]
         self._end(
             job,
             "failed",
@@ -170,12 +170,6 @@ class Workbench(QObject):
                 fix="Nothing is half-written. Try again; is there enough memory?",
             ),
         )
-
-    def _refused(self, job: Job, process: QProcess) -> None:
-        if process.error() == QProcess.ProcessError.FailedToStart:
-            self._end(
-                job, "failed", WorkFailed(f"cannot start a process: {process.errorString()}.")
-            )
 
     def _end(self, job: Job, state: str, error: ChurnkitError | None) -> None:
         job.state, job.error = state, error
