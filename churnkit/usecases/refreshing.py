@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from churnkit.ledger import refreshing
 from churnkit.ledger.engine import Pool, make_engine
@@ -35,6 +36,7 @@ class Refresher:
         self._project = project
         self._engine = make_engine(project.ledger_url, Pool(size=1))
         self._every = timedelta(seconds=every_seconds)
+        self._connection: Any = None
 
     def refresh(self, now: datetime) -> Refreshed | None:
         """Take in what is new; None where another replica does it.
@@ -45,13 +47,24 @@ class Refresher:
         """
 
         def work(found: Refresh) -> Refreshed:
+            if found.connection.dialect.name == "postgresql":
+                self._connection = found.connection.connection.driver_connection
             customers = found.latest()
             added = found.figures(now)
             return Refreshed(
                 sum(figures.n for figures in added.values()), customers, found.rows.more
             )
 
-        return refreshing.refresh(self._engine, work, now=now, every=self._every)
+        try:
+            return refreshing.refresh(self._engine, work, now=now, every=self._every)
+        finally:
+            self._connection = None
+
+    def cancel(self) -> None:
+        """Break off a refresh that another thread waits for; PostgreSQL rolls it back."""
+        connection = self._connection
+        if connection is not None:
+            connection.cancel()
 
     def close(self) -> None:
         """Let go of the connection."""
