@@ -56,10 +56,9 @@ def _until(what: Callable[[], bool], seconds: float = 20) -> None:
         time.sleep(0.05)
 
 
-def _all(served: Live, query: str) -> list[str]:
+def _all(served: Live, query: str, cursor: str = "") -> list[str]:
     """Every customer, page by page."""
     found: list[str] = []
-    cursor = ""
     while True:
         told = served.ask("GET", f"/v1/customers?{query}{cursor}")
         assert told.status == 200, told.content
@@ -171,7 +170,7 @@ def test_what_comes_meanwhile_shifts_no_page(served: Live, scored: dict[str, Any
     first = served.ask("GET", "/v1/customers?sort=customer_id&limit=5").json
     served.predict(item("aaa-new"), item("zzz-new"))
     _until(lambda: {"aaa-new", "zzz-new"} <= set(_all(served, "limit=1000")))
-    rest = _all(served, f"sort=customer_id&limit=5&cursor={first['next_cursor']}")
+    rest = _all(served, "sort=customer_id&limit=5", f"&cursor={first['next_cursor']}")
     names = [c["customer_id"] for c in first["customers"]] + rest
     assert names == sorted([*NAMES, "zzz-new"], key=str.encode)
     assert served.service is not None
