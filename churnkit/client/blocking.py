@@ -12,7 +12,13 @@ from typing import Any, Literal, TypeVar
 from pydantic import BaseModel
 
 from churnkit.client.call import Call, is_passing
-from churnkit.client.calls import explanations, health, models, outcomes, predictions
+from churnkit.client.calls import customers, explanations, health, models, outcomes, predictions
+from churnkit.client.messages.customers import (
+    CustomerCounts,
+    CustomerDetail,
+    CustomerScore,
+    CustomerSort,
+)
 from churnkit.client.messages.explanations import ExplanationsAnswer, RecordedExplanation
 from churnkit.client.messages.health import Readiness
 from churnkit.client.messages.models import (
@@ -189,6 +195,72 @@ class Client:
     def explanation(self, prediction_id: str) -> RecordedExplanation:
         """The reasons that were recorded with a prediction."""
         return self.send(explanations.explanation(prediction_id))
+
+    def customers(
+        self,
+        *,
+        sort: CustomerSort = "probability",
+        order: Literal["asc", "desc"] | None = None,
+        risk_band: Literal["low", "medium", "high"] | None = None,
+        model_version: str | None = None,
+        min_probability: float | None = None,
+        max_probability: float | None = None,
+        prefix: str | None = None,
+        search: str | None = None,
+        page_size: int = 100,
+    ) -> Iterator[CustomerScore]:
+        """Latest scores in order, see ``calls.customers``; pages are fetched as needed."""
+        cursor: str | None = None
+        while True:
+            page = self.send(
+                customers.customers(
+                    sort=sort,
+                    order=order,
+                    risk_band=risk_band,
+                    model_version=model_version,
+                    min_probability=min_probability,
+                    max_probability=max_probability,
+                    prefix=prefix,
+                    search=search,
+                    cursor=cursor,
+                    limit=page_size,
+                )
+            )
+            yield from page.customers
+            cursor = page.next_cursor
+            if cursor is None:
+                return
+
+    def customer_counts(
+        self,
+        *,
+        risk_band: Literal["low", "medium", "high"] | None = None,
+        model_version: str | None = None,
+        min_probability: float | None = None,
+        max_probability: float | None = None,
+        prefix: str | None = None,
+        search: str | None = None,
+    ) -> CustomerCounts:
+        """How many customers there are, by risk band and model version."""
+        page = self.send(
+            customers.customers(
+                risk_band=risk_band,
+                model_version=model_version,
+                min_probability=min_probability,
+                max_probability=max_probability,
+                prefix=prefix,
+                search=search,
+                counts=True,
+                limit=1,
+            )
+        )
+        return page.counts or CustomerCounts(total=0, by_band={}, by_version={})
+
+    def customer(
+        self, customer_id: str, *, cursor: str | None = None, page_size: int = 100
+    ) -> CustomerDetail:
+        """What is known of one customer: a page of predictions, outcomes, treatments."""
+        return self.send(customers.customer(customer_id, cursor=cursor, limit=page_size))
 
     def models(self) -> ModelsAnswer:
         """All model versions, and who serves."""

@@ -34,6 +34,7 @@ _WITH_BODY = (BodyMalformed, MediaTypeUnsupported, BodyTooLarge, RequestTimeout)
 _TAGS = {
     "predictions": "Score customers, and look up what was predicted.",
     "explanations": "Why a customer has a probability, and what if.",
+    "customers": "The latest score of every customer, and what is known of one.",
     "models": "Which models there are, who serves, and who decided it.",
     "outcomes": "What became true of the customers, and who got which offer.",
     "health": "For those who look after the service.",

@@ -23,6 +23,7 @@ from churnkit_service.online import OnlineFeatures, StateFeatures
 from churnkit_service.presence import Presence
 from churnkit_service.queries import Queries
 from churnkit_service.rates import Rates
+from churnkit_service.refreshing import Refreshing
 from churnkit_service.rounds import Rounds
 from churnkit_service.warm import WarmModels
 
@@ -76,6 +77,8 @@ class Service:
         )
         self.presence = Presence(project, self.queries, self.champion, self.warm)
         self.rounds = Rounds()
+        self.refreshing = Refreshing(project, every_seconds=settings.refresh_seconds)
+        self.rounds.add("refresh", self.refreshing.round, every_seconds=settings.refresh_seconds)
         self.rounds.add("presence", self.presence.round, every_seconds=settings.reload_seconds)
         if online_features is None and project.settings.events is not None:
             self.online_features = StateFeatures(
@@ -104,6 +107,7 @@ class Service:
         await self.champion.close()
         await self.writer.close()
         await self.presence.close()
+        await self.refreshing.close()
         self.queries.close()
 
     def watch(self, method: str, route: str) -> Watch:
