@@ -8,7 +8,8 @@ ChurnkitError
 │   MomentTooOld · NoOnlineState
 ├── FeatureError: FeaturesExist · AsOfInvalid · TooLittleMemory
 ├── TrainingError: TooFewRows · BudgetTooSmall · UnknownRun · RunUnreadable · CannotRepeat
-├── RegistryError: NoChampion · UnknownModelVersion · NothingToRollBack · ParityFailed ·
+├── RegistryError: NoChampion · UnknownModelVersion · NothingToRollBack · AliasMoved ·
+│   ParityFailed ·
 │   BundleError: BundleUnreadable · BundleTampered · BundleTooNew · BundleForeign · UntrustedType
 ├── RolloutError: PlanInvalid · EvidenceInvalid · RolloutOver · StepNotAllowed
 ├── MonitoringError: BaselineChanged · NothingMatured
@@ -243,6 +244,10 @@ class UnknownModelVersion(RegistryError):
 
 class NothingToRollBack(RegistryError):
     """There is no earlier champion."""
+
+
+class AliasMoved(RegistryError):
+    """Another version holds the alias than was expected."""
 
 
 class ParityFailed(RegistryError):

@@ -33,6 +33,8 @@ _GUARDED = (Unauthorized, Forbidden, TooManyRequests)
 _WITH_BODY = (BodyMalformed, MediaTypeUnsupported, BodyTooLarge, RequestTimeout)
 _TAGS = {
     "predictions": "Score customers, and look up what was predicted.",
+    "explanations": "Why a customer has a probability, and what if.",
+    "models": "Which models there are, who serves, and who decided it.",
     "rollouts": "Whether a new model may take over.",
     "health": "For those who look after the service.",
     "documentation": "This contract.",

@@ -119,6 +119,7 @@ class RunningRollout:
         self._tasks: list[asyncio.Task[None]] = []
         self._look_now = asyncio.Event()
         self._trouble = ""
+        self._loaded: Scorer | None = None
         self.live: LiveArms | None = None
         """The arms that answer; None: the champion alone."""
         self.readings = Readings()
@@ -134,6 +135,11 @@ class RunningRollout:
         if self.live is None:
             raise UnknownRollout("no rollout runs.")
         return self.live.challenger
+
+    def ready(self, version: str) -> Scorer | None:
+        """A challenger that is warm already: promoted, it serves at once."""
+        known = self._loaded
+        return known if known is not None and known.version == version else None
 
     async def start(self) -> None:
         """Learn what runs, and begin to follow."""
@@ -173,6 +179,8 @@ class RunningRollout:
             if mark == self._known:
                 return
             self.live = await asyncio.to_thread(self._load, self.live)
+            if self.live is not None:
+                self._loaded = self.live.challenger
         except ChurnkitError as error:
             # Nobody is served worse for it: the champion answers, or the arms as they were known.
             self._told(str(error))

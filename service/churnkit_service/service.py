@@ -21,10 +21,13 @@ from churnkit_service.auth import Caller, KeyRing
 from churnkit_service.champion import Champion
 from churnkit_service.metrics import Metrics
 from churnkit_service.online import OnlineFeatures, StateFeatures
+from churnkit_service.presence import Presence
 from churnkit_service.queries import Queries
 from churnkit_service.rates import Rates
 from churnkit_service.rollouts import RunningRollout
+from churnkit_service.rounds import Rounds
 from churnkit_service.shadows import Shadowed, Shadows
+from churnkit_service.warm import WarmModels
 
 if TYPE_CHECKING:
     from churnkit_service.scoring import Answered
@@ -71,11 +74,15 @@ class Service:
             max_age_seconds=settings.keys_seconds,
             development=development,
         )
+        self.warm = WarmModels(lambda version: usecases.load_scorer(project, version))
         self.champion = Champion(
             lambda: usecases.serving_version(project),
-            lambda version: usecases.load_scorer(project, version),
+            lambda version: self.rollouts.ready(version) or self.warm.take(version),
             every_seconds=settings.reload_seconds,
         )
+        self.presence = Presence(project, self.queries, self.champion, self.warm)
+        self.rounds = Rounds()
+        self.rounds.add("presence", self.presence.round, every_seconds=settings.reload_seconds)
         rollout = project.settings.rollout
         self.rollouts = RunningRollout(
             mark=lambda: (rollout_serving.arms_mark(project), self.champion.version),
@@ -120,16 +127,19 @@ class Service:
         await self.rollouts.start()
         self.shadows.start()
         self._tidying = asyncio.create_task(self._tidy(), name="churnkit-tidy")
+        self.rounds.start()
 
     async def close(self) -> None:
         """Write what waits, then let go of everything."""
         if self._tidying is not None:
             self._tidying.cancel()
             await asyncio.gather(self._tidying, return_exceptions=True)
+        await self.rounds.close()
         await self.champion.close()
         await self.shadows.close()
         await self.rollouts.close()
         await self.writer.close()
+        await self.presence.close()
         self.queries.close()
 
     def watch(self, method: str, route: str) -> Watch:
