@@ -13,7 +13,16 @@ from typing import Any, Literal, TypeVar
 from pydantic import BaseModel
 
 from churnkit.client.call import Call, is_passing
-from churnkit.client.calls import customers, explanations, health, models, outcomes, predictions
+from churnkit.client.calls import (
+    customers,
+    explanations,
+    health,
+    models,
+    outcomes,
+    predictions,
+    rollouts,
+)
+from churnkit.client.calls.rollouts import Move
 from churnkit.client.messages.customers import (
     CustomerCounts,
     CustomerDetail,
@@ -39,6 +48,14 @@ from churnkit.client.messages.outcomes import (
     TreatmentItem,
 )
 from churnkit.client.messages.predictions import PredictionsAnswer, RecordedPrediction
+from churnkit.client.messages.rollouts import (
+    Arm,
+    Rollout,
+    RolloutEvidenceAnswer,
+    RolloutHistoryAnswer,
+    RolloutLook,
+    RolloutsAnswer,
+)
 from churnkit.client.retrying import Patience
 from churnkit.errors import MissingDependency, ServiceUnreachable
 
@@ -394,6 +411,65 @@ class AsyncClient:
             cursor = page.next_cursor
             if cursor is None:
                 return
+
+    async def start_rollout(
+        self,
+        challenger: str | None = None,
+        *,
+        plan: Mapping[str, Any] | None = None,
+        overrides: Mapping[str, Arm] | None = None,
+        customers: int | None = None,
+        predictions_per_day: float | None = None,
+        attempt: int | None = None,
+        why: str = "",
+        idempotency_key: str | None = None,
+    ) -> Rollout:
+        """Let a challenger prove itself; see ``calls.rollouts.start_rollout``."""
+        return await self.send(
+            rollouts.start_rollout(
+                challenger,
+                plan=plan,
+                overrides=overrides,
+                customers=customers,
+                predictions_per_day=predictions_per_day,
+                attempt=attempt,
+                why=why,
+                idempotency_key=idempotency_key,
+            )
+        )
+
+    async def rollouts(self) -> RolloutsAnswer:
+        """All rollouts, the oldest first."""
+        return await self.send(rollouts.rollouts())
+
+    async def rollout(self, rollout_id: str) -> Rollout:
+        """A rollout with its evidence and the latest decision."""
+        return await self.send(rollouts.rollout(rollout_id))
+
+    async def rollout_history(self, rollout_id: str) -> RolloutHistoryAnswer:
+        """What was done with a rollout, by whom and why."""
+        return await self.send(rollouts.rollout_history(rollout_id))
+
+    async def rollout_evidence(self, rollout_id: str) -> RolloutEvidenceAnswer:
+        """What is known of a rollout, with the bounds look by look."""
+        return await self.send(rollouts.rollout_evidence(rollout_id))
+
+    async def advance_rollout(self, rollout_id: str) -> RolloutLook:
+        """Let the service look at a rollout now."""
+        return await self.send(rollouts.advance_rollout(rollout_id))
+
+    async def move_rollout(
+        self,
+        rollout_id: str,
+        move: Move,
+        *,
+        why: str,
+        expected_revision: int | None = None,
+    ) -> Rollout:
+        """Pause, resume, promote or abort a rollout, with a reason."""
+        return await self.send(
+            rollouts.move_rollout(rollout_id, move, why=why, expected_revision=expected_revision)
+        )
 
     async def ready(self) -> Readiness:
         """Wait until the service takes requests."""

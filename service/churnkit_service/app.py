@@ -18,6 +18,7 @@ from churnkit_service.routes import (
     models,
     outcomes,
     predictions,
+    rollouts,
 )
 from churnkit_service.service import SERVICE, Service
 from churnkit_service.unmatched import PATH, unmatched
@@ -28,6 +29,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *customers.ENDPOINTS,
     *models.ENDPOINTS,
     *outcomes.ENDPOINTS,
+    *rollouts.ENDPOINTS,
     *health.ENDPOINTS,
     *documentation.ENDPOINTS,
 )

@@ -37,6 +37,7 @@ _TAGS = {
     "customers": "The latest score of every customer, and what is known of one.",
     "models": "Which models there are, who serves, and who decided it.",
     "outcomes": "What became true of the customers, and who got which offer.",
+    "rollouts": "Whether a new model may take over.",
     "health": "For those who look after the service.",
     "documentation": "This contract.",
 }
