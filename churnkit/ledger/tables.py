@@ -200,6 +200,8 @@ job_files = sa.Table(
     sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
     sa.Column("n_rows", sa.Integer, nullable=False),
     sa.Column("content", sa.LargeBinary, nullable=False),
+)
+
 # What became true, and what was done about it.
 outcomes = sa.Table(
     "outcomes",

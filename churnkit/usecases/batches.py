@@ -365,6 +365,7 @@ def _commit(work: Work, scored: _Scored, tally: Tally, lines: int | None) -> Tal
             "failed": failed,
             "bands": dict(scored.bands) if scored.predictions is not None else {},
             "model_version": tally.model_version,
+            "variant": VARIANT,
         }
     )
     return after

@@ -12,6 +12,7 @@ from churnkit.domain.jobs import Job, JobKind, JobPart
 from churnkit.domain.recording import IdempotentAnswer
 from churnkit.errors import JobActive, JobGivenUp, JobHasNoResult, UnknownJob
 from churnkit.ledger import job_claims, jobs
+from churnkit.ledger.idempotent import find_answer
 from churnkit.ledger.jobs import Place
 from churnkit.project import Project
 from churnkit.usecases.batches import FAILED, RESULT, failed_schema, result_schema
@@ -64,6 +65,11 @@ def submit_upload(
 def drop_upload(project: Project, job_id: str) -> None:
     """Forget what was uploaded for a job."""
     jobs.delete_job(project.ledger.engine, job_id)
+
+
+def key_is_known(project: Project, owner: str, key: str) -> bool:
+    """Whether something was answered under an Idempotency-Key before."""
+    return find_answer(project.ledger.engine, owner, key) is not None
 
 
 def show_job(project: Project, kind: JobKind, job_id: str) -> Job:

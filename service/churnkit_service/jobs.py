@@ -41,9 +41,7 @@ class Jobs:
         self._metrics = metrics
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
-        self._threads = ThreadPoolExecutor(
-            max(1, settings.jobs), thread_name_prefix="churnkit-job"
-        )
+        self._threads = ThreadPoolExecutor(max(1, settings.jobs), thread_name_prefix="churnkit-job")
         self._running: dict[str, subprocess.Popen[str]] = {}
         self._watching: set[asyncio.Task[None]] = set()
         self._trouble = ""
@@ -99,11 +97,30 @@ class Jobs:
         if job is None:
             return False
         log.info("job taken", extra={"job": job.job_id, "kind": job.kind, "claim": job.claim})
-        self._running[job.job_id] = process = _started()
+        self._running[job.job_id] = process = self._begun(job)
         watching = asyncio.create_task(self._watch(job, process), name="churnkit-job")
         self._watching.add(watching)
         watching.add_done_callback(self._watching.discard)
         return True
+
+    def _begun(self, job: Job) -> subprocess.Popen[str]:
+        """A process that knows what to do."""
+        settings = self._project.settings.model_copy(update={"service": self._settings})
+        asked = {
+            "folder": str(self._project.folder),
+            "settings": settings.model_dump(mode="json"),
+            "job": job.model_dump(mode="json"),
+        }
+        process = subprocess.Popen(
+            [sys.executable, "-m", "churnkit_service.job_process"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            encoding="utf-8",
+        )
+        # On stdin, not as arguments: these name the database with its password.
+        _say(process, json.dumps(asked) + "\n")
+        return process
 
     async def _watch(self, job: Job, process: subprocess.Popen[str]) -> None:
         loop = asyncio.get_running_loop()
@@ -123,18 +140,13 @@ class Jobs:
     def _attend(
         self, job: Job, process: subprocess.Popen[str], loop: asyncio.AbstractEventLoop
     ) -> str:
-        """Give the process its work, and hear what it says until it ends; blocks."""
-        settings = self._project.settings.model_copy(update={"service": self._settings})
-        asked = {
-            "folder": str(self._project.folder),
-            "settings": settings.model_dump(mode="json"),
-            "job": job.model_dump(mode="json"),
-        }
+        """Hear what a process says until it ends; blocks."""
         ending = ""
         with process:
-            _say(process, json.dumps(asked) + "\n")
             assert process.stdout is not None
             for line in process.stdout:
+                if not line.endswith("\n"):  # killed while it spoke
+                    break
                 news = json.loads(line)
                 if "ended" in news:
                     ending = str(news["ended"])
@@ -149,16 +161,6 @@ class Jobs:
         for band, n in news["bands"].items():
             labels = (news["model_version"], news["variant"], band)
             self._metrics.predictions.labels(*labels).inc(n)
-
-
-def _started() -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "churnkit_service.job_process"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        encoding="utf-8",
-    )
 
 
 def _say(process: subprocess.Popen[str], text: str) -> None:

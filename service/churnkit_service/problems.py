@@ -128,6 +128,8 @@ STATUS: Mapping[type[errors.ChurnkitError], int] = {
     errors.Cancelled: 409,
     errors.ServiceError: 502,
     errors.UnknownKey: 404,
+    errors.UnknownJob: 404,
+    errors.JobError: 409,
 }
 """The HTTP status of the library's errors; the nearest base counts."""
 

@@ -16,8 +16,10 @@ from churnkit.errors import ChurnkitError
 from churnkit.project import Project
 from churnkit.settings import ServiceTable
 from churnkit.usecases import online as usecases
+from churnkit.usecases.jobs import delete_old_jobs
 from churnkit_service.auth import Caller, KeyRing
 from churnkit_service.champion import Champion
+from churnkit_service.jobs import Jobs
 from churnkit_service.metrics import Metrics
 from churnkit_service.online import OnlineFeatures, StateFeatures
 from churnkit_service.queries import Queries
@@ -74,6 +76,7 @@ class Service:
             self.online_features = StateFeatures(
                 self.queries, project, lambda: self.champion.scorer.feature_hash
             )
+        self.jobs = Jobs(project, settings, self.queries, self.metrics)
         self.contract: dict[str, Any] = {}
         """The OpenAPI document, set by the application."""
         self.keys_in_flight: set[tuple[str, str]] = set()
@@ -85,6 +88,7 @@ class Service:
         """Reach the database and load the model."""
         self.writer = await usecases.open_writer(self.project, self.settings)
         await self.champion.start()
+        await self.jobs.start()
         self._tidying = asyncio.create_task(self._tidy(), name="churnkit-tidy")
 
     async def close(self) -> None:
@@ -92,6 +96,7 @@ class Service:
         if self._tidying is not None:
             self._tidying.cancel()
             await asyncio.gather(self._tidying, return_exceptions=True)
+        await self.jobs.close()
         await self.champion.close()
         await self.writer.close()
         self.queries.close()
@@ -159,6 +164,7 @@ class Service:
                 try:
                     before = datetime.now(UTC) - keep
                     await self.queries.run(usecases.forget_answers, self.project, before)
+                    await self.queries.run(delete_old_jobs, self.project)
                 except ChurnkitError as error:
                     access.warning("not tidied", extra={"error": error.to_json()})
             turn += 1
