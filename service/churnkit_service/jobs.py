@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
-import subprocess
-import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
@@ -16,11 +14,14 @@ from churnkit.errors import ChurnkitError
 from churnkit.project import Project
 from churnkit.settings import ServiceTable
 from churnkit.usecases import jobs as usecases
+from churnkit_service.job_child import JobChild
 from churnkit_service.metrics import Metrics
 from churnkit_service.queries import Queries
 
 log = logging.getLogger("churnkit.jobs")
 _LOOK_SECONDS = 1.0
+_IDLE_SECONDS = 30.0
+"""So long a process waits for another job: it takes a second or two to start one."""
 
 
 class Jobs:
@@ -42,7 +43,8 @@ class Jobs:
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._threads = ThreadPoolExecutor(max(1, settings.jobs), thread_name_prefix="churnkit-job")
-        self._running: dict[str, subprocess.Popen[str]] = {}
+        self._running: dict[str, JobChild] = {}
+        self._idle: list[JobChild] = []
         self._watching: set[asyncio.Task[None]] = set()
         self._trouble = ""
 
@@ -59,12 +61,12 @@ class Jobs:
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
-        for process in list(self._running.values()):
-            _say(process, "stop\n")
+        for child in self._running.values():
+            child.stop()
         if self._watching:
             await asyncio.wait(self._watching, timeout=self._settings.drain_seconds)
-        for process in list(self._running.values()):
-            process.kill()
+        for child in (*self._running.values(), *self._idle):
+            child.end()
         await asyncio.gather(*self._watching, return_exceptions=True)
         self._threads.shutdown(wait=True)
 
@@ -87,6 +89,7 @@ class Jobs:
 
     async def _look(self) -> bool:
         """Take a job if there is one, and time for it."""
+        self._end_idle()
         waiting = await self._queries.run(usecases.count_waiting, self._project)
         for kind in JOB_KINDS:
             for state in ("queued", "running"):
@@ -97,62 +100,45 @@ class Jobs:
         if job is None:
             return False
         log.info("job taken", extra={"job": job.job_id, "kind": job.kind, "claim": job.claim})
-        self._running[job.job_id] = process = self._begun(job)
-        watching = asyncio.create_task(self._watch(job, process), name="churnkit-job")
+        while self._idle and not self._idle[-1].reusable:
+            self._idle.pop().end()
+        child = self._idle.pop() if self._idle else JobChild()
+        settings = self._project.settings.model_copy(update={"service": self._settings})
+        child.give(self._project, settings, job)
+        self._running[job.job_id] = child
+        watching = asyncio.create_task(self._watch(job, child), name="churnkit-job")
         self._watching.add(watching)
         watching.add_done_callback(self._watching.discard)
         return True
 
-    def _begun(self, job: Job) -> subprocess.Popen[str]:
-        """A process that knows what to do."""
-        settings = self._project.settings.model_copy(update={"service": self._settings})
-        asked = {
-            "folder": str(self._project.folder),
-            "settings": settings.model_dump(mode="json"),
-            "job": job.model_dump(mode="json"),
-        }
-        process = subprocess.Popen(
-            [sys.executable, "-m", "churnkit_service.job_process"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            encoding="utf-8",
-        )
-        # On stdin, not as arguments: these name the database with its password.
-        _say(process, json.dumps(asked) + "\n")
-        return process
-
-    async def _watch(self, job: Job, process: subprocess.Popen[str]) -> None:
+    async def _watch(self, job: Job, child: JobChild) -> None:
+        """Wait until a job is over, and see to what its process leaves behind."""
         loop = asyncio.get_running_loop()
-        ending = await loop.run_in_executor(self._threads, self._attend, job, process, loop)
+
+        def heard(news: dict[str, Any]) -> None:
+            loop.call_soon_threadsafe(self._count, job, news)
+
+        ending = await loop.run_in_executor(self._threads, child.attend, heard)
         del self._running[job.job_id]
         if ending:
             self._metrics.jobs_ended.labels(job.kind, ending).inc()
             log.info("job over", extra={"job": job.job_id, "kind": job.kind, "ending": ending})
+        if ending and child.reusable:
+            self._idle.append(child)
         else:
-            log.warning(
-                "a job's process died", extra={"job": job.job_id, "status": process.returncode}
-            )
+            status = child.end()
+        if not ending:
+            log.warning("a job's process died", extra={"job": job.job_id, "status": status})
             with suppress(ChurnkitError):  # the database is away: its lease will run out
                 await self._queries.run(usecases.release_job, self._project, job)
         self._wake.set()
 
-    def _attend(
-        self, job: Job, process: subprocess.Popen[str], loop: asyncio.AbstractEventLoop
-    ) -> str:
-        """Hear what a process says until it ends; blocks."""
-        ending = ""
-        with process:
-            assert process.stdout is not None
-            for line in process.stdout:
-                if not line.endswith("\n"):  # killed while it spoke
-                    break
-                news = json.loads(line)
-                if "ended" in news:
-                    ending = str(news["ended"])
-                else:
-                    loop.call_soon_threadsafe(self._count, job, news)
-        return ending
+    def _end_idle(self) -> None:
+        """Processes that wait for nothing give their memory back."""
+        before = time.monotonic() - _IDLE_SECONDS
+        for child in [child for child in self._idle if child.idle_since < before]:
+            self._idle.remove(child)
+            child.end()
 
     def _count(self, job: Job, news: dict[str, Any]) -> None:
         rows = self._metrics.job_rows
@@ -161,10 +147,3 @@ class Jobs:
         for band, n in news["bands"].items():
             labels = (news["model_version"], news["variant"], band)
             self._metrics.predictions.labels(*labels).inc(n)
-
-
-def _say(process: subprocess.Popen[str], text: str) -> None:
-    assert process.stdin is not None
-    with suppress(OSError, ValueError):  # it is gone already
-        process.stdin.write(text)
-        process.stdin.flush()
