@@ -7,7 +7,8 @@ import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 
-from aiohttp import BodyPartReader, web
+from aiohttp import BodyPartReader, ClientError, web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from churnkit.client.messages.problems import Fault
 from churnkit_service.endpoint import Call
@@ -40,6 +41,8 @@ _ENDINGS = {
     "csv": "csv", "tsv": "csv", "txt": "csv", "gz": "csv",
     "ndjson": "ndjson", "jsonl": "ndjson", "parquet": "parquet", "pq": "parquet",
 }  # fmt: skip
+_NO_FORM = (ValueError, RuntimeError, AssertionError, LookupError, HttpProcessingError)
+"""What aiohttp raises for a form that is none."""
 _OPEN = ("application/octet-stream", "multipart/form-data")
 
 
@@ -77,8 +80,10 @@ async def receive(call: Call, form: str | None, keep: Keep | None) -> Received:
             return await _receive(call, form, keep)
     except TimeoutError:
         raise RequestTimeout("the upload did not arrive in time.", fix="Send it faster.") from None
-    except web.HTTPRequestEntityTooLarge:
-        raise _too_large(settings.max_upload_bytes) from None
+    except (HttpProcessingError, web.RequestPayloadError, ClientError, OSError):
+        raise BodyMalformed(
+            "the body broke off, or is not encoded as its head says.", fix="Send it again."
+        ) from None
 
 
 async def _receive(call: Call, form: str | None, keep: Keep | None) -> Received:
@@ -149,7 +154,7 @@ async def _of_part(part: BodyPartReader) -> AsyncIterator[bytes]:
     try:
         while piece := await part.read_chunk(1 << 16):
             yield part.decode(piece)
-    except (ValueError, RuntimeError, AssertionError) as error:
+    except _NO_FORM as error:
         raise _no_multipart() from error
 
 
@@ -161,7 +166,7 @@ async def _file_part(call: Call, seconds: float) -> BodyPartReader:
             while (part := await reader.next()) is not None:
                 if isinstance(part, BodyPartReader) and part.name == "file":
                     return part
-    except (ValueError, RuntimeError, AssertionError, KeyError, LookupError) as error:
+    except _NO_FORM as error:
         raise _no_multipart() from error
     raise BodyMalformed(
         "the form has no field 'file'.", fix="Send the file in a field of this name."
