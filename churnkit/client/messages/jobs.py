@@ -44,6 +44,10 @@ class Job(Answer):
         return self.state in ("finished", "failed", "cancelled")
 
 
+class Deleted(Answer):
+    """It is gone."""
+
+
 class JobsQuery(Request):
     """Which jobs."""
 
