@@ -142,7 +142,7 @@ class Jobs:
 
     def _count(self, job: Job, news: dict[str, Any]) -> None:
         rows = self._metrics.job_rows
-        rows.labels(job.kind, "done").inc(news["scored"])
+        rows.labels(job.kind, "scored").inc(news["scored"])
         rows.labels(job.kind, "failed").inc(news["failed"])
         for band, n in news["bands"].items():
             labels = (news["model_version"], news["variant"], band)
