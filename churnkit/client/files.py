@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import tempfile
+import weakref
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -38,6 +39,11 @@ class Upload(Call[M], Generic[M]):
 
     content_type: str = ""
     file: Path | IO[bytes] = Path()
+
+    def __post_init__(self) -> None:
+        """What waits on the disk goes with the request."""
+        if not isinstance(self.file, Path):
+            weakref.finalize(self, self.file.close)
 
     def headers(self, key: str) -> dict[str, str]:
         """The headers, with the API key and the file's type."""

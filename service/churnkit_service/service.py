@@ -22,8 +22,11 @@ from churnkit_service.champion import Champion
 from churnkit_service.jobs import Jobs
 from churnkit_service.metrics import Metrics
 from churnkit_service.online import OnlineFeatures, StateFeatures
+from churnkit_service.presence import Presence
 from churnkit_service.queries import Queries
 from churnkit_service.rates import Rates
+from churnkit_service.rounds import Rounds
+from churnkit_service.warm import WarmModels
 
 SERVICE: web.AppKey[Service] = web.AppKey("service")
 ANYBODY = Caller("", frozenset())
@@ -67,11 +70,15 @@ class Service:
             max_age_seconds=settings.keys_seconds,
             development=development,
         )
+        self.warm = WarmModels(lambda version: usecases.load_scorer(project, version))
         self.champion = Champion(
             lambda: usecases.serving_version(project),
-            lambda version: usecases.load_scorer(project, version),
+            self.warm.take,
             every_seconds=settings.reload_seconds,
         )
+        self.presence = Presence(project, self.queries, self.champion, self.warm)
+        self.rounds = Rounds()
+        self.rounds.add("presence", self.presence.round, every_seconds=settings.reload_seconds)
         if online_features is None and project.settings.events is not None:
             self.online_features = StateFeatures(
                 self.queries, project, lambda: self.champion.scorer.feature_hash
@@ -90,6 +97,7 @@ class Service:
         await self.champion.start()
         await self.jobs.start()
         self._tidying = asyncio.create_task(self._tidy(), name="churnkit-tidy")
+        self.rounds.start()
 
     async def close(self) -> None:
         """Write what waits, then let go of everything."""
@@ -97,8 +105,10 @@ class Service:
             self._tidying.cancel()
             await asyncio.gather(self._tidying, return_exceptions=True)
         await self.jobs.close()
+        await self.rounds.close()
         await self.champion.close()
         await self.writer.close()
+        await self.presence.close()
         self.queries.close()
 
     def watch(self, method: str, route: str) -> Watch:
