@@ -6,12 +6,13 @@ import itertools
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
+from pathlib import Path
 from types import EllipsisType, TracebackType
 from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel
 
-from churnkit.client.call import Call, is_passing
+from churnkit.client.call import Call, is_passing, refuse
 from churnkit.client.calls import (
     customers,
     explanations,
@@ -22,6 +23,8 @@ from churnkit.client.calls import (
     rollouts,
 )
 from churnkit.client.calls.rollouts import Move
+from churnkit.client.files import PIECE_BYTES, Download, Upload, appearing, file_headers
+from churnkit.client.jobs import Batches
 from churnkit.client.messages.customers import (
     CustomerCounts,
     CustomerDetail,
@@ -92,6 +95,7 @@ class Client:
         self._patience = patience_seconds
         timeout = urllib3.Timeout(connect=min(5.0, timeout_seconds), read=timeout_seconds)
         self._pool = urllib3.PoolManager(timeout=timeout, retries=False, maxsize=16)
+        self.batches = Batches(self)
         self._trouble = (urllib3.exceptions.HTTPError, OSError)
 
     def __enter__(self) -> Client:
@@ -118,16 +122,64 @@ class Client:
         ServiceUnreachable : it could not for longer than the client's patience
         """
         patience = Patience(self._patience, time.monotonic())
-        content, headers = call.content(), call.headers(self._key)
+        headers = call.headers(self._key)
         while True:
             url = self._url
             retry_after: str | None = None
             try:
                 answer = self._pool.request(
-                    call.method, url + call.target(), body=content, headers=headers, redirect=False
+                    call.method,
+                    url + call.target(),
+                    # A file is read from its beginning each time.
+                    body=call.pieces() if isinstance(call, Upload) else call.content(),
+                    headers=headers,
+                    redirect=False,
                 )
                 if not is_passing(answer.status, answer.data):
                     return call.read(answer.status, answer.data)
+                said = f"it answered with status {answer.status}"
+                retry_after = answer.headers.get("Retry-After")
+            except self._trouble as error:
+                said = str(error)
+            pause = patience.pause(time.monotonic(), retry_after)
+            if pause is None:
+                raise ServiceUnreachable(
+                    f"the service cannot answer: {said}.",
+                    fix="Is it running, and is its database?",
+                    url=url,
+                )
+            self._url = next(self._urls)
+            time.sleep(pause)
+
+    def download(self, asked: Download, path: Path | str) -> Path:
+        """Fetch a file; it appears whole or not at all.
+
+        Raises
+        ------
+        ServiceRefused : the service has no such file
+        ServiceUnreachable : it did not send it for longer than the client's patience
+        DiskFull, FolderReadOnly : it cannot be written here
+        """
+        patience, target = Patience(self._patience, time.monotonic()), Path(path)
+        while True:
+            url = self._url
+            retry_after: str | None = None
+            try:
+                answer = self._pool.request(
+                    "GET", url + asked.target(), headers=file_headers(self._key),
+                    redirect=False, preload_content=False,
+                )  # fmt: skip
+                try:
+                    if answer.status == 200:
+                        with appearing(target) as file:
+                            for piece in answer.stream(PIECE_BYTES):
+                                file.write(piece)
+                        return target
+                    told = answer.read()
+                finally:
+                    answer.close()
+                if not is_passing(answer.status, told):
+                    refuse(answer.status, told)
                 said = f"it answered with status {answer.status}"
                 retry_after = answer.headers.get("Retry-After")
             except self._trouble as error:

@@ -11,6 +11,7 @@ from churnkit_service.endpoint import Endpoint
 from churnkit_service.guard import guarded
 from churnkit_service.openapi import openapi
 from churnkit_service.routes import (
+    batches,
     customers,
     documentation,
     explanations,
@@ -25,6 +26,7 @@ from churnkit_service.unmatched import PATH, unmatched
 
 ENDPOINTS: tuple[Endpoint, ...] = (
     *predictions.ENDPOINTS,
+    *batches.ENDPOINTS,
     *explanations.ENDPOINTS,
     *customers.ENDPOINTS,
     *models.ENDPOINTS,

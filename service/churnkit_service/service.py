@@ -17,8 +17,10 @@ from churnkit.project import Project
 from churnkit.settings import ServiceTable
 from churnkit.usecases import online as usecases
 from churnkit.usecases import rollout_serving
+from churnkit.usecases.jobs import delete_old_jobs
 from churnkit_service.auth import Caller, KeyRing
 from churnkit_service.champion import Champion
+from churnkit_service.jobs import Jobs
 from churnkit_service.metrics import Metrics
 from churnkit_service.online import OnlineFeatures, StateFeatures
 from churnkit_service.presence import Presence
@@ -116,6 +118,7 @@ class Service:
                 self.queries, project, lambda: self.rollouts.challenger.feature_hash
             )
         self._shares: tuple[str, str] | None = None
+        self.jobs = Jobs(project, settings, self.queries, self.metrics)
         self.contract: dict[str, Any] = {}
         """The OpenAPI document, set by the application."""
         self.keys_in_flight: set[tuple[str, str]] = set()
@@ -129,6 +132,7 @@ class Service:
         await self.champion.start()
         await self.rollouts.start()
         self.shadows.start()
+        await self.jobs.start()
         self._tidying = asyncio.create_task(self._tidy(), name="churnkit-tidy")
         self.rounds.start()
 
@@ -137,6 +141,7 @@ class Service:
         if self._tidying is not None:
             self._tidying.cancel()
             await asyncio.gather(self._tidying, return_exceptions=True)
+        await self.jobs.close()
         await self.rounds.close()
         await self.champion.close()
         await self.shadows.close()
@@ -239,6 +244,7 @@ class Service:
                 try:
                     before = datetime.now(UTC) - keep
                     await self.queries.run(usecases.forget_answers, self.project, before)
+                    await self.queries.run(delete_old_jobs, self.project)
                 except ChurnkitError as error:
                     access.warning("not tidied", extra={"error": error.to_json()})
             turn += 1
