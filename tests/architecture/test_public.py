@@ -21,6 +21,8 @@ def test_public_names_are_pinned() -> None:
         "rebuild_online", "receive_events", "online_features",
         "train", "repeat", "evaluate", "score", "explain", "list_models", "show_model", "promote",
         "rollback", "journal", "serving_at", "verify_models", "export_head", "history",
+        "import_outcomes", "outcome_status", "import_treatments", "set_holdout", "show_holdouts",
+        "matured_pairs", "monitor", "erase", "retain",
         "write_report", "doctor", "simulate", "ChurnClassifier",
     ]  # fmt: skip
     for name in churnkit.__all__:
