@@ -14,6 +14,7 @@ from churnkit_service.routes import (
     customers,
     documentation,
     explanations,
+    figures,
     health,
     models,
     predictions,
@@ -26,6 +27,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *explanations.ENDPOINTS,
     *customers.ENDPOINTS,
     *models.ENDPOINTS,
+    *figures.ENDPOINTS,
     *health.ENDPOINTS,
     *documentation.ENDPOINTS,
 )
