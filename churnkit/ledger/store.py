@@ -16,6 +16,7 @@ from churnkit.domain.evaluation import Estimate
 from churnkit.domain.models import JournalEntry, ModelVersion
 from churnkit.domain.predictions import PredictionRow, Reason
 from churnkit.domain.recording import IdempotentAnswer
+from churnkit.domain.rollouts import RolloutFailure
 from churnkit.errors import BadValue, UnknownModelVersion, did_you_mean
 from churnkit.ledger import tables
 from churnkit.ledger.engine import Pool, make_engine, migrate
@@ -53,6 +54,28 @@ class Recording:
                     fix="Give each prediction an id of its own.",
                     field="prediction_id",
                 ) from error
+
+    def add_failures(self, failures: Iterable[RolloutFailure]) -> None:
+        """Add that a rollout's model could not score what the other one answered."""
+        values = [failure.model_dump() for failure in failures]
+        if values:
+            self._connection.execute(sa.insert(tables.rollout_failures), values)
+
+
+class JournalTurn:
+    """An open transaction in which nobody else adds to the journal."""
+
+    def __init__(self, connection: sa.Connection) -> None:
+        self.connection = connection
+
+    def entries(self) -> tuple[JournalEntry, ...]:
+        """The journal so far."""
+        return _read_journal(self.connection)
+
+    def append(self, entries: Iterable[JournalEntry]) -> None:
+        """Add entries that follow the last one."""
+        for entry in entries:
+            self.connection.execute(sa.insert(tables.journal), _journal_values(entry))
 
 
 class Ledger:
@@ -263,6 +286,12 @@ class Ledger:
             if answer is not None:
                 keep_answer(connection, answer)
         return known + new
+
+    @contextmanager
+    def journal_turn(self) -> Iterator[JournalTurn]:
+        """Change other tables and the journal in one transaction; such turns come one by one."""
+        with self.writing(lock=_JOURNAL_LOCK) as connection:
+            yield JournalTurn(connection)
 
     def journal(self) -> tuple[JournalEntry, ...]:
         """All entries, the oldest first."""

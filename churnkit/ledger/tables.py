@@ -73,6 +73,20 @@ predictions = sa.Table(
     sa.Column("written_in", sa.BigInteger),
     sa.Index("ix_predictions_customer_id_made_at", "customer_id", "made_at"),
     sa.Index("ix_predictions_model_version_made_at", "model_version", "made_at"),
+    # Only while a rollout runs has a prediction one; the index costs nothing at other times.
+    sa.Index(
+        "ix_predictions_rollout_id_made_at",
+        "rollout_id",
+        "made_at",
+        sqlite_where=sa.text("rollout_id IS NOT NULL"),
+        postgresql_where=sa.text("rollout_id IS NOT NULL"),
+    ),
+    sa.Index(
+        "ix_predictions_shadow_of",
+        "shadow_of",
+        sqlite_where=sa.text("shadow_of IS NOT NULL"),
+        postgresql_where=sa.text("shadow_of IS NOT NULL"),
+    ),
 )
 sa.Index(
     "ix_predictions_written_in",
@@ -278,6 +292,45 @@ bundle_files = sa.Table(
     sa.Column("content", sa.LargeBinary, nullable=False),
 )
 
+jobs = sa.Table(
+    "jobs",
+    metadata,
+    sa.Column("job_id", sa.String(32), primary_key=True),
+    sa.Column("kind", sa.String(16), nullable=False),
+    sa.Column("state", sa.String(16), nullable=False),
+    sa.Column("owner", sa.String(64), nullable=False),
+    sa.Column("request", Document, nullable=False),
+    sa.Column("created_at", Moment, nullable=False),
+    sa.Column("started_at", Moment),
+    sa.Column("finished_at", Moment),
+    sa.Column("rows_total", sa.BigInteger),
+    sa.Column("rows_done", sa.BigInteger, nullable=False),
+    sa.Column("rows_failed", sa.BigInteger, nullable=False),
+    sa.Column("progress", sa.Double),
+    sa.Column("stage", sa.Text, nullable=False),
+    sa.Column("detail", sa.Text, nullable=False),
+    sa.Column("checkpoint", Document, nullable=False),
+    sa.Column("result", Document),
+    sa.Column("error", Document),
+    sa.Column("cancel_requested", sa.Boolean, nullable=False),
+    # Who works on it: claims are counted, so that a process that was given up writes no more.
+    sa.Column("claim", sa.Integer, nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("seen_at", Moment, nullable=False),
+    sa.Index("ix_jobs_state_created_at", "state", "created_at"),
+    sa.Index("ix_jobs_kind_created_at", "kind", "created_at"),
+)
+
+job_files = sa.Table(
+    "job_files",
+    metadata,
+    sa.Column("job_id", sa.String(32), primary_key=True),
+    sa.Column("name", sa.String(32), primary_key=True),
+    sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("n_rows", sa.Integer, nullable=False),
+    sa.Column("content", sa.LargeBinary, nullable=False),
+)
+
 # What became true, and what was done about it.
 outcomes = sa.Table(
     "outcomes",
@@ -369,4 +422,79 @@ suppressions = sa.Table(
     sa.Column("key_id", sa.String(16), nullable=False),
     sa.Column("at", Moment, nullable=False),
     sa.Column("why", sa.Text, nullable=False),
+)
+
+# Rollouts: documents are JSON; none of them names a customer, but for rollout_overrides.
+rollouts = sa.Table(
+    "rollouts",
+    metadata,
+    sa.Column("rollout_id", sa.String(64), primary_key=True),
+    sa.Column("number", sa.Integer, nullable=False, unique=True),
+    sa.Column("champion", sa.String(64), nullable=False),
+    sa.Column("challenger", sa.String(64), nullable=False),
+    sa.Column("attempt", sa.Integer, nullable=False),
+    sa.Column("plan", Document, nullable=False),
+    sa.Column("salt", sa.String(64), nullable=False),
+    sa.Column("days_to_mature", sa.Double, nullable=False),
+    sa.Column("position", Document, nullable=False),
+    sa.Column("evidence", Document, nullable=False),
+    sa.Column("forecast", Document, nullable=False),
+    sa.Column("decision", Document, nullable=False),
+    sa.Column("revision", sa.Integer, nullable=False),
+    sa.Column("looks", sa.Integer, nullable=False),
+    sa.Column("created_at", Moment, nullable=False),
+    sa.Column("looked_at", Moment),
+    sa.Column("ended_at", Moment),
+    sa.Column("outcome", sa.String(16)),
+)
+
+# What was done with a rollout when, and what was seen then.
+rollout_stages = sa.Table(
+    "rollout_stages",
+    metadata,
+    sa.Column("rollout_id", sa.String(64), primary_key=True),
+    sa.Column("sequence", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("at", Moment, nullable=False),
+    sa.Column("who", sa.Text, nullable=False),
+    sa.Column("action", sa.String(16), nullable=False),
+    sa.Column("stage", sa.Text, nullable=False),
+    sa.Column("share", sa.Double, nullable=False),
+    sa.Column("pairs", sa.Integer, nullable=False),
+    sa.Column("why", sa.Text, nullable=False),
+    sa.Column("decision", Document, nullable=False),
+)
+
+# Customers whose arm a person chose.
+rollout_overrides = sa.Table(
+    "rollout_overrides",
+    metadata,
+    sa.Column("rollout_id", sa.String(64), primary_key=True),
+    sa.Column("customer_id", sa.Text, primary_key=True),
+    sa.Column("arm", sa.String(16), nullable=False),
+    sa.Index("ix_rollout_overrides_customer_id", "customer_id"),
+)
+
+# A model that could not score what the other one answered.
+rollout_failures = sa.Table(
+    "rollout_failures",
+    metadata,
+    sa.Column("prediction_id", sa.String(64), primary_key=True),
+    sa.Column("rollout_id", sa.String(64), nullable=False),
+    sa.Column("variant", sa.String(32), nullable=False),
+    sa.Column("at", Moment, nullable=False),
+    sa.Column("why", sa.String(64), nullable=False),
+)
+
+# How a process's models did in a minute.
+rollout_windows = sa.Table(
+    "rollout_windows",
+    metadata,
+    sa.Column("rollout_id", sa.String(64), primary_key=True),
+    sa.Column("process", sa.String(64), primary_key=True),
+    sa.Column("variant", sa.String(32), primary_key=True),
+    sa.Column("at", Moment, primary_key=True),
+    sa.Column("requests", sa.Integer, nullable=False),
+    sa.Column("failures", sa.Integer, nullable=False),
+    sa.Column("shed", sa.Integer, nullable=False),
+    sa.Column("latency_ms", sa.Double, nullable=False),
 )

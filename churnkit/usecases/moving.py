@@ -6,14 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from churnkit.domain.models import Alias, JournalEntry, ModelVersion
 from churnkit.domain.recording import IdempotentAnswer
-from churnkit.errors import AliasMoved, BundleUnreadable, UnknownModelVersion, did_you_mean
+from churnkit.errors import AliasMoved, UnknownModelVersion, did_you_mean
 from churnkit.project import Project
-from churnkit.registry.bundle import verify_bundle
 from churnkit.registry.journal import holders, rollback_target, seal
+from churnkit.usecases.alias_moves import champion_entries, check_bundle, figures_of
 
 Keep = Callable[[JournalEntry], IdempotentAnswer]
 """Makes the answer that is kept under an Idempotency-Key, in the change's transaction."""
@@ -118,55 +118,27 @@ def _entries(
             fix="Choose another version.",
             alias=alias,
         )
-    check_files(files(versions[chosen]), versions[chosen])
-    moved = seal(
-        at=now,
-        who=change.who,
-        action=change.action,
-        alias=alias,
-        version=chosen,
-        why=change.why,
-        evidence=_evidence(versions[chosen], versions.get(held["champion"] or "")),
-        journal=entries,
-    )
-    if alias == "challenger" or held["challenger"] != chosen:
-        return (moved,)
-    retired = seal(
-        at=now,
-        who=change.who,
-        action="retire",
-        alias="challenger",
-        version=None,
-        why="it is the champion now",
-        evidence={},
-        journal=(*entries, moved),
-    )
-    return moved, retired
-
-
-def check_files(folder: Path, version: ModelVersion) -> None:
-    """Let pass a version whose files are those that were admitted.
-
-    Raises
-    ------
-    BundleUnreadable : they are not
-    """
-    checks = verify_bundle(folder, version.bundle_hash)
-    failed = next((check for check in checks if check.state == "failed"), None)
-    if failed is not None:
-        raise BundleUnreadable(
-            f"{version.version} may not serve: {failed.subject}: {failed.detail}",
-            fix="Restore its files from a backup, or train again.",
-            version=version.version,
+    check_bundle(files(versions[chosen]), versions[chosen])
+    before = versions.get(held["champion"] or "")
+    if change.action != "challenge":
+        return champion_entries(
+            entries,
+            versions[chosen],
+            action=change.action,
+            before=before,
+            at=now,
+            who=change.who,
+            why=change.why,
         )
-
-
-def _evidence(version: ModelVersion, before: ModelVersion | None) -> dict[str, Any]:
-    """What spoke for the change: the figures of who comes, and of who goes."""
-    names = ("roc_auc", "profit")
-
-    def figures(of: ModelVersion) -> dict[str, Any]:
-        return {name: of.metrics[name].model_dump() for name in names if name in of.metrics}
-
-    told = {"bundle_hash": version.bundle_hash, **figures(version)}
-    return told if before is None else {**told, "before": {before.version: figures(before)}}
+    return (
+        seal(
+            at=now,
+            who=change.who,
+            action="challenge",
+            alias="challenger",
+            version=chosen,
+            why=change.why,
+            evidence=figures_of(versions[chosen], before),
+            journal=entries,
+        ),
+    )

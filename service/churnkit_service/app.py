@@ -11,23 +11,29 @@ from churnkit_service.endpoint import Endpoint
 from churnkit_service.guard import guarded
 from churnkit_service.openapi import openapi
 from churnkit_service.routes import (
+    batches,
     customers,
     documentation,
     explanations,
     figures,
     health,
     models,
+    outcomes,
     predictions,
+    rollouts,
 )
 from churnkit_service.service import SERVICE, Service
 from churnkit_service.unmatched import PATH, unmatched
 
 ENDPOINTS: tuple[Endpoint, ...] = (
     *predictions.ENDPOINTS,
+    *batches.ENDPOINTS,
     *explanations.ENDPOINTS,
     *customers.ENDPOINTS,
     *models.ENDPOINTS,
     *figures.ENDPOINTS,
+    *outcomes.ENDPOINTS,
+    *rollouts.ENDPOINTS,
     *health.ENDPOINTS,
     *documentation.ENDPOINTS,
 )

@@ -21,6 +21,7 @@ from churnkit.client.messages.problems import Fault
 from churnkit.domain.predictions import PredictionRow
 from churnkit.errors import LedgerBusy, NoChampion, StorageUnreachable
 from churnkit.usecases import online as usecases
+from churnkit_service.answering import answer
 from churnkit_service.endpoint import Call, Endpoint, json_response, read_json, read_query
 from churnkit_service.idempotency import KeyedRequest, keyed
 from churnkit_service.problems import (
@@ -30,7 +31,6 @@ from churnkit_service.problems import (
     RequestInvalid,
 )
 from churnkit_service.reading import read_request
-from churnkit_service.scoring import predict
 
 _ID = re.compile(r"[0-9A-Za-z_-]{1,64}", re.ASCII)
 
@@ -45,20 +45,19 @@ async def create(call: Call) -> web.Response:
 
 
 async def _create(call: Call, request: KeyedRequest | None) -> web.Response:
-    answer, columns = await predict(call, read_request(read_json(call)))
-    kept = None if request is None else request.keep(200, answer, datetime.now(UTC))
-    if columns is not None or kept is not None:
-        parts = () if columns is None else (columns,)
-        committed = await call.service.writer.submit(parts, kept)
+    answered = await answer(call, read_request(read_json(call)))
+    kept = None if request is None else request.keep(200, answered.body, datetime.now(UTC))
+    if answered.parts or kept is not None:
+        committed = await call.service.writer.submit(answered.parts, kept)
         if not committed and request is not None:
             # Another process answered the same request a moment earlier: its answer counts.
             replayed = await request.replay()
             if replayed is not None:
                 return replayed
-    if columns is not None:
-        call.service.count(columns)
+    call.service.committed(answered)
     return web.Response(
-        body=answer, headers={"Content-Type": "application/json", "Cache-Control": "no-store"}
+        body=answered.body,
+        headers={"Content-Type": "application/json", "Cache-Control": "no-store"},
     )
 
 
