@@ -352,6 +352,15 @@ class ServiceTable(_Table):
     refresh_seconds: float = Field(
         2.0, gt=0, description="How often latest scores and figures take in new predictions."
     )
+    figures_days: int = Field(
+        90, ge=3, le=3_650, description="How long figures of volume, latency and drift are kept."
+    )
+    drift_days: int = Field(
+        30, ge=1, le=366, description="Drift is tested anew so often; a customer counts once."
+    )
+    drift_rows: int = Field(
+        500, ge=0, description="Rows per second and process whose features are counted; 0: none."
+    )
     keys_seconds: float = Field(5.0, ge=0, description="How long a revoked key may still work.")
     drain_seconds: float = Field(20.0, gt=0, description="To finish what was begun, at the end.")
     lame_duck_seconds: float = Field(
