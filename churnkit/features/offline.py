@@ -40,6 +40,14 @@ _SHARED = 0.2
 _MANY = 2_000
 """Fewer rows are not worth the trouble."""
 _MOST_MOMENTS = 400
+_ERRORS: dict[str, type[duckdb.Error]] = {
+    "INTERRUPT": duckdb.InterruptException,
+    "Out of Memory": duckdb.OutOfMemoryException,
+    "Conversion": duckdb.ConversionException,
+    "Out of Range": duckdb.OutOfRangeException,
+    "IO Error": duckdb.IOException,
+}
+"""How Arrow's errors begin that were DuckDB's."""
 _MEMORY = 4_000_000_000
 _ARRAYS, _DATABASE = 0.15, 0.35
 """Shares of the allowed memory; the rest is for the program itself and what is being made."""
@@ -251,8 +259,7 @@ def _interruptible(
     watcher = threading.Thread(target=watch, name="features-cancel", daemon=True)
     watcher.start()
     try:
-        reader = connection.sql(sql).to_arrow_reader(BATCH_ROWS)
-        for batch in reader:
+        for batch in _as_duckdb(connection.sql(sql).to_arrow_reader(BATCH_ROWS)):
             cancel.check()
             yield batch
     except duckdb.InterruptException:
@@ -266,3 +273,14 @@ def _interruptible(
     finally:
         over.set()
         watcher.join()
+
+
+def _as_duckdb(reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
+    """The batches; what fails after the first of them fails with DuckDB's own errors, too."""
+    try:
+        yield from reader
+    except OSError as error:
+        for start, kind in _ERRORS.items():
+            if str(error).startswith(start):
+                raise kind(str(error)) from error
+        raise

@@ -34,10 +34,8 @@ def built(
     return _rows(pa.Table.from_batches(batches))
 
 
-def built_for_one_moment(
-    log: Log, features: FeatureSet, pairs: list[tuple[str, int]], *, everyone: bool = False
-) -> Rows:
-    """The same from the statement that is written for one moment; all pairs have the same one."""
+def built_for_one_moment(log: Log, features: FeatureSet, pairs: list[tuple[str, int]]) -> Rows:
+    """The known customers' rows from the statement that is written for the pairs' one moment."""
     ((moment, day),) = {(us, day_number(us, log.zone)) for _, us in pairs}
     numbers = log.numbers()
     known = {name: numbers[name] for name, _ in pairs if name in numbers}
@@ -48,9 +46,7 @@ def built_for_one_moment(
             "as_of_day": pa.array([day] * 2 * len(known), pa.int32()),
         }
     )
-    statement = compile_features(
-        features, log.schema(), moment=Moment(moment, day), everyone=everyone
-    )
+    statement = compile_features(features, log.schema(), moment=Moment(moment, day))
     with log.connection() as connection:
         fill(connection, {REQUESTS: requests})
         found = connection.sql(
