@@ -8,10 +8,9 @@ there: such customers are computed once more for that moment, from what was know
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 import pyarrow as pa
@@ -29,7 +28,7 @@ GIVEN = "event_figures"
 _ZERO = ("count", "sum", "distinct", "active_days")
 _CELLS = 2**18
 """So many cells of all customers of a block are worked on at once: what fits into a cache."""
-_MOST_CUSTOMERS = 8192
+_MOST_CUSTOMERS = 4096
 _FEWEST_CUSTOMERS = 128
 _ROWS = 200_000
 """So many rows of the result are made at once."""
@@ -90,17 +89,19 @@ def figure_tables(
     windows = [figure.window_days for figure in figures if figure.window_days is not None]
     timeline = Timeline.of(reader.moments, windows)
     one = Timeline.of([Moment(0, 0)], windows)
-    work = _Work(reader.moments, figures, timeline, one, reader.word_bits)
+    work = _Work(reader.moments, figures, timeline, one, reader.word_bits, reader.nothing)
     size = min(max(_CELLS // timeline.n_cells, _FEWEST_CUSTOMERS), _MOST_CUSTOMERS)
     at_once = max(threads, _ROWS // (size * len(reader.moments)))
     with ThreadPoolExecutor(threads, thread_name_prefix="features") as pool:
         for part in reader.parts(max(1, memory_bytes // reader.bytes_per_event)):
-            raw = reader.collect(read(reader.sql(part)), part)
-            blocks = _blocks(raw, part, size)
+            batches = (reader.events(batch) for batch in read(reader.sql(part)))
+            blocks = _blocks(batches, part, size)
             for start in range(0, len(blocks), at_once):
                 cancel.check()
                 some = blocks[start : start + at_once]
-                columns = list(pool.map(partial(work.figures, raw), some))
+                columns = list(pool.map(work.figures, some))
+                for block in some:
+                    block.events.clear()
                 numbers = reader.customers[some[0].first : some[-1].stop]
                 yield FigureTable(
                     _table(reader.moments, features, figures, some, columns, reader.customers),
@@ -111,27 +112,27 @@ def figure_tables(
 
 
 @dataclass(frozen=True)
-class _BlockRows:
-    """The places of a block's customers, and which of the part's events are theirs."""
+class _Block:
+    """The customers from place ``first`` up to ``stop``, and their events as they came."""
 
     first: int
     stop: int
-    rows: Array
+    events: list[RawEvents]
 
 
-def _blocks(raw: RawEvents, part: Part, size: int) -> list[_BlockRows]:
-    number = (raw.place - part.first) // size
-    n_blocks = -(-(part.stop - part.first) // size)
-    # Numbers of 16 bits are sorted by radix.
-    number = number.astype(np.uint16) if n_blocks <= 2**16 else number
-    order = np.argsort(number, kind="stable").astype(np.int32)
-    stops = np.cumsum(np.bincount(number, minlength=n_blocks))
-    return [
-        _BlockRows(first, min(first + size, part.stop), order[start:stop])
-        for first, start, stop in zip(
-            range(part.first, part.stop, size), [0, *stops[:-1]], stops, strict=True
-        )
+def _blocks(batches: Iterable[RawEvents], part: Part, size: int) -> list[_Block]:
+    blocks = [
+        _Block(first, min(first + size, part.stop), [])
+        for first in range(part.first, part.stop, size)
     ]
+    for batch in batches:
+        number = (batch.place - np.int32(part.first)) // np.int32(size)
+        batch = batch.take(np.argsort(_short(number), kind="stable"))
+        stops = np.cumsum(np.bincount(number, minlength=len(blocks)))
+        for block, start, stop in zip(blocks, [0, *stops[:-1]], stops, strict=True):
+            if stop > start:
+                block.events.append(batch.take(slice(start, stop)))
+    return blocks
 
 
 @dataclass(frozen=True)
@@ -141,28 +142,26 @@ class _Work:
     timeline: Timeline
     one_moment: Timeline  # the same windows, seen from day 0
     word_bits: tuple[bool, ...]
+    nothing: RawEvents
 
-    def figures(self, raw: RawEvents, block: _BlockRows) -> list[Column]:
+    def figures(self, block: _Block) -> list[Column]:
         """The figures of one block at all moments."""
-        rows = block.rows
-        customer, day = raw.place[rows] - block.first, raw.day[rows]
-        before = None if raw.before is None else raw.before[rows]
-        order = _in_order(customer, day if before is None else day + before)
-        rows, customer, day = rows[order], customer[order], day[order]
-        before = None if before is None else before[order]
+        raw = block.events[0].joined(block.events[1:]) if block.events else self.nothing
+        time = raw.day if raw.before is None else raw.day + raw.before
+        raw = raw.take(_in_order(raw.place - np.int32(block.first), time))
         events = Events(
             block.stop - block.first,
-            customer,
-            day,
-            self.timeline.cells(day, before),
-            tuple(one[rows] for one in raw.marks),
-            tuple(one[rows] for one in raw.values),
-            tuple(one[rows] for one in raw.words),
+            raw.place - np.int32(block.first),
+            raw.day,
+            self.timeline.cells(raw.day, raw.before),
+            raw.marks,
+            raw.values,
+            raw.words,
             self.word_bits,
         )
         columns = block_figures(events, self.timeline, self.wanted)
-        if before is not None and raw.known is not None:
-            self._correct(columns, events, before, raw.known[rows])
+        if raw.before is not None and raw.known is not None:
+            self._correct(columns, events, raw.before, raw.known)
         return columns
 
     def _correct(
@@ -252,7 +251,7 @@ def _table(
     moments: Sequence[Moment],
     features: Sequence[EventFeature],
     figures: Sequence[Figure],
-    blocks: Sequence[_BlockRows],
+    blocks: Sequence[_Block],
     columns: Sequence[Sequence[Column]],
     customers: Array,
 ) -> pa.Table:

@@ -19,6 +19,7 @@ from churnkit.features.timeline import Array, Timeline
 
 Marks = tuple[int, ...]
 _NEVER = -(2**31)
+_BITS = np.array([0, *(1 << at for at in range(63))], np.int64)
 _INT64_MAX = 2**63 - 1
 
 
@@ -60,8 +61,9 @@ class Events:
     marks : each of shape (n_events,): bytes of eight yes-or-no facts; fact i is bit i % 8 of
         byte i // 8
     values : each of shape (n_events,): whole numbers; any number where the value is missing
-    words : each of shape (n_events,): a bit per word (see ``word_bits``), or the word's number
-    word_bits : for each of the words, whether they are bits; numbers are below 0 where missing
+    words : each of shape (n_events,): the word's number
+    word_bits : for each of the words, whether there are so few that a bit stands for each: they
+        are numbered from 1, and 0 stands for none
     """
 
     n_customers: int
@@ -209,18 +211,29 @@ class _Block:
         key = what, marks, column
         if key not in self._ranges:
             picked = self._pick("events", marks)
-            of, join, nothing = {
-                "min": (self.events.values, np.minimum, _INT64_MAX),
-                "max": (self.events.values, np.maximum, -_INT64_MAX - 1),
-                "words": (self.events.words, np.bitwise_or, 0),
-                "first day": ((self.events.day,), np.minimum, _INT64_MAX),
-                "last day": ((self.events.day,), np.maximum, _NEVER),
-            }[what]
+            join, nothing, found = self._of_runs(what, picked, column)
             n_customers = self.events.n_customers
-            table = np.full(self.timeline.n_cells * n_customers, nothing, np.int64)
-            table[picked.where] = _reduced(join, picked.of(of[column]), picked)
+            table = np.full(self.timeline.n_cells * n_customers, nothing, found.dtype)
+            table[picked.where] = found
             self._ranges[key] = _Ranges(self.timeline, table.reshape(-1, n_customers), join)
         return self._ranges[key]
+
+    def _of_runs(self, what: str, picked: _Picked, column: int) -> tuple[np.ufunc, int, Array]:
+        """How an extreme is joined, what it is of nothing, and what it is of each run."""
+        match what:
+            case "min" | "max":
+                join, nothing = (
+                    (np.minimum, _INT64_MAX) if what == "min" else (np.maximum, -_INT64_MAX - 1)
+                )
+                return join, nothing, _reduced(join, picked.of(self.events.values[column]), picked)
+            case "words":
+                bits = _BITS[picked.of(self.events.words[column])]
+                return np.bitwise_or, 0, _reduced(np.bitwise_or, bits, picked)
+            case "first day":  # the events of a run are in the order of days
+                return np.minimum, -_NEVER - 1, picked.of(self.events.day)[picked.starts]
+            case _:
+                ends = picked.starts + picked.lengths - 1
+                return np.maximum, _NEVER, picked.of(self.events.day)[ends]
 
     def _last_day(self, marks: Marks) -> Array:
         return self._extreme("last day", marks, 0).over(None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -18,17 +18,19 @@ from churnkit.features.definitions import EVENT_TYPE, EventFeature
 from churnkit.features.moment import Moment
 from churnkit.features.requests import ASKED_CUSTOMERS
 from churnkit.features.timeline import Array
-from churnkit.features.words import MOST_WORDS, word_bits_sql, word_column
+from churnkit.features.words import MOST_WORDS, word_column, word_number_sql
 
 _SLICES = 4096
 """So many ranges of customers are counted, to be joined to parts of about the same size."""
 _MOST_CUSTOMERS = 2_000_000
 """In one part."""
+_SAMPLED, _SAMPLE_PERCENT = 5_000_000, 2
+"""Of so many events a sample is counted."""
 
 
 @dataclass(frozen=True)
 class Part:
-    """Customers from place ``first`` up to ``stop``, and how many events of theirs are read."""
+    """Customers from place ``first`` up to ``stop``, and about how many events they have."""
 
     first: int
     stop: int
@@ -37,7 +39,7 @@ class Part:
 
 @dataclass(frozen=True)
 class RawEvents:
-    """The events of a part in no order; the columns are those of ``block_figures.Events``.
+    """Events as they are stored; the last three columns are those of ``block_figures.Events``.
 
     Attributes
     ----------
@@ -53,6 +55,37 @@ class RawEvents:
     marks: tuple[Array, ...]
     values: tuple[Array, ...]
     words: tuple[Array, ...]
+
+    def __len__(self) -> int:
+        return len(self.place)
+
+    def take(self, rows: Array | slice) -> RawEvents:
+        """Some of the events."""
+        return self._each(lambda column: column[rows])
+
+    def joined(self, others: Sequence[RawEvents]) -> RawEvents:
+        """These and others."""
+        columns = zip(*(list(one.columns()) for one in (self, *others)), strict=True)
+        parts = iter([np.concatenate(parts) for parts in columns])
+        return self._each(lambda _: next(parts))
+
+    def columns(self) -> Iterator[Array]:
+        """All columns that there are."""
+        for one in (self.place, self.day, self.before, self.known):
+            if one is not None:
+                yield one
+        yield from (*self.marks, *self.values, *self.words)
+
+    def _each(self, change: Callable[[Array], Array]) -> RawEvents:
+        return RawEvents(
+            change(self.place),
+            change(self.day),
+            None if self.before is None else change(self.before),
+            None if self.known is None else change(self.known),
+            tuple(change(one) for one in self.marks),
+            tuple(change(one) for one in self.values),
+            tuple(change(one) for one in self.words),
+        )
 
 
 @dataclass
@@ -71,6 +104,7 @@ class EventReader:
     moments: Sequence[Moment]
     words: Mapping[str, Sequence[str]]
     _marks: dict[str, int] = field(default_factory=dict)
+    _types: dict[int, frozenset[str]] = field(default_factory=dict)
     _values: list[str] = field(default_factory=list)
     _words: list[str] = field(default_factory=list)
     _longest: int | None = 0
@@ -96,7 +130,7 @@ class EventReader:
         if self._longest is not None:
             self._longest = None if window is None else max(self._longest, window)
         stream = Stream.of(feature)
-        marks = () if stream.everything else (self._mark(stream_sql(stream, self.schema)),)
+        marks = () if stream.everything else (self._stream(stream),)
         column, present, unit = 0, 0, 1.0
         if feature.aggregate == "distinct":
             if feature.column not in self._words:
@@ -113,6 +147,14 @@ class EventReader:
             assert found is not None, feature.column  # the set was checked
             unit = float(10**found.decimals)
         return Figure(feature.aggregate, window, marks, column, present, unit)
+
+    def _stream(self, stream: Stream) -> int:
+        condition = stream_sql(stream, self.schema)
+        mark = self._mark(condition)
+        # A text is compared once for all types, not once for each stream.
+        if not stream.where and self._few(EVENT_TYPE):
+            self._types[mark] = frozenset(stream.event_types)
+        return mark
 
     @property
     def word_bits(self) -> tuple[bool, ...]:
@@ -134,21 +176,24 @@ class EventReader:
 
     @property
     def bytes_per_event(self) -> int:
-        """How much memory an event takes while its part is worked on."""
+        """About how much memory an event takes while its part is worked on."""
         n_marks = -(-len(self._marks) // 8)
-        return 32 + n_marks + 8 * (len(self._values) + len(self._words))
+        several = 4 if len(self.moments) > 1 else 0
+        return 12 + several + n_marks + 8 * len(self._values) + 4 * len(self._words)
 
     def parts(self, most_events: int) -> list[Part]:
-        """Cut the customers into ranges of about so many events."""
+        """Cut the customers into ranges of about so many events, by a sample of a large log."""
         if not len(self.customers):
             return []
         span = int(self.customers[-1]) - self._base + 1
         width = -(-span // _SLICES)
+        sampled = self.schema.n_events > _SAMPLED
+        sample = f" TABLESAMPLE system({_SAMPLE_PERCENT}%) REPEATABLE (1)" if sampled else ""
         rows = self.connection.execute(
-            f"SELECT (e.customer_no - {self._base}) // {width}, count(*) FROM {EVENTS} e "
+            f"SELECT (e.customer_no - {self._base}) // {width}, count(*) FROM {EVENTS} e{sample} "
             f"WHERE {self._where(self._base, self._base + span)} GROUP BY 1"
         ).fetchall()
-        counts = dict(rows)
+        counts = {at: n * 100 // _SAMPLE_PERCENT if sampled else n for at, n in rows}
         edges = np.searchsorted(
             self.customers, self._base + width * np.arange(-(-span // width) + 1)
         )
@@ -178,24 +223,25 @@ class EventReader:
         columns = ["e.customer_no", "e.dayno"]
         if len(self.moments) > 1:
             columns += ["e.t_us", "e.known_us"]
-        marks = list(self._marks)
+        if self._types:
+            columns.append(f"{word_number_sql(EVENT_TYPE, self.schema.event_types)} AS kind")
+        marks = [
+            f"CASE WHEN {condition} THEN {1 << mark % 8} ELSE 0 END"
+            if mark not in self._types
+            else "0"
+            for condition, mark in self._marks.items()
+        ]
         for at in range(0, len(marks), 8):
-            bits = [
-                f"CASE WHEN {condition} THEN {1 << bit} ELSE 0 END"
-                for bit, condition in enumerate(marks[at : at + 8])
-            ]
-            columns.append(f"CAST({' + '.join(bits)} AS UTINYINT) AS m{at // 8}")
+            columns.append(f"CAST({' + '.join(marks[at : at + 8])} AS UTINYINT) AS m{at // 8}")
         columns += [
             f"coalesce(e.{value_column(name)}, 0) AS v{at}" for at, name in enumerate(self._values)
         ]
         joins = ""
         for at, name in enumerate(self._words):
             if self._few(name):
-                columns.append(
-                    f"coalesce({word_bits_sql(name, self._known_words(name))}, 0) AS w{at}"
-                )
+                columns.append(f"{word_number_sql(name, self._known_words(name))} AS w{at}")
             else:
-                columns.append(f"coalesce(w{at}.n, -1) AS w{at}")
+                columns.append(f"CAST(coalesce(w{at}.n, -1) AS INTEGER) AS w{at}")
                 joins += f" LEFT JOIN feature_words_{at} w{at} ON w{at}.word = {word_column(name)}"
         low, high = int(self.customers[part.first]), int(self.customers[part.stop - 1]) + 1
         return f"SELECT {', '.join(columns)} FROM {EVENTS} e{joins} WHERE {self._where(low, high)}"
@@ -210,42 +256,57 @@ class EventReader:
             conditions.append(f"e.customer_no IN (SELECT q.customer_no FROM {ASKED_CUSTOMERS} q)")
         return " AND ".join(conditions)
 
-    def collect(self, batches: Iterator[pa.RecordBatch], part: Part) -> RawEvents:
-        """Put what ``sql`` gave into arrays."""
-        n, n_marks = part.n_events, -(-len(self._marks) // 8)
-        place, day = np.empty(n, np.int32), np.empty(n, np.int32)
-        several = len(self.moments) > 1
-        before, known = (np.empty(n if several else 0, np.int16) for _ in range(2))
-        kinds = [*([np.uint8] * n_marks), *([np.int64] * (len(self._values) + len(self._words)))]
-        others: list[Array] = [np.empty(n, kind) for kind in kinds]
-        moments = np.array([moment.as_of_us for moment in self.moments], np.int64)
-        filled = 0
-        for batch in batches:
-            columns = [column.to_numpy(zero_copy_only=False) for column in batch.columns]
-            here = slice(filled, filled + batch.num_rows)
-            found = (
-                columns[0] - self._base
-                if self._places is None
-                else self._places[columns[0] - self._base]
-            )
-            place[here], day[here] = found, columns[1]
-            if several:
-                first = np.searchsorted(moments, columns[2])
-                before[here] = first
-                late = np.flatnonzero(columns[3] > columns[2])
-                first[late] = np.searchsorted(moments, columns[3][late])
-                known[here] = first
-            for kept, column in zip(others, columns[4 if several else 2 :], strict=True):
-                kept[here] = column
-            filled += batch.num_rows
-        assert filled == n, (filled, n)  # the log does not change while it is open
-        n_values = n_marks + len(self._values)
+    @property
+    def nothing(self) -> RawEvents:
+        """No events."""
+        none = np.zeros(0, np.int64)
+        return RawEvents(
+            none,
+            none,
+            none if len(self.moments) > 1 else None,
+            none if len(self.moments) > 1 else None,
+            (none.astype(np.uint8),) * -(-len(self._marks) // 8),
+            (none,) * len(self._values),
+            (none,) * len(self._words),
+        )
+
+    def events(self, batch: pa.RecordBatch) -> RawEvents:
+        """What ``sql`` gave, as arrays."""
+        columns = {
+            name: column.to_numpy(zero_copy_only=False)
+            for name, column in zip(batch.schema.names, batch.columns, strict=True)
+        }
+        place = columns["customer_no"] - np.int32(self._base)
+        if self._places is not None:
+            place = self._places[place]
+        before = known = None
+        if len(self.moments) > 1:
+            moments = np.array([moment.as_of_us for moment in self.moments], np.int64)
+            t_us, known_us = columns["t_us"], columns["known_us"]
+            before = np.searchsorted(moments, t_us).astype(np.int16)
+            known = before.copy()
+            late = np.flatnonzero(known_us > t_us)
+            known[late] = np.searchsorted(moments, known_us[late])
+        marks = [columns[f"m{at}"] for at in range(-(-len(self._marks) // 8))]
+        for at in range(len(marks)):
+            lookup = self._marks_of_types(at)
+            if lookup is not None:
+                marks[at] = marks[at] | lookup[columns["kind"]]
         return RawEvents(
             place,
-            day,
-            before if several else None,
-            known if several and (known > before).any() else None,
-            tuple(others[:n_marks]),
-            tuple(others[n_marks:n_values]),
-            tuple(others[n_values:]),
+            columns["dayno"],
+            before,
+            known,
+            tuple(marks),
+            tuple(columns[f"v{at}"] for at in range(len(self._values))),
+            tuple(columns[f"w{at}"] for at in range(len(self._words))),
         )
+
+    def _marks_of_types(self, byte: int) -> Array | None:
+        """For each number of a type the marks of its streams, in a byte; None: no such stream."""
+        found = np.zeros(len(self.schema.event_types) + 1, np.uint8)
+        streams = {mark: types for mark, types in self._types.items() if mark // 8 == byte}
+        for mark, types in streams.items():
+            for number, name in enumerate(self.schema.event_types, 1):
+                found[number] |= (name in types) << mark % 8
+        return found if streams else None

@@ -27,6 +27,7 @@ from churnkit.features.words import MOST_WORDS
 from churnkit.features.zone_days import days_go_back
 
 BATCH_ROWS = 65_536
+EVENT_ROWS = 500_000
 ARROW: dict[ColumnKind, pa.DataType] = {
     "integer": pa.int64(),
     "number": pa.float64(),
@@ -49,7 +50,7 @@ _ERRORS: dict[str, type[duckdb.Error]] = {
 }
 """How Arrow's errors begin that were DuckDB's."""
 _MEMORY = 4_000_000_000
-_ARRAYS, _DATABASE = 0.15, 0.35
+_ARRAYS, _DATABASE = 0.3, 0.3
 """Shares of the allowed memory; the rest is for the program itself and what is being made."""
 
 
@@ -177,11 +178,12 @@ class _Request:
             self.words,
         )
         wanted = [one for one in self.features.features if isinstance(one, EventFeature)]
+        self.connection.execute("SET preserve_insertion_order = true")  # spares sorting by time
         ((threads,),) = self.connection.execute("SELECT current_setting('threads')").fetchall()
         for found in figure_tables(
             reader,
             wanted,
-            read=lambda sql: _interruptible(self.connection, sql, self.cancel),
+            read=lambda sql: _interruptible(self.connection, sql, self.cancel, EVENT_ROWS),
             memory_bytes=int(memory_bytes * _ARRAYS),
             threads=threads,
             cancel=self.cancel,
@@ -245,7 +247,7 @@ def _shaped(batch: pa.RecordBatch, shape: pa.Schema) -> pa.RecordBatch:
 
 
 def _interruptible(
-    connection: duckdb.DuckDBPyConnection, sql: str, cancel: Cancel
+    connection: duckdb.DuckDBPyConnection, sql: str, cancel: Cancel, rows: int = BATCH_ROWS
 ) -> Iterator[pa.RecordBatch]:
     """The rows of a query that stops within a moment of being told to."""
     over = threading.Event()
@@ -259,7 +261,7 @@ def _interruptible(
     watcher = threading.Thread(target=watch, name="features-cancel", daemon=True)
     watcher.start()
     try:
-        for batch in _as_duckdb(connection.sql(sql).to_arrow_reader(BATCH_ROWS)):
+        for batch in _as_duckdb(connection.sql(sql).to_arrow_reader(rows)):
             cancel.check()
             yield batch
     except duckdb.InterruptException:

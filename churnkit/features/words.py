@@ -26,3 +26,9 @@ def word_bits_sql(column: str, words: Sequence[str]) -> str:
     """
     cases = "".join(f" WHEN {text(word)} THEN {1 << at}" for at, word in enumerate(words))
     return f"CAST(CASE {word_column(column)}{cases} END AS BIGINT)"
+
+
+def word_number_sql(column: str, words: Sequence[str]) -> str:
+    """The place of the event's word among these, from 1 (UTINYINT); 0 where it has none."""
+    cases = "".join(f" WHEN {text(word)} THEN {at}" for at, word in enumerate(words, 1))
+    return f"CAST(CASE {word_column(column)}{cases} ELSE 0 END AS UTINYINT)"
