@@ -192,9 +192,9 @@ class _Block:
     def _prefix(self, picked: _Picked, amounts: Array) -> Array:
         """Per customer the amount before each cell: shape (n_cells + 1, n_customers)."""
         n_customers = self.events.n_customers
-        table = np.zeros((self.timeline.n_cells + 1) * n_customers, amounts.dtype)
-        table[picked.where + n_customers] = amounts
-        table = table.reshape(-1, n_customers)
+        flat = np.zeros((self.timeline.n_cells + 1) * n_customers, amounts.dtype)
+        flat[picked.where + n_customers] = amounts
+        table = flat.reshape(-1, n_customers)
         for at in range(2, len(table)):  # cumsum along this axis goes against the memory's order
             table[at] += table[at - 1]
         return table
@@ -308,7 +308,7 @@ class _Ranges:
         return found
 
     def _over(self, window: int) -> Array:
-        found = []
+        found: list[Array] = []
         for first, last in zip(self._timeline.first(window), self._timeline.last, strict=True):
             k = int(last - first + 1).bit_length() - 1
             level = self._level(k)

@@ -110,10 +110,12 @@ class EventReader:
     _longest: int | None = 0
 
     def __post_init__(self) -> None:
-        found = self.connection.execute(
-            f"SELECT customer_no FROM {ASKED_CUSTOMERS} WHERE customer_no >= 0 ORDER BY 1"
-        ).fetchnumpy()
-        self.customers: Array = np.asarray(found["customer_no"], np.int32)
+        found = self.connection.sql(
+            f"SELECT customer_no, customer_id FROM {ASKED_CUSTOMERS} "
+            "WHERE customer_no >= 0 ORDER BY customer_no"
+        ).to_arrow_table()
+        self.names: pa.Array = found.column("customer_id").combine_chunks()
+        self.customers: Array = found.column("customer_no").to_numpy().astype(np.int32)
         n = len(self.customers)
         self._base = int(self.customers[0]) if n else 0
         span = int(self.customers[-1]) - self._base + 1 if n else 0

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 
 from churnkit.data.event_tables import EVENTS, category_column
@@ -19,7 +20,7 @@ from churnkit.domain.events import LogSchema
 from churnkit.domain.progress import Cancel, Progress, Step, silent
 from churnkit.errors import BadValue, Cancelled, DiskFull, TooLittleMemory
 from churnkit.features.array_plan import GIVEN, GivenFigures, figure_tables
-from churnkit.features.compile import REQUESTS, ColumnKind, compile_features
+from churnkit.features.compile import REQUESTS, ColumnKind, Statement, compile_features
 from churnkit.features.definitions import EventFeature, FeatureSet
 from churnkit.features.event_reader import EventReader
 from churnkit.features.requests import ASKED, ASKED_CUSTOMERS, Asked
@@ -135,7 +136,7 @@ def stream_features(
     if (plan or choose_plan(features, schema, asked)) == "arrays":
         batches = request.by_arrays(memory_bytes or _MEMORY)
     else:
-        batches = request.by_statement("", None)
+        batches = request.by_statement()
     done = 0
     for batch in batches:
         done += batch.num_rows
@@ -177,6 +178,7 @@ class _Request:
             list(self.asked.moments),
             self.words,
         )
+        names = reader.names
         wanted = [one for one in self.features.features if isinstance(one, EventFeature)]
         self.connection.execute("SET preserve_insertion_order = true")  # spares sorting by time
         ((threads,),) = self.connection.execute("SELECT current_setting('threads')").fetchall()
@@ -191,34 +193,48 @@ class _Request:
             self.connection.register(GIVEN, found.table)
             try:
                 where = f" WHERE customer_no >= {found.low} AND customer_no < {found.high}"
-                yield from self.by_statement(where, GivenFigures())
+                statement = self._statement(where, GivenFigures())
+                for batch in _interruptible(self.connection, statement.sql, self.cancel):
+                    places = np.searchsorted(reader.customers, batch.column(0).to_numpy())
+                    # A join by SQL would cost more, and DuckDB minutes to plan it for wide sets.
+                    ids = names.take(pa.array(places))
+                    yield _shaped([ids, *batch.columns[1:]], statement)
             finally:
                 self.connection.unregister(GIVEN)
         if self.asked.n_unknown:
-            yield from self.by_statement(" WHERE customer_no < 0", None)
+            yield from self.by_statement(" WHERE customer_no < 0")
 
-    def by_statement(self, where: str, given: GivenFigures | None) -> Iterator[pa.RecordBatch]:
+    def by_statement(self, where: str = "") -> Iterator[pa.RecordBatch]:
         """All features of those requests that meet the condition."""
+        statement = self._statement(where, None)
+        sql = (
+            f"SELECT q.customer_id, f.* EXCLUDE (customer_no) FROM ({statement.sql}) f "
+            f"JOIN {ASKED_CUSTOMERS} q ON q.customer_no = f.customer_no"
+        )
+        for batch in _interruptible(self.connection, sql, self.cancel):
+            yield _shaped(batch.columns, statement)
+
+    def _statement(self, where: str, given: GivenFigures | None) -> Statement:
         self.cancel.check()
+        source = ASKED
+        if where:
+            # The same condition in the statement itself would make the planner slow.
+            source = "feature_requests_here"
+            self.connection.execute(
+                f"CREATE OR REPLACE TEMP TABLE {source} AS "
+                f"SELECT customer_no, as_of_us, as_of_day FROM {ASKED}{where}"
+            )
         self.connection.execute(
             f"CREATE OR REPLACE TEMP VIEW {REQUESTS} AS SELECT customer_no, as_of_us, as_of_day "
-            f"FROM {ASKED}{where}"
+            f"FROM {source}"
         )
-        statement = compile_features(
+        return compile_features(
             self.features,
             self.schema,
             words=self.words,
             repeated=False,  # ASKED holds each pair once
             given=given,
         )
-        sql = (
-            f"SELECT q.customer_id, f.* EXCLUDE (customer_no) FROM ({statement.sql}) f "
-            f"JOIN (SELECT customer_id, customer_no FROM {ASKED_CUSTOMERS}{where}) q "
-            "ON q.customer_no = f.customer_no"
-        )
-        shape = arrow_schema(dict(statement.columns))
-        for batch in _interruptible(self.connection, sql, self.cancel):
-            yield _shaped(batch, shape)
 
 
 def few_words(
@@ -241,9 +257,11 @@ def few_words(
     return found
 
 
-def _shaped(batch: pa.RecordBatch, shape: pa.Schema) -> pa.RecordBatch:
-    columns = [column.cast(field.type) for column, field in zip(batch.columns, shape, strict=True)]
-    return pa.RecordBatch.from_arrays(columns, schema=shape)
+def _shaped(columns: Sequence[pa.Array], statement: Statement) -> pa.RecordBatch:
+    """What a statement gave for customer_id, as_of and the features, in the types they have."""
+    shape = arrow_schema(dict(statement.columns))
+    cast = [column.cast(field.type) for column, field in zip(columns, shape, strict=True)]
+    return pa.RecordBatch.from_arrays(cast, schema=shape)
 
 
 def _interruptible(
