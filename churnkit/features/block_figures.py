@@ -152,6 +152,11 @@ class _Block:
                 today = self.timeline.today[:, None]
                 missing = last <= (_NEVER if window is None else today - window)
                 return Column(today - last, missing)
+            case "since_first_days":
+                first = self._extreme("first day", marks, 0).over(window)
+                return Column(
+                    self.timeline.today[:, None] - first, self._count("events", marks, window) == 0
+                )
             case "mean_gap_days":
                 days = self._count("days", marks, window)
                 first = self._extreme("first day", marks, 0).over(window)
