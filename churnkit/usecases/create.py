@@ -113,7 +113,7 @@ def create_project(
                 )
                 break
             except AmbiguousTarget as error:
-                if choose is None or not error.where.get("choices"):
+                if choose is None or not error.options:
                     raise
                 answer = choose(error)
                 if "column" in error.where:
