@@ -5,13 +5,15 @@ ChurnkitError
 ├── DataError: DataUnreadable · DataEmpty · ColumnMissing · BadValue ·
 │   TargetInvalid · DuplicateIds · TooManyColumns · LeakageFound · UnknownCustomer ·
 │   TooManyBroken · LogChanged · LabelsNotMatured · UnknownEventType · MomentTooOld ·
-│   NoOnlineState · Ambiguous: AmbiguousTarget · AmbiguousLog
+│   NoOnlineState · HoldoutInvalid · Ambiguous: AmbiguousTarget · AmbiguousLog
 ├── FeatureError: FeaturesExist · AsOfInvalid · TooLittleMemory
 ├── TrainingError: TooFewRows · BudgetTooSmall · UnknownRun · RunUnreadable · CannotRepeat
-├── RegistryError: NoChampion · UnknownModelVersion · NothingToRollBack · ParityFailed ·
+├── RegistryError: NoChampion · UnknownModelVersion · NothingToRollBack · AliasMoved ·
+│   ParityFailed ·
 │   BundleError: BundleUnreadable · BundleTampered · BundleTooNew · BundleForeign · UntrustedType
 ├── RolloutError: PlanInvalid · EvidenceInvalid · RolloutOver · StepNotAllowed
 ├── MonitoringError: BaselineChanged · NothingMatured
+├── JobError: UnknownJob · JobActive · ClaimLost · JobGivenUp · JobHasNoResult
 ├── UnknownKey
 ├── ServiceError: ServiceUnreachable · ServiceRefused
 ├── StorageError: StorageUnreachable · LedgerBusy · FolderReadOnly · FolderNotEmpty · DiskFull
@@ -203,6 +205,10 @@ class NoOnlineState(DataError):
     """No online state was made yet, or none of the features that are wanted."""
 
 
+class HoldoutInvalid(DataError):
+    """A hold-out that cannot be fixed, or that is not there."""
+
+
 # --- features ---------------------------------------------------------------------------
 
 
@@ -268,6 +274,10 @@ class NothingToRollBack(RegistryError):
     """There is no earlier champion."""
 
 
+class AliasMoved(RegistryError):
+    """Another version holds the alias than was expected."""
+
+
 class ParityFailed(RegistryError):
     """The compiled path and scikit-learn disagree."""
 
@@ -319,6 +329,18 @@ class StepNotAllowed(RolloutError):
     """A rollout cannot do this where it stands."""
 
 
+class UnknownRollout(RolloutError):
+    """No rollout with this name, or none at all."""
+
+
+class RolloutRunning(RolloutError):
+    """Another rollout has not ended yet."""
+
+
+class RolloutChanged(RolloutError):
+    """Somebody changed the rollout since it was looked at."""
+
+
 # --- monitoring -------------------------------------------------------------------------
 
 
@@ -332,6 +354,33 @@ class BaselineChanged(MonitoringError):
 
 class NothingMatured(MonitoringError):
     """No customer's label has matured, or only one class of them."""
+
+
+# --- jobs -------------------------------------------------------------------------------
+
+
+class JobError(ChurnkitError):
+    """A job of the service cannot be found, continued or changed."""
+
+
+class UnknownJob(JobError):
+    """There is no such job, or it was deleted."""
+
+
+class JobActive(JobError):
+    """The job is not over yet."""
+
+
+class ClaimLost(JobError):
+    """Another process works on this job now."""
+
+
+class JobGivenUp(JobError):
+    """The job's process died again and again."""
+
+
+class JobHasNoResult(JobError):
+    """The job ended without what was asked for."""
 
 
 # --- storage ----------------------------------------------------------------------------

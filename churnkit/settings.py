@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import tomllib
 from collections.abc import Mapping
@@ -262,6 +263,52 @@ class ServingTable(_Table):
         return "medium" if probability >= self.medium_risk else "low"
 
 
+class RolloutTable(_Table):
+    """How a rollout proceeds where its plan says nothing else."""
+
+    shares: Annotated[tuple[float, ...], BeforeValidator(_words)] = Field(
+        (0.01, 0.05, 0.25), description="Shares of customers after shadow, rising."
+    )
+    minimum_days: float = Field(1.0, ge=0, description="Least days in each stage.")
+    minimum_customers: int = Field(
+        1_000, ge=0, description="Customers in the last stage; the others need their part of it."
+    )
+    max_unproven_share: float = Field(
+        0.25, gt=0, lt=1, description="The most customers that an unproven model may answer."
+    )
+    profit_tolerance: float = Field(
+        0.0, ge=0, description="Loss per customer that promotion accepts; 0: it must be a gain."
+    )
+    alpha_promote: float = Field(
+        0.05, gt=0, le=0.5, description="Probability of a wrong promotion, over all attempts."
+    )
+    alpha_abort: float = Field(
+        0.05, gt=0, le=0.5, description="Probability of a wrong abort, over all attempts."
+    )
+    automatic_promotion: bool = Field(True, description="false: a person promotes.")
+    automatic_abort: bool = Field(True, description="false: it pauses, and a person aborts.")
+    outcomes: Literal["everyone", "holdout", "propensity"] = Field(
+        "everyone", description="Whose outcomes count; everyone: only where nobody is treated."
+    )
+    accept_history: bool = Field(
+        False, description="Count matured customers from after the training, too."
+    )
+    look_seconds: float = Field(
+        60.0, ge=0, description="How often the service looks; 0: only a person or cron does."
+    )
+    shadow_rows: int = Field(
+        2_000, ge=1, description="Requests that wait for the silent model; more are not shadowed."
+    )
+
+    @model_validator(mode="after")
+    def _rising(self) -> RolloutTable:
+        if any(a >= b for a, b in itertools.pairwise((0.0, *self.shares))):
+            raise ValueError("the shares of a rollout must rise, from above 0")
+        if self.shares and self.shares[-1] > self.max_unproven_share:
+            raise ValueError("the last of the shares is above max_unproven_share")
+        return self
+
+
 class LedgerTable(_Table):
     """Where predictions and decisions are kept."""
 
@@ -302,12 +349,28 @@ class ServiceTable(_Table):
     max_group_rows: int = Field(2_000, ge=1, description="Predictions that share a commit.")
     commit_timeout_seconds: float = Field(1.5, gt=0, description="A slower database is away.")
     reload_seconds: float = Field(2.0, gt=0, description="How often to look who serves.")
+    refresh_seconds: float = Field(
+        2.0, gt=0, description="How often latest scores and figures take in new predictions."
+    )
     keys_seconds: float = Field(5.0, ge=0, description="How long a revoked key may still work.")
     drain_seconds: float = Field(20.0, gt=0, description="To finish what was begun, at the end.")
     lame_duck_seconds: float = Field(
         2.0, ge=0, description="To answer on while load balancers look elsewhere, at the end."
     )
     idempotency_hours: float = Field(24.0, gt=0, description="How long a key is remembered.")
+    jobs: int = Field(1, ge=0, le=16, description="Jobs at once, per process; 0: none here.")
+    job_rows: int = Field(
+        10_000, ge=1, le=100_000, description="Rows of a batch that are committed together."
+    )
+    job_lease_seconds: float = Field(
+        15.0, ge=1, description="A job whose process is silent for so long is taken over."
+    )
+    job_attempts: int = Field(3, ge=1, description="Times that a job's process may die.")
+    job_hours: float = Field(
+        168.0, gt=0, description="How long jobs that ended, and their files, are kept."
+    )
+    max_upload_bytes: int = Field(2_000_000_000, ge=1_000, description="Of one upload.")
+    upload_timeout_seconds: float = Field(3_600.0, gt=0, description="For an upload to arrive.")
     bundles: str = Field("", description="A folder of bundles by hash; empty: the database's.")
     access_log: Literal["all", "errors", "off"] = Field("errors", description="Requests to log.")
     tracing: bool = Field(False, description="Spans for OpenTelemetry.")
@@ -321,6 +384,54 @@ class ServiceTable(_Table):
         return value
 
 
+class OutcomesTable(_Table):
+    """How outcomes are read, and joined to predictions."""
+
+    customer_id: str = Field("customer_id", description="The column that names the customer.")
+    churned: str = Field("churned", description="The column that says whether the customer left.")
+    positive: Words = Field((), description="What it holds for 'left'; empty: true, yes, 1, …")
+    as_of: str = Field("as_of", description="The column with the prediction's date.")
+    churned_at: str = Field("churned_at", description="The column with the day of leaving.")
+    observed_from: str = Field("observed_from", description="Watched after this moment …")
+    observed_to: str = Field("observed_to", description="… and until this one.")
+    value: str = Field("value", description="The column with the customer's worth.")
+    known_at: str = Field("known_at", description="The column that says when a row became known.")
+    time_format: TimeFormat = Field("", description=_TIME_FORMAT)
+    source_zone: Zone = Field("", description=_SOURCE_ZONE)
+    arrival_delay_days: float = Field(
+        0.0, ge=0, le=3_650, description="Days until an outcome is known after its window."
+    )
+    match_days: Days = Field(
+        0, description="Days between a prediction and the as_of of its outcome; 0: the same day."
+    )
+    complete_share: float = Field(
+        0.95, gt=0, le=1, description="A day's predictions count once so many have an outcome."
+    )
+    max_broken_share: float = Field(
+        0.5, ge=0, le=1, description="More broken rows than this share end an import."
+    )
+
+
+class TreatmentsTable(_Table):
+    """How treatments are read."""
+
+    treatment_id: str = Field("treatment_id", description="A column of names; may be missing.")
+    customer_id: str = Field("customer_id", description="The column that names the customer.")
+    at: str = Field("at", description="The column with the moment of the offer.")
+    offer: str = Field("offer", description="The column that names the offer.")
+    campaign: str = Field("campaign", description="The column that names the campaign.")
+    assignment_probability: str = Field(
+        "assignment_probability", description="The column with the probability of being treated."
+    )
+    hold_out: str = Field("hold_out", description="The column that marks who was drawn out.")
+    cost: str = Field("cost", description="The column with the cost.")
+    time_format: TimeFormat = Field("", description=_TIME_FORMAT)
+    source_zone: Zone = Field("", description=_SOURCE_ZONE)
+    max_broken_share: float = Field(
+        0.5, ge=0, le=1, description="More broken rows than this share end an import."
+    )
+
+
 class Settings(_Table):
     """The whole of churnkit.toml."""
 
@@ -330,6 +441,7 @@ class Settings(_Table):
     money: Money = Money()
     training: TrainingTable = TrainingTable()
     serving: ServingTable = ServingTable()
+    rollout: RolloutTable = RolloutTable()
     ledger: LedgerTable = LedgerTable()
     service: ServiceTable = ServiceTable()
     events: EventsTable | None = None
@@ -337,6 +449,8 @@ class Settings(_Table):
     subscriptions: SubscriptionsTable | None = None
     churn: ChurnTable = ChurnTable()
     online: OnlineTable = OnlineTable()
+    outcomes: OutcomesTable = OutcomesTable()
+    treatments: TreatmentsTable = TreatmentsTable()
 
     @model_validator(mode="before")
     @classmethod

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
 
 from churnkit.domain.keys import ApiKey
 from churnkit.domain.predictions import PredictionRow
 from churnkit.domain.recording import IdempotentAnswer
-from churnkit.inference.online import OnlineScorer, OnlineScores
+from churnkit.inference.compile import CompiledModel
+from churnkit.inference.online import Explained, OnlineScorer, OnlineScores
 from churnkit.ledger import idempotent, prediction_pages
 from churnkit.ledger.engine import Pool
 from churnkit.ledger.group_commit import GroupCommitWriter, Sink
@@ -19,13 +21,15 @@ from churnkit.ledger.sqlite_sink import SqliteSink
 from churnkit.project import Project
 from churnkit.registry.bundle import read_bundle
 from churnkit.registry.journal import holders
-from churnkit.settings import ServiceTable, read_settings
+from churnkit.settings import ServiceTable, Settings, read_settings
 from churnkit.usecases.bundles import find_bundle
 from churnkit.usecases.serving import bundle_predictor, find_version
 
 Scorer = OnlineScorer
 Scores = OnlineScores
+Explanation = Explained
 Writer = GroupCommitWriter
+_JOB_CONNECTIONS = 3
 
 
 def open_for_service(folder: Path | str, database_url: str = "") -> Project:
@@ -40,14 +44,19 @@ def open_for_service(folder: Path | str, database_url: str = "") -> Project:
     ProjectNotFound : the folder holds no churnkit.toml
     SettingsInvalid : churnkit.toml cannot be used
     """
-    home = Path(folder).expanduser().resolve()
-    settings = read_settings(home)
+    settings = read_settings(home := Path(folder).expanduser().resolve())
     if database_url:
         ledger = settings.ledger.model_copy(update={"url": database_url})
         settings = settings.model_copy(update={"ledger": ledger})
     table = settings.service
     pool = Pool(table.pool_size, table.pool_timeout_seconds, table.request_timeout_seconds)
     return Project(home, settings, pool=pool)
+
+
+def open_with_settings(folder: Path, settings: Settings) -> Project:
+    """The project as the process of a job opens it: with the settings that the service has."""
+    pool = Pool(_JOB_CONNECTIONS, answer_seconds=settings.service.request_timeout_seconds)
+    return Project(folder, settings, pool=pool)
 
 
 def load_scorer(project: Project, version: str | None = None) -> OnlineScorer:
@@ -65,9 +74,31 @@ def load_scorer(project: Project, version: str | None = None) -> OnlineScorer:
     known = find_version(project, version)
     bundle = read_bundle(find_bundle(project, known), manifest_hash=known.bundle_hash)
     built = bundle.manifest.feature_hash if bundle.features is not None else ""
-    scorer = OnlineScorer(bundle_predictor(bundle, project.settings.serving), built)
+    predictor = bundle_predictor(bundle, project.settings.serving)
+    scorer = OnlineScorer(predictor, built, known.bundle_hash)
     scorer.warm()
     return scorer
+
+
+def base_probability(project: Project, version: str) -> float:
+    """The probability that a model version's reasons start from.
+
+    Raises
+    ------
+    UnknownModelVersion : there is no such version
+    BundleError : its files are not what was admitted
+    """
+    known = find_version(project, version)
+    return _base_probability(find_bundle(project, known), known.bundle_hash)
+
+
+@lru_cache(maxsize=32)
+def _base_probability(folder: Path, manifest_hash: str) -> float:
+    # The hash names the content, so that what was read once need not be read again.
+    compiled = CompiledModel.from_files(
+        read_bundle(folder, manifest_hash=manifest_hash).compiled_files
+    )
+    return float(compiled.calibration.one(compiled.engine.base_margin))
 
 
 async def open_writer(project: Project, settings: ServiceTable) -> GroupCommitWriter:
