@@ -31,7 +31,7 @@ from churnkit.settings import (
 from churnkit.usecases.result import Result
 
 Choose = Callable[[AmbiguousTarget], str]
-"""Answers which of ``error.where["choices"]`` is meant."""
+"""Answers which of ``error.options`` is meant."""
 
 
 @dataclass(frozen=True, repr=False)
