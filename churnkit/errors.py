@@ -5,7 +5,8 @@ ChurnkitError
 ├── DataError: DataUnreadable · DataEmpty · ColumnMissing · BadValue ·
 │   TargetInvalid · DuplicateIds · TooManyColumns · LeakageFound · UnknownCustomer ·
 │   TooManyBroken · LogChanged · LabelsNotMatured · UnknownEventType · MomentTooOld ·
-│   NoOnlineState · HoldoutInvalid · Ambiguous: AmbiguousTarget · AmbiguousLog
+│   NoOnlineState · HoldoutInvalid · Ambiguous: AmbiguousTarget ·
+│   AmbiguousLog · AmbiguousSheet
 ├── FeatureError: FeaturesExist · AsOfInvalid · TooLittleMemory
 ├── TrainingError: TooFewRows · BudgetTooSmall · UnknownRun · RunUnreadable · CannotRepeat
 ├── RegistryError: NoChampion · UnknownModelVersion · NothingToRollBack · AliasMoved ·
@@ -175,6 +176,10 @@ class LeakageFound(DataError):
 
 class UnknownCustomer(DataError):
     """No row for this customer."""
+
+
+class AmbiguousSheet(Ambiguous):
+    """An Excel file has several sheets with rows, and none was named."""
 
 
 class AmbiguousLog(Ambiguous):

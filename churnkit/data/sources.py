@@ -62,13 +62,14 @@ def open_source(
     ----------
     source : a path (relative to ``folder``, if one is given) or a URL such as ``sqlite:///a.db``
     query : SQL, for a URL
-    sheet : for an Excel file; the first one if not given
+    sheet : for an Excel file; if not given, the only one with rows
     on_broken : told of rows of a CSV with too many or too few values; None: they are errors
 
     Raises
     ------
     DataUnreadable : no such file, or no kind of file that churnkit reads
     DataEmpty : it has no columns
+    AmbiguousSheet : an Excel file has several sheets, and none is named
     StorageUnreachable : the database does not answer
     """
     if "://" in str(source):

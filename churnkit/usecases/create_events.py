@@ -23,6 +23,7 @@ from churnkit.data.zones import shown_moment
 from churnkit.domain.events import US_PER_DAY, Guess
 from churnkit.domain.progress import Cancel, Progress, Step, silent
 from churnkit.errors import (
+    Ambiguous,
     AmbiguousLog,
     DataUnreadable,
     SettingsInvalid,
@@ -43,7 +44,7 @@ from churnkit.usecases.create import refuse_existing
 from churnkit.usecases.event_importing import FactsImported, project_requests
 from churnkit.usecases.result import Result
 
-Choose = Callable[[AmbiguousLog], str]
+Choose = Callable[[Ambiguous], str]
 """Answers a question with one of its ``options``."""
 Answers = Mapping[str, str]
 Made = TypeVar("Made")

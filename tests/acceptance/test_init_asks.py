@@ -1,4 +1,4 @@
-"""On a terminal, init asks what is not clear about a log; elsewhere it fails with the choices."""
+"""On a terminal, init asks what is not clear; elsewhere it fails with the choices."""
 
 from __future__ import annotations
 
@@ -11,9 +11,12 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+import openpyxl
 import pytest
 
-from churnkit.errors import Ambiguous, AmbiguousLog
+from churnkit.data.reading import read_arrow
+from churnkit.errors import Ambiguous, AmbiguousLog, AmbiguousSheet
+from churnkit.usecases.create import create_project
 from churnkit.usecases.create_events import LogOptions, create_event_project
 from tests.acceptance.conftest import Answer
 
@@ -127,3 +130,35 @@ def test_a_question_that_its_answer_does_not_settle_ends(tmp_path: Path) -> None
         create_event_project(tmp_path / "p", log, choose=choose)
     assert asked == ["event_time"]
     assert not (tmp_path / "p").exists()
+
+
+def _book(path: Path, *names: str) -> Path:
+    """A workbook whose sheets hold customers; an empty one and a hidden one beside them."""
+    book = openpyxl.Workbook()
+    book.active.title = "notes"
+    for name in (*names, "hidden"):
+        page = book.create_sheet(name)
+        page.append(["id", "visits", "churn"])
+        for i in range(60):
+            page.append([f"{name}{i}", i % 7, "yes" if i % 3 == 0 else "no"])
+    book["hidden"].sheet_state = "hidden"
+    book.save(path)
+    return path
+
+
+def test_which_sheet_is_asked_where_several_have_rows(tmp_path: Path) -> None:
+    book = _book(tmp_path / "b.xlsx", "old", "new")
+    with pytest.raises(AmbiguousSheet, match="several sheets have rows: old, new") as caught:
+        create_project(tmp_path / "p", book)
+    assert caught.value.options == ("old", "new")
+    assert "--sheet" in caught.value.fix
+    assert not (tmp_path / "p").exists()
+    told = _on_a_terminal("new\n", tmp_path / "p", "--data", book)
+    assert told.code == 0, told.err
+    assert _settings(tmp_path / "p")["data"]["sheet"] == "new"
+
+
+def test_the_only_sheet_with_rows_needs_no_question(tmp_path: Path) -> None:
+    with create_project(tmp_path / "p", _book(tmp_path / "b.xlsx", "only")).project as project:
+        ids = read_arrow(project.database)["id"].to_pylist()
+    assert ids[0] == "only0"
