@@ -102,6 +102,7 @@ def create_project(
     """
     home = Path(folder).expanduser().resolve()
     refuse_existing(home)
+    kept = lasting_name(data, folder=home)
     try:
         source = open_source(data, query=query, sheet=sheet)
     except AmbiguousSheet as error:
@@ -136,7 +137,7 @@ def create_project(
         settings = Settings(
             project=ProjectTable(name=name or home.name),
             data=DataTable(
-                source=lasting_name(data, folder=home),
+                source=kept,
                 query=query,
                 sheet=sheet,
             ),
