@@ -101,7 +101,9 @@ class DataTable(_Table):
     """Where the customers come from."""
 
     source: str = Field(
-        "", description="A file (CSV, Parquet, Excel) or a database URL; empty: [events]."
+        "",
+        description="A file (CSV, Parquet, Excel) or a database URL, in which ${NAME} is an "
+        "environment variable; empty: [events].",
     )
     query: str = Field("", description="The SQL query, when the source is a database URL.")
     sheet: str = Field("", description="The sheet, when the source is an Excel file.")
