@@ -15,6 +15,7 @@ from churnkit_service.routes import (
     explanations,
     health,
     models,
+    outcomes,
     predictions,
     rollouts,
 )
@@ -26,6 +27,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *explanations.ENDPOINTS,
     *models.ENDPOINTS,
     *rollouts.ENDPOINTS,
+    *outcomes.ENDPOINTS,
     *health.ENDPOINTS,
     *documentation.ENDPOINTS,
 )

@@ -36,6 +36,7 @@ _TAGS = {
     "explanations": "Why a customer has a probability, and what if.",
     "models": "Which models there are, who serves, and who decided it.",
     "rollouts": "Whether a new model may take over.",
+    "outcomes": "What became true of the customers, and who got which offer.",
     "health": "For those who look after the service.",
     "documentation": "This contract.",
 }
