@@ -17,6 +17,7 @@ from churnkit.ledger.tables import (
     rollout_failures,
     rollout_overrides,
     rollout_windows,
+    treatments,
 )
 from churnkit.ledger.transactions import reading, writing
 
@@ -258,6 +259,15 @@ def recent_load(engine: sa.Engine, *, since: datetime, until: datetime) -> tuple
     with reading(engine) as connection:
         row = connection.execute(query).one()
     return int(row.customers), int(row.n)
+
+
+def treated_since(engine: sa.Engine, since: datetime) -> bool:
+    """Whether anybody was treated from a moment on."""
+    query = sa.select(sa.literal(1)).where(
+        treatments.c.at >= since, treatments.c.hold_out.is_(False)
+    )
+    with reading(engine) as connection:
+        return connection.execute(query.limit(1)).first() is not None
 
 
 def add_windows(engine: sa.Engine, windows: Sequence[dict[str, object]]) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 
 from churnkit.domain.moments import to_us
 from churnkit.domain.rollouts import RolloutRow, RolloutStep
+from churnkit.errors import EvidenceInvalid
 from churnkit.ledger import rollout_counts
 from churnkit.ledger.rollout_counts import Period
 from churnkit.project import Project
@@ -45,7 +46,11 @@ def gather(
     steps : what was done with the rollout so far; they say when which share began
     """
     known = Gathered.model_validate(row.evidence)
-    known = _outcomes(project, row, plan, known, now)
+    try:
+        known = _outcomes(project, row, plan, known, now)
+    except EvidenceInvalid as error:
+        # Such as treated customers where everyone should count: a person has to look.
+        signals = (*signals, Signal(name="outcomes", alarm=True, detail=error.what.rstrip(".")))
     known = _requests(project, row, position, steps, known, now)
     if plan.latency is not None:
         known = _latency(project, row, plan, known, now)
