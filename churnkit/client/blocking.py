@@ -6,14 +6,31 @@ import itertools
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
+from pathlib import Path
 from types import EllipsisType, TracebackType
 from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel
 
-from churnkit.client.call import Call, is_passing
-from churnkit.client.calls import explanations, health, models, outcomes, predictions, rollouts
+from churnkit.client.call import Call, is_passing, refuse
+from churnkit.client.calls import (
+    customers,
+    explanations,
+    health,
+    models,
+    outcomes,
+    predictions,
+    rollouts,
+)
 from churnkit.client.calls.rollouts import Move
+from churnkit.client.files import PIECE_BYTES, Download, Upload, appearing, file_headers
+from churnkit.client.jobs import Batches
+from churnkit.client.messages.customers import (
+    CustomerCounts,
+    CustomerDetail,
+    CustomerScore,
+    CustomerSort,
+)
 from churnkit.client.messages.explanations import ExplanationsAnswer, RecordedExplanation
 from churnkit.client.messages.health import Readiness
 from churnkit.client.messages.models import (
@@ -78,6 +95,7 @@ class Client:
         self._patience = patience_seconds
         timeout = urllib3.Timeout(connect=min(5.0, timeout_seconds), read=timeout_seconds)
         self._pool = urllib3.PoolManager(timeout=timeout, retries=False, maxsize=16)
+        self.batches = Batches(self)
         self._trouble = (urllib3.exceptions.HTTPError, OSError)
 
     def __enter__(self) -> Client:
@@ -104,16 +122,64 @@ class Client:
         ServiceUnreachable : it could not for longer than the client's patience
         """
         patience = Patience(self._patience, time.monotonic())
-        content, headers = call.content(), call.headers(self._key)
+        headers = call.headers(self._key)
         while True:
             url = self._url
             retry_after: str | None = None
             try:
                 answer = self._pool.request(
-                    call.method, url + call.target(), body=content, headers=headers, redirect=False
+                    call.method,
+                    url + call.target(),
+                    # A file is read from its beginning each time.
+                    body=call.pieces() if isinstance(call, Upload) else call.content(),
+                    headers=headers,
+                    redirect=False,
                 )
                 if not is_passing(answer.status, answer.data):
                     return call.read(answer.status, answer.data)
+                said = f"it answered with status {answer.status}"
+                retry_after = answer.headers.get("Retry-After")
+            except self._trouble as error:
+                said = str(error)
+            pause = patience.pause(time.monotonic(), retry_after)
+            if pause is None:
+                raise ServiceUnreachable(
+                    f"the service cannot answer: {said}.",
+                    fix="Is it running, and is its database?",
+                    url=url,
+                )
+            self._url = next(self._urls)
+            time.sleep(pause)
+
+    def download(self, asked: Download, path: Path | str) -> Path:
+        """Fetch a file; it appears whole or not at all.
+
+        Raises
+        ------
+        ServiceRefused : the service has no such file
+        ServiceUnreachable : it did not send it for longer than the client's patience
+        DiskFull, FolderReadOnly : it cannot be written here
+        """
+        patience, target = Patience(self._patience, time.monotonic()), Path(path)
+        while True:
+            url = self._url
+            retry_after: str | None = None
+            try:
+                answer = self._pool.request(
+                    "GET", url + asked.target(), headers=file_headers(self._key),
+                    redirect=False, preload_content=False,
+                )  # fmt: skip
+                try:
+                    if answer.status == 200:
+                        with appearing(target) as file:
+                            for piece in answer.stream(PIECE_BYTES):
+                                file.write(piece)
+                        return target
+                    told = answer.read()
+                finally:
+                    answer.close()
+                if not is_passing(answer.status, told):
+                    refuse(answer.status, told)
                 said = f"it answered with status {answer.status}"
                 retry_after = answer.headers.get("Retry-After")
             except self._trouble as error:
@@ -198,6 +264,72 @@ class Client:
     def explanation(self, prediction_id: str) -> RecordedExplanation:
         """The reasons that were recorded with a prediction."""
         return self.send(explanations.explanation(prediction_id))
+
+    def customers(
+        self,
+        *,
+        sort: CustomerSort = "probability",
+        order: Literal["asc", "desc"] | None = None,
+        risk_band: Literal["low", "medium", "high"] | None = None,
+        model_version: str | None = None,
+        min_probability: float | None = None,
+        max_probability: float | None = None,
+        prefix: str | None = None,
+        search: str | None = None,
+        page_size: int = 100,
+    ) -> Iterator[CustomerScore]:
+        """Latest scores in order, see ``calls.customers``; pages are fetched as needed."""
+        cursor: str | None = None
+        while True:
+            page = self.send(
+                customers.customers(
+                    sort=sort,
+                    order=order,
+                    risk_band=risk_band,
+                    model_version=model_version,
+                    min_probability=min_probability,
+                    max_probability=max_probability,
+                    prefix=prefix,
+                    search=search,
+                    cursor=cursor,
+                    limit=page_size,
+                )
+            )
+            yield from page.customers
+            cursor = page.next_cursor
+            if cursor is None:
+                return
+
+    def customer_counts(
+        self,
+        *,
+        risk_band: Literal["low", "medium", "high"] | None = None,
+        model_version: str | None = None,
+        min_probability: float | None = None,
+        max_probability: float | None = None,
+        prefix: str | None = None,
+        search: str | None = None,
+    ) -> CustomerCounts:
+        """How many customers there are, by risk band and model version."""
+        page = self.send(
+            customers.customers(
+                risk_band=risk_band,
+                model_version=model_version,
+                min_probability=min_probability,
+                max_probability=max_probability,
+                prefix=prefix,
+                search=search,
+                counts=True,
+                limit=1,
+            )
+        )
+        return page.counts or CustomerCounts(total=0, by_band={}, by_version={})
+
+    def customer(
+        self, customer_id: str, *, cursor: str | None = None, page_size: int = 100
+    ) -> CustomerDetail:
+        """What is known of one customer: a page of predictions, outcomes, treatments."""
+        return self.send(customers.customer(customer_id, cursor=cursor, limit=page_size))
 
     def models(self) -> ModelsAnswer:
         """All model versions, and who serves."""

@@ -22,6 +22,7 @@ from churnkit.rollout.position import Position
 from churnkit.rollout.quantile import QuantileState
 from churnkit.rollout.ratio import KnownBucket
 from churnkit.usecases.rollout_pairs import new_days
+from churnkit.usecases.rollout_past import has_past, take_in_past
 
 SETTLED = timedelta(seconds=60)
 """After a request both scores are in the ledger, and after a step all replicas know of it."""
@@ -38,16 +39,20 @@ def gather(
     *,
     now: datetime,
     signals: tuple[Signal, ...] = (),
+    past: bool = False,
 ) -> tuple[Gathered, Evidence]:
     """Everything that a decision looks at, and what is kept of it for the next look.
 
     Parameters
     ----------
     steps : what was done with the rollout so far; they say when which share began
+    past : ask the log about past dates, where the plan accepts them
     """
     known = Gathered.model_validate(row.evidence)
     try:
         known = _outcomes(project, row, plan, known, now)
+        if past and plan.accept_history and has_past(project):
+            known = take_in_past(project, row, plan, known, now=now)
     except EvidenceInvalid as error:
         # Such as treated customers where everyone should count: a person has to look.
         signals = (*signals, Signal(name="outcomes", alarm=True, detail=error.what.rstrip(".")))

@@ -167,6 +167,12 @@ def _checked(overrides: Mapping[str, str]) -> dict[str, str]:
 
 def _outcomes_count(project: Project, plan: Plan, since: datetime) -> None:
     """Refuse a plan whose evidence would be biased by whom the champion chose to treat."""
+    if plan.accept_history and project.settings.events is None:
+        raise PlanInvalid(
+            "this project has no log of events to take history from.",
+            fix="Set accept_history to false.",
+            key="accept_history",
+        )
     if plan.outcomes == "everyone" and treated_since(project.ledger.engine, since):
         raise PlanInvalid(
             "customers were treated lately, so not everyone's outcome is evidence.",

@@ -132,6 +132,26 @@ class Metrics:
             multiprocess_mode="livemax",
         )
 
+        self.jobs = Gauge(
+            "churnkit_jobs",
+            "Jobs that wait or run, in the database that the replicas share.",
+            ("kind", "state"),
+            registry=registry,
+            multiprocess_mode="livemostrecent",
+        )
+        self.jobs_ended = Counter(
+            "churnkit_jobs_ended",
+            "Jobs that this service's processes ended, or left to others.",
+            ("kind", "ending"),
+            registry=registry,
+        )
+        self.job_rows = Counter(
+            "churnkit_job_rows",
+            "Rows that jobs committed.",
+            ("kind", "outcome"),
+            registry=registry,
+        )
+
     def predicted(self, version: str, variant: str, bands: Sequence[str]) -> None:
         """Count predictions by their risk bands."""
         for band, n in Counted(bands).items() if len(bands) > 1 else ((bands[0], 1),):

@@ -141,6 +141,8 @@ STATUS: Mapping[type[errors.ChurnkitError], int] = {
     errors.RolloutOver: 409,
     errors.StepNotAllowed: 409,
     errors.RolloutError: 422,
+    errors.UnknownJob: 404,
+    errors.JobError: 409,
 }
 """The HTTP status of the library's errors; the nearest base counts."""
 

@@ -17,13 +17,16 @@ from churnkit.project import Project
 from churnkit.settings import ServiceTable
 from churnkit.usecases import online as usecases
 from churnkit.usecases import rollout_serving
+from churnkit.usecases.jobs import delete_old_jobs
 from churnkit_service.auth import Caller, KeyRing
 from churnkit_service.champion import Champion
+from churnkit_service.jobs import Jobs
 from churnkit_service.metrics import Metrics
 from churnkit_service.online import OnlineFeatures, StateFeatures
 from churnkit_service.presence import Presence
 from churnkit_service.queries import Queries
 from churnkit_service.rates import Rates
+from churnkit_service.refreshing import Refreshing
 from churnkit_service.rollouts import RunningRollout
 from churnkit_service.rounds import Rounds
 from churnkit_service.shadows import Shadowed, Shadows
@@ -82,6 +85,8 @@ class Service:
         )
         self.presence = Presence(project, self.queries, self.champion, self.warm)
         self.rounds = Rounds()
+        self.refreshing = Refreshing(project, every_seconds=settings.refresh_seconds)
+        self.rounds.add("refresh", self.refreshing.round, every_seconds=settings.refresh_seconds)
         self.rounds.add("presence", self.presence.round, every_seconds=settings.reload_seconds)
         rollout = project.settings.rollout
         self.rollouts = RunningRollout(
@@ -113,6 +118,7 @@ class Service:
                 self.queries, project, lambda: self.rollouts.challenger.feature_hash
             )
         self._shares: tuple[str, str] | None = None
+        self.jobs = Jobs(project, settings, self.queries, self.metrics)
         self.contract: dict[str, Any] = {}
         """The OpenAPI document, set by the application."""
         self.keys_in_flight: set[tuple[str, str]] = set()
@@ -126,6 +132,7 @@ class Service:
         await self.champion.start()
         await self.rollouts.start()
         self.shadows.start()
+        await self.jobs.start()
         self._tidying = asyncio.create_task(self._tidy(), name="churnkit-tidy")
         self.rounds.start()
 
@@ -134,12 +141,14 @@ class Service:
         if self._tidying is not None:
             self._tidying.cancel()
             await asyncio.gather(self._tidying, return_exceptions=True)
+        await self.jobs.close()
         await self.rounds.close()
         await self.champion.close()
         await self.shadows.close()
         await self.rollouts.close()
         await self.writer.close()
         await self.presence.close()
+        await self.refreshing.close()
         self.queries.close()
 
     def watch(self, method: str, route: str) -> Watch:
@@ -235,6 +244,7 @@ class Service:
                 try:
                     before = datetime.now(UTC) - keep
                     await self.queries.run(usecases.forget_answers, self.project, before)
+                    await self.queries.run(delete_old_jobs, self.project)
                 except ChurnkitError as error:
                     access.warning("not tidied", extra={"error": error.to_json()})
             turn += 1

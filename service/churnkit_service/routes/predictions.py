@@ -73,7 +73,7 @@ async def show(call: Call) -> web.Response:
             "there is no prediction with this id.",
             fix="Use an id from the answer of POST /v1/predictions.",
         )
-    return json_response(_recorded(row))
+    return json_response(recorded(row))
 
 
 async def history(call: Call) -> web.Response:
@@ -87,29 +87,37 @@ async def history(call: Call) -> web.Response:
         model_version=asked.model_version,
         since=asked.from_,
         until=asked.to,
-        after=None if asked.cursor is None else _place(asked.cursor),
+        after=None if asked.cursor is None else place(asked.cursor),
         limit=asked.limit + 1,
     )
     more = len(rows) > asked.limit
     page = rows[: asked.limit]
     return json_response(
         {
-            "predictions": [_recorded(row) for row in page],
-            "next_cursor": _cursor(page[-1]) if more else None,
+            "predictions": [recorded(row) for row in page],
+            "next_cursor": cursor_of(page[-1]) if more else None,
         }
     )
 
 
-def _recorded(row: PredictionRow) -> dict[str, Any]:
+def recorded(row: PredictionRow) -> dict[str, Any]:
+    """A prediction as it is shown."""
     return RecordedPrediction(**row.model_dump()).model_dump(mode="json")
 
 
-def _cursor(row: PredictionRow) -> str:
+def cursor_of(row: PredictionRow) -> str:
+    """Where a page ends whose last row this is."""
     text = f"{row.made_at.isoformat()} {row.prediction_id}"
     return base64.urlsafe_b64encode(text.encode()).decode()
 
 
-def _place(cursor: str) -> tuple[datetime, str]:
+def place(cursor: str) -> tuple[datetime, str]:
+    """Where the page before ended.
+
+    Raises
+    ------
+    RequestInvalid : this is no cursor of ours
+    """
     try:
         text = base64.b64decode(cursor.encode("ascii"), altchars=b"-_", validate=True).decode()
         moment, name = text.split(" ")
