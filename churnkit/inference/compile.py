@@ -69,9 +69,7 @@ class TreeMargin:
         few = all((tree.left < 0).sum() <= MOST_LEAVES for tree in arrays)
         walk: BitWalk | NativeTrees = trees
         if few:
-            walk = BitWalk(
-                arrays, trees.n_inputs, base, float32=trees.float32, fill=trees.fill
-            )
+            walk = BitWalk(arrays, trees.n_inputs, base, float32=trees.float32, fill=trees.fill)
         self.margin_one, self.margin_of = walk.margin_one, walk.margin_of
         self.margins = trees.margins
         self._shapley: TreeShapley | None = None
