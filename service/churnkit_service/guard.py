@@ -50,7 +50,7 @@ def guarded(
             if scope is not None:
                 caller.require(scope)
                 service.rates.take(caller.key_id)
-            body = await _body(request, settings.body_timeout_seconds)
+            body = await _body(request, settings.body_timeout_seconds, settings.max_body_bytes)
             call = Call(request, service, caller, request_id, body)
             if bounded:
                 response = await handler(call)
@@ -92,12 +92,15 @@ def finish(response: web.StreamResponse, request_id: str) -> None:
     headers["Server"] = "churnkit"
 
 
-async def _body(request: web.Request, timeout_seconds: float) -> bytes:
+async def _body(request: web.Request, timeout_seconds: float, most_bytes: int) -> bytes:
     if not request.body_exists:
         return b""
     try:
-        if request.content.is_eof():
-            return await request.read()
+        if request.content.is_eof():  # all of it came with the head
+            body = request.content.read_nowait()
+            if len(body) > most_bytes:
+                raise too_large()
+            return body
         async with asyncio.timeout(timeout_seconds):
             return await request.read()
     except TimeoutError:
