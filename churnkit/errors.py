@@ -5,10 +5,11 @@ ChurnkitError
 ├── DataError: DataUnreadable · DataEmpty · ColumnMissing · BadValue · AmbiguousTarget ·
 │   TargetInvalid · DuplicateIds · TooManyColumns · LeakageFound · UnknownCustomer ·
 │   AmbiguousLog · TooManyBroken · LogChanged · LabelsNotMatured · UnknownEventType ·
-│   MomentTooOld · NoOnlineState
+│   MomentTooOld · NoOnlineState · HoldoutInvalid
 ├── FeatureError: FeaturesExist · AsOfInvalid · TooLittleMemory
 ├── TrainingError: TooFewRows · BudgetTooSmall · UnknownRun · RunUnreadable · CannotRepeat
-├── RegistryError: NoChampion · UnknownModelVersion · NothingToRollBack · ParityFailed ·
+├── RegistryError: NoChampion · UnknownModelVersion · NothingToRollBack · AliasMoved ·
+│   ParityFailed ·
 │   BundleError: BundleUnreadable · BundleTampered · BundleTooNew · BundleForeign · UntrustedType
 ├── RolloutError: PlanInvalid · EvidenceInvalid · RolloutOver · StepNotAllowed
 ├── MonitoringError: BaselineChanged · NothingMatured
@@ -180,6 +181,10 @@ class NoOnlineState(DataError):
     """No online state was made yet, or none of the features that are wanted."""
 
 
+class HoldoutInvalid(DataError):
+    """A hold-out that cannot be fixed, or that is not there."""
+
+
 # --- features ---------------------------------------------------------------------------
 
 
@@ -243,6 +248,10 @@ class UnknownModelVersion(RegistryError):
 
 class NothingToRollBack(RegistryError):
     """There is no earlier champion."""
+
+
+class AliasMoved(RegistryError):
+    """Another version holds the alias than was expected."""
 
 
 class ParityFailed(RegistryError):

@@ -5,16 +5,33 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from datetime import datetime
-from types import TracebackType
+from types import EllipsisType, TracebackType
 from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel
 
 from churnkit.client.call import Call, is_passing
-from churnkit.client.calls import health, predictions
+from churnkit.client.calls import explanations, health, models, outcomes, predictions
+from churnkit.client.messages.explanations import ExplanationsAnswer, RecordedExplanation
 from churnkit.client.messages.health import Readiness
+from churnkit.client.messages.models import (
+    Aliases,
+    JournalRow,
+    ModelDetail,
+    ModelLoad,
+    ModelsAnswer,
+    Verified,
+)
+from churnkit.client.messages.outcomes import (
+    OnError,
+    OutcomeItem,
+    RecordedAnswer,
+    RecordedOutcome,
+    RecordedTreatment,
+    TreatmentItem,
+)
 from churnkit.client.messages.predictions import PredictionsAnswer, RecordedPrediction
 from churnkit.client.retrying import Patience
 from churnkit.errors import MissingDependency, ServiceUnreachable
@@ -155,6 +172,151 @@ class AsyncClient:
                 )
             )
             for row in page.predictions:
+                yield row
+            cursor = page.next_cursor
+            if cursor is None:
+                return
+
+    async def explain(
+        self,
+        customers: Mapping[str, Mapping[str, Any] | None],
+        *,
+        changes: Mapping[str, Mapping[str, Any]] | None = None,
+        k: int = 5,
+        model_version: str | None = None,
+        as_of: datetime | None = None,
+    ) -> ExplanationsAnswer:
+        """Why customers have their probabilities; see ``calls.explanations.explain``."""
+        return await self.send(
+            explanations.explain(
+                customers, changes=changes, k=k, model_version=model_version, as_of=as_of
+            )
+        )
+
+    async def explanation(self, prediction_id: str) -> RecordedExplanation:
+        """The reasons that were recorded with a prediction."""
+        return await self.send(explanations.explanation(prediction_id))
+
+    async def models(self) -> ModelsAnswer:
+        """All model versions, and who serves."""
+        return await self.send(models.models())
+
+    async def model(self, version: str = "champion") -> ModelDetail:
+        """A model version by name or alias, with its card and columns."""
+        return await self.send(models.model(version))
+
+    async def aliases(self, at: datetime | None = None) -> Aliases:
+        """Who holds which alias, now or at a moment of the past."""
+        return await self.send(models.aliases(at))
+
+    async def set_alias(
+        self,
+        version: str,
+        *,
+        why: str,
+        alias: Literal["champion", "challenger"] = "champion",
+        expected_previous: str | EllipsisType | None = ...,
+        idempotency_key: str | None = None,
+    ) -> JournalRow:
+        """Let a version serve, or challenge; see ``calls.models.set_alias``."""
+        return await self.send(
+            models.set_alias(
+                version,
+                why=why,
+                alias=alias,
+                expected_previous=expected_previous,
+                idempotency_key=idempotency_key,
+            )
+        )
+
+    async def rollback(
+        self, *, why: str, expected_previous: str | None = None, idempotency_key: str | None = None
+    ) -> JournalRow:
+        """Let the champion before this one serve again; see ``calls.models.rollback``."""
+        return await self.send(
+            models.rollback(
+                why=why, expected_previous=expected_previous, idempotency_key=idempotency_key
+            )
+        )
+
+    async def journal(self, *, page_size: int = 100) -> AsyncIterator[JournalRow]:
+        """Every change of who serves, the newest first; pages are fetched as they are needed."""
+        before: int | None = None
+        while True:
+            page = await self.send(models.journal(before=before, limit=page_size))
+            for row in page.journal:
+                yield row
+            before = page.next_before
+            if before is None:
+                return
+
+    async def verify_models(self, *, files: bool = False) -> Verified:
+        """Whether the journal, and with ``files`` every model's files, are what was written."""
+        return await self.send(models.verify(files=files))
+
+    async def load_model(self, version: str) -> ModelLoad:
+        """Let every replica make a model ready; ``model_load`` says when it is."""
+        return await self.send(models.load_model(version))
+
+    async def model_load(self, version: str) -> ModelLoad:
+        """Where a model is ready."""
+        return await self.send(models.model_load(version))
+
+    async def record_outcomes(
+        self,
+        items: Iterable[OutcomeItem | Mapping[str, object]],
+        *,
+        on_error: OnError = "fail",
+        idempotency_key: str | None = None,
+    ) -> RecordedAnswer:
+        """Record what became true; see ``calls.outcomes.record_outcomes``."""
+        return await self.send(
+            outcomes.record_outcomes(items, on_error=on_error, idempotency_key=idempotency_key)
+        )
+
+    async def record_treatments(
+        self,
+        items: Iterable[TreatmentItem | Mapping[str, object]],
+        *,
+        on_error: OnError = "fail",
+        idempotency_key: str | None = None,
+    ) -> RecordedAnswer:
+        """Record who got which offer; see ``calls.outcomes.record_treatments``."""
+        return await self.send(
+            outcomes.record_treatments(items, on_error=on_error, idempotency_key=idempotency_key)
+        )
+
+    async def outcomes(
+        self, *, customer_id: str | None = None, page_size: int = 100
+    ) -> AsyncIterator[RecordedOutcome]:
+        """Recorded outcomes, the last recorded first; pages are fetched as they are needed."""
+        cursor: str | None = None
+        while True:
+            page = await self.send(
+                outcomes.outcomes(customer_id=customer_id, cursor=cursor, limit=page_size)
+            )
+            for row in page.outcomes:
+                yield row
+            cursor = page.next_cursor
+            if cursor is None:
+                return
+
+    async def treatments(
+        self,
+        *,
+        customer_id: str | None = None,
+        campaign: str | None = None,
+        page_size: int = 100,
+    ) -> AsyncIterator[RecordedTreatment]:
+        """Recorded treatments, the latest first; pages are fetched as they are needed."""
+        cursor: str | None = None
+        while True:
+            page = await self.send(
+                outcomes.treatments(
+                    customer_id=customer_id, campaign=campaign, cursor=cursor, limit=page_size
+                )
+            )
+            for row in page.treatments:
                 yield row
             cursor = page.next_cursor
             if cursor is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -9,6 +10,28 @@ import sqlalchemy as sa
 from churnkit.domain.recording import IdempotentAnswer
 from churnkit.ledger.tables import idempotency
 from churnkit.ledger.transactions import reading, writing
+
+
+class AnsweredAlready(Exception):
+    """Another request with this key was answered a moment earlier; its answer counts."""
+
+
+def keep_answer(connection: sa.Connection, answer: IdempotentAnswer) -> None:
+    """Keep an answer in the transaction of what it stands for.
+
+    Raises
+    ------
+    AnsweredAlready : there is one under this key; the transaction is to be given up
+    """
+    known = sa.select(idempotency.c.key).where(
+        idempotency.c.owner == answer.owner, idempotency.c.key == answer.key
+    )
+    if connection.execute(known).first():
+        raise AnsweredAlready
+    try:
+        connection.execute(sa.insert(idempotency), asdict(answer))
+    except sa.exc.IntegrityError as error:
+        raise AnsweredAlready from error
 
 
 def find_answer(engine: sa.Engine, owner: str, key: str) -> IdempotentAnswer | None:

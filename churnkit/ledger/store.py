@@ -15,10 +15,12 @@ import sqlalchemy as sa
 from churnkit.domain.evaluation import Estimate
 from churnkit.domain.models import JournalEntry, ModelVersion
 from churnkit.domain.predictions import PredictionRow, Reason
+from churnkit.domain.recording import IdempotentAnswer
 from churnkit.domain.rollouts import RolloutFailure
 from churnkit.errors import BadValue, UnknownModelVersion, did_you_mean
 from churnkit.ledger import tables
 from churnkit.ledger.engine import Pool, make_engine, migrate
+from churnkit.ledger.idempotent import keep_answer
 from churnkit.ledger.transactions import reading, writing
 
 _CHUNK = 1_000
@@ -256,19 +258,33 @@ class Ledger:
         return self.append_entries(lambda known: (decide(known),))[-1]
 
     def append_entries(
-        self, decide: Callable[[tuple[JournalEntry, ...]], Sequence[JournalEntry]]
+        self,
+        decide: Callable[[tuple[JournalEntry, ...]], Sequence[JournalEntry]],
+        *,
+        keep: Callable[[tuple[JournalEntry, ...]], IdempotentAnswer | None] = lambda _: None,
     ) -> tuple[JournalEntry, ...]:
         """Add entries that are made from the journal so far, all of them or none.
+
+        Parameters
+        ----------
+        keep : makes an answer from the journal with the new entries, which is kept with them
 
         Returns
         -------
         journal : with the new entries
+
+        Raises
+        ------
+        AnsweredAlready : there is an answer under its key; nothing was added
         """
         with self.writing(lock=_JOURNAL_LOCK) as connection:
             known = _read_journal(connection)
             new = tuple(decide(known))
             for entry in new:
                 connection.execute(sa.insert(tables.journal), _journal_values(entry))
+            answer = keep(known + new)
+            if answer is not None:
+                keep_answer(connection, answer)
         return known + new
 
     @contextmanager
@@ -361,7 +377,8 @@ def read_prediction(row: sa.RowMapping) -> PredictionRow:
     """A row of the table ``predictions``."""
     reasons = tuple(Reason(**reason) for reason in json.loads(row["reasons"]))
     unknown = tuple(json.loads(row["unknown_categories"] or "[]"))
-    return PredictionRow(**{**row, "reasons": reasons, "unknown_categories": unknown})
+    kept = {name: value for name, value in row.items() if name != "written_in"}
+    return PredictionRow(**{**kept, "reasons": reasons, "unknown_categories": unknown})
 
 
 def _insert_version(connection: sa.Connection, version: ModelVersion) -> None:

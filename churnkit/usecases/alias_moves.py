@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
+from pathlib import Path
 from typing import Any, Literal
 
 from churnkit.domain.models import JournalEntry, ModelVersion
@@ -43,7 +44,7 @@ def champion_entries(
         alias="champion",
         version=version.version,
         why=why,
-        evidence={**_figures(version, before), **(evidence or {})},
+        evidence={**figures_of(version, before), **(evidence or {})},
         journal=entries,
     )
     if holders(entries)["challenger"] != version.version:
@@ -71,6 +72,16 @@ def check_files(project: Project, version: ModelVersion) -> None:
     folder = project.bundle(version.version)
     if not folder.is_dir():  # a replica of the service
         folder = find_bundle(project, version)
+    check_bundle(folder, version)
+
+
+def check_bundle(folder: Path, version: ModelVersion) -> None:
+    """Refuse a version whose folder does not hold what was admitted.
+
+    Raises
+    ------
+    BundleUnreadable : it does not
+    """
     checks = verify_bundle(folder, version.bundle_hash)
     failed = next((check for check in checks if check.state == "failed"), None)
     if failed is not None:
@@ -97,7 +108,7 @@ def tell_followers(project: Project, entries: Sequence[JournalEntry], at: dateti
             project.mlflow.set_aliases(holders(entries))
 
 
-def _figures(version: ModelVersion, before: ModelVersion | None) -> dict[str, Any]:
+def figures_of(version: ModelVersion, before: ModelVersion | None) -> dict[str, Any]:
     """What spoke for the change: the figures of who comes, and of who goes."""
     names = ("roc_auc", "profit")
 

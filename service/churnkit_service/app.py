@@ -10,12 +10,22 @@ from churnkit_service.cors import allow_origins
 from churnkit_service.endpoint import Endpoint
 from churnkit_service.guard import guarded
 from churnkit_service.openapi import openapi
-from churnkit_service.routes import documentation, health, predictions
+from churnkit_service.routes import (
+    documentation,
+    explanations,
+    health,
+    models,
+    outcomes,
+    predictions,
+)
 from churnkit_service.service import SERVICE, Service
 from churnkit_service.unmatched import PATH, unmatched
 
 ENDPOINTS: tuple[Endpoint, ...] = (
     *predictions.ENDPOINTS,
+    *explanations.ENDPOINTS,
+    *models.ENDPOINTS,
+    *outcomes.ENDPOINTS,
     *health.ENDPOINTS,
     *documentation.ENDPOINTS,
 )

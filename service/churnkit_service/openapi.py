@@ -33,6 +33,9 @@ _GUARDED = (Unauthorized, Forbidden, TooManyRequests)
 _WITH_BODY = (BodyMalformed, MediaTypeUnsupported, BodyTooLarge, RequestTimeout)
 _TAGS = {
     "predictions": "Score customers, and look up what was predicted.",
+    "explanations": "Why a customer has a probability, and what if.",
+    "models": "Which models there are, who serves, and who decided it.",
+    "outcomes": "What became true of the customers, and who got which offer.",
     "health": "For those who look after the service.",
     "documentation": "This contract.",
 }
