@@ -112,7 +112,7 @@ class BitWalk:
 
 def _before_rounding(threshold: float) -> float:
     """The largest number that, rounded to float32, is at most the threshold."""
-    if not abs(threshold) < _FLOAT32_MAX:
+    if not -_FLOAT32_MAX <= threshold < _FLOAT32_MAX:  # no row holds a number there
         return threshold
     below = np.float32(threshold)
     if float(below) > threshold:
