@@ -11,21 +11,27 @@ from churnkit_service.endpoint import Endpoint
 from churnkit_service.guard import guarded
 from churnkit_service.openapi import openapi
 from churnkit_service.routes import (
+    batches,
+    customers,
     documentation,
     explanations,
     health,
     models,
     outcomes,
     predictions,
+    rollouts,
 )
 from churnkit_service.service import SERVICE, Service
 from churnkit_service.unmatched import PATH, unmatched
 
 ENDPOINTS: tuple[Endpoint, ...] = (
     *predictions.ENDPOINTS,
+    *batches.ENDPOINTS,
     *explanations.ENDPOINTS,
+    *customers.ENDPOINTS,
     *models.ENDPOINTS,
     *outcomes.ENDPOINTS,
+    *rollouts.ENDPOINTS,
     *health.ENDPOINTS,
     *documentation.ENDPOINTS,
 )

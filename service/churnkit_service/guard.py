@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 
 from churnkit.errors import ChurnkitError
+from churnkit.settings import ServiceTable
 from churnkit_service.endpoint import Call, Endpoint
 from churnkit_service.problems import (
     BodyTooLarge,
@@ -34,6 +35,7 @@ def guarded(
     settings = service.settings
     handler = traced(endpoint) if settings.tracing else endpoint.handler
     scope, bounded = endpoint.scope, endpoint.bounded
+    takes_file = bool(endpoint.body_types)
     watch = service.watch(endpoint.method, endpoint.path)
     limit = settings.request_timeout_seconds
 
@@ -50,7 +52,7 @@ def guarded(
             if scope is not None:
                 caller.require(scope)
                 service.rates.take(caller.key_id)
-            body = await _body(request, settings.body_timeout_seconds, settings.max_body_bytes)
+            body = b"" if takes_file else await _body(request, settings)
             call = Call(request, service, caller, request_id, body)
             if bounded:
                 response = await handler(call)
@@ -75,7 +77,8 @@ def guarded(
             response = problem(_internal(), request_id)
         finally:
             service.in_flight -= 1
-        finish(response, request_id)
+        if not response.prepared:
+            finish(response, request_id)
         if service.draining:
             response.force_close()
         watch(request, response.status, time.perf_counter() - start, request_id)
@@ -92,20 +95,21 @@ def finish(response: web.StreamResponse, request_id: str) -> None:
     headers["Server"] = "churnkit"
 
 
-async def _body(request: web.Request, timeout_seconds: float, most_bytes: int) -> bytes:
+async def _body(request: web.Request, settings: ServiceTable) -> bytes:
     if not request.body_exists:
         return b""
     try:
         if request.content.is_eof():  # all of it came with the head
             body = request.content.read_nowait()
-            if len(body) > most_bytes:
+            if len(body) > settings.max_body_bytes:
                 raise too_large()
             return body
-        async with asyncio.timeout(timeout_seconds):
+        async with asyncio.timeout(settings.body_timeout_seconds):
             return await request.read()
     except TimeoutError:
         raise RequestTimeout(
-            f"the body did not arrive within {timeout_seconds:g} s.", fix="Send it faster."
+            f"the body did not arrive within {settings.body_timeout_seconds:g} s.",
+            fix="Send it faster.",
         ) from None
     except web.HTTPRequestEntityTooLarge:
         raise too_large() from None

@@ -63,7 +63,7 @@ class KeyedRequest:
 
 
 @asynccontextmanager
-async def keyed(call: Call) -> AsyncIterator[KeyedRequest | None]:
+async def claimed_key(call: Call) -> AsyncIterator[str | None]:
     """Claims the request's key in this process while the block runs; None without a key.
 
     Raises
@@ -88,7 +88,23 @@ async def keyed(call: Call) -> AsyncIterator[KeyedRequest | None]:
         )
     in_flight.add(claim)
     try:
-        what = f"{call.request.method} {call.request.path}\n".encode() + call.body
-        yield KeyedRequest(call, key, hashlib.sha256(what).hexdigest())
+        yield key
     finally:
         in_flight.discard(claim)
+
+
+@asynccontextmanager
+async def keyed(call: Call) -> AsyncIterator[KeyedRequest | None]:
+    """Claims the request's key in this process while the block runs; None without a key.
+
+    Raises
+    ------
+    RequestInvalid : the key has other characters than allowed, or too many
+    RequestInFlight : another request with this key is being answered
+    """
+    async with claimed_key(call) as key:
+        if key is None:
+            yield None
+        else:
+            what = f"{call.request.method} {call.request.path}\n".encode() + call.body
+            yield KeyedRequest(call, key, hashlib.sha256(what).hexdigest())
