@@ -13,6 +13,7 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from churnkit.ledger.tables import (
+    outcomes,
     predictions,
     rollout_failures,
     rollout_overrides,
@@ -259,6 +260,13 @@ def recent_load(engine: sa.Engine, *, since: datetime, until: datetime) -> tuple
     with reading(engine) as connection:
         row = connection.execute(query).one()
     return int(row.customers), int(row.n)
+
+
+def outcomes_since(engine: sa.Engine, since: datetime) -> bool:
+    """Whether an outcome was recorded from a moment on."""
+    query = sa.select(sa.literal(1)).where(outcomes.c.recorded_at >= since)
+    with reading(engine) as connection:
+        return connection.execute(query.limit(1)).first() is not None
 
 
 def treated_since(engine: sa.Engine, since: datetime) -> bool:

@@ -11,7 +11,7 @@ from churnkit.domain.moments import to_us
 from churnkit.domain.rollouts import RolloutRow, RolloutStep
 from churnkit.errors import EvidenceInvalid
 from churnkit.ledger import rollout_counts
-from churnkit.ledger.rollout_counts import Period
+from churnkit.ledger.rollout_counts import Period, outcomes_since
 from churnkit.project import Project
 from churnkit.rollout.controller import Evidence, Signal
 from churnkit.rollout.evidence import Watermark, absorb, count_failures
@@ -26,6 +26,8 @@ from churnkit.usecases.rollout_past import has_past, take_in_past
 
 SETTLED = timedelta(seconds=60)
 """After a request both scores are in the ledger, and after a step all replicas know of it."""
+_AGAIN = timedelta(hours=1)
+"""So often it is looked whether a day has matured, where no outcome came meanwhile."""
 _LAST = "\U0010ffff"
 """Sorts after every customer's id."""
 
@@ -104,10 +106,15 @@ def _outcomes(
     project: Project, row: RolloutRow, plan: Plan, known: Gathered, now: datetime
 ) -> Gathered:
     """Take in all days that are whole by now, in the order of their predictions."""
+    tried, engine = known.outcomes_tried, project.ledger.engine
+    # Joining a large rollout with its outcomes takes a while, and mostly nothing is new.
+    lately = tried is not None and now - tried < _AGAIN
+    if tried is not None and lately and not outcomes_since(engine, tried - SETTLED):
+        return known
     found = new_days(
         project, row, plan, since=known.outcomes_until, fresh_from=known.fresh_from, now=now
     )
-    known = known.model_copy(update={"waiting_for": found.waiting_for})
+    known = known.model_copy(update={"waiting_for": found.waiting_for, "outcomes_tried": now})
     if found.pairs is None or found.until is None:
         return known
     live = absorb(plan, known.live, found.pairs)
