@@ -364,5 +364,5 @@ def test_treated_customers_are_no_evidence_where_everyone_should_count(project: 
     assert looked.view.evidence.live.n == 0
     abort_rollout(project, why="count the hold-out instead", now=world.now)
     with pytest.raises(errors.PlanInvalid, match="treated lately"):
-        start_rollout(project, plan=PLAN, now=START + timedelta(days=20))
-    start_rollout(project, plan={**PLAN, "outcomes": "holdout"}, now=START + timedelta(days=20))
+        start_rollout(project, plan=PLAN, now=world.now)
+    start_rollout(project, plan={**PLAN, "outcomes": "holdout"}, now=world.now)
