@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
@@ -195,12 +195,10 @@ def delete_old_jobs(
 # --- files ------------------------------------------------------------------------------------
 
 
-def insert_parts(connection: sa.Connection, job_id: str, parts: Sequence[JobPart]) -> None:
-    """Add parts to a job's files, within a transaction."""
-    if parts:
-        connection.execute(
-            sa.insert(job_files), [{"job_id": job_id, **asdict(part)} for part in parts]
-        )
+def insert_parts(connection: sa.Connection, job_id: str, parts: Iterable[JobPart]) -> None:
+    """Add parts to a job's files, within a transaction; one at a time is in memory."""
+    for part in parts:
+        connection.execute(sa.insert(job_files), {"job_id": job_id, **asdict(part)})
 
 
 def delete_files(connection: sa.Connection, job_id: str, names: Sequence[str]) -> None:
