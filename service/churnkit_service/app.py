@@ -12,11 +12,15 @@ from churnkit_service.guard import guarded
 from churnkit_service.openapi import openapi
 from churnkit_service.routes import (
     batches,
+    datasets,
     documentation,
     explanations,
+    features,
     health,
     models,
     predictions,
+    reports,
+    trainings,
 )
 from churnkit_service.service import SERVICE, Service
 from churnkit_service.unmatched import PATH, unmatched
@@ -24,6 +28,10 @@ from churnkit_service.unmatched import PATH, unmatched
 ENDPOINTS: tuple[Endpoint, ...] = (
     *predictions.ENDPOINTS,
     *batches.ENDPOINTS,
+    *datasets.ENDPOINTS,
+    *features.ENDPOINTS,
+    *trainings.ENDPOINTS,
+    *reports.ENDPOINTS,
     *explanations.ENDPOINTS,
     *models.ENDPOINTS,
     *health.ENDPOINTS,
