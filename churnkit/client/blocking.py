@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from churnkit.client.call import Call, is_passing, refuse
 from churnkit.client.calls import explanations, health, models, predictions
 from churnkit.client.files import PIECE_BYTES, Download, Upload, appearing, file_headers
-from churnkit.client.jobs import Batches
+from churnkit.client.jobs import Batches, Datasets, Features, Reports, Trainings
 from churnkit.client.messages.explanations import ExplanationsAnswer, RecordedExplanation
 from churnkit.client.messages.health import Readiness
 from churnkit.client.messages.models import (
@@ -65,6 +65,10 @@ class Client:
         timeout = urllib3.Timeout(connect=min(5.0, timeout_seconds), read=timeout_seconds)
         self._pool = urllib3.PoolManager(timeout=timeout, retries=False, maxsize=16)
         self.batches = Batches(self)
+        self.datasets = Datasets(self)
+        self.features = Features(self)
+        self.trainings = Trainings(self)
+        self.reports = Reports(self)
         self._trouble = (urllib3.exceptions.HTTPError, OSError)
 
     def __enter__(self) -> Client:

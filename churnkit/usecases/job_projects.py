@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+from pydantic import ValidationError
+
 from churnkit.domain.frozen import Frozen
 from churnkit.domain.jobs import Job
-from churnkit.errors import UnknownJob
+from churnkit.errors import SettingsInvalid, UnknownJob
 from churnkit.ledger.jobs import find_job
 from churnkit.project import Project
+from churnkit.settings import Settings
 from churnkit.usecases.create import Created, create_project
 from churnkit.usecases.create_events import (
     LogCreated,
@@ -109,9 +112,21 @@ def on_services_ledger(project: Project, shared: Project, changes: dict[str, Any
     Parameters
     ----------
     changes : by table of churnkit.toml, keys with their values
+
+    Raises
+    ------
+    SettingsInvalid : they cannot be used
     """
     settings = project.settings.model_dump(mode="json")
     settings["ledger"]["url"] = shared.ledger_url
     for table, values in changes.items():
         settings[table] = {**(settings[table] or {}), **values}
-    return Project(project.folder, type(project.settings).model_validate(settings))
+    try:
+        return Project(project.folder, Settings.model_validate(settings))
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise SettingsInvalid(
+            f"{first['msg'].removeprefix('Value error, ')}.",
+            fix="Mend it, or leave it out to have what the service's churnkit.toml says.",
+            field=".".join(map(str, first["loc"])),
+        ) from error

@@ -142,8 +142,8 @@ def test_a_training_is_cancelled(on_postgres: Live, table: dict[str, Any]) -> No
 @pytest.mark.long
 def test_features_of_a_log(on_postgres: Live, tmp_path: Path) -> None:
     simulate(tmp_path / "sim", customers=400, seed=2)
-    (log,) = [path for path in (tmp_path / "sim").glob("*event*") if path.is_file()]
-    kind = "application/vnd.apache.parquet" if log.suffix == ".parquet" else "text/csv"
+    log = tmp_path / "sim" / "events" / "part-00000.parquet"
+    kind = "application/vnd.apache.parquet"
     told = on_postgres.ask(
         "POST", "/v1/datasets?kind=events", log.read_bytes(), headers={"Content-Type": kind}
     )
