@@ -349,6 +349,9 @@ class ServiceTable(_Table):
     max_group_rows: int = Field(2_000, ge=1, description="Predictions that share a commit.")
     commit_timeout_seconds: float = Field(1.5, gt=0, description="A slower database is away.")
     reload_seconds: float = Field(2.0, gt=0, description="How often to look who serves.")
+    refresh_seconds: float = Field(
+        2.0, gt=0, description="How often latest scores and figures take in new predictions."
+    )
     keys_seconds: float = Field(5.0, ge=0, description="How long a revoked key may still work.")
     drain_seconds: float = Field(20.0, gt=0, description="To finish what was begun, at the end.")
     lame_duck_seconds: float = Field(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
 from types import EllipsisType, TracebackType
@@ -14,7 +14,16 @@ from typing import Any, Literal, TypeVar
 from pydantic import BaseModel
 
 from churnkit.client.call import Call, is_passing, refuse
-from churnkit.client.calls import explanations, health, models, predictions
+from churnkit.client.calls import (
+    customers,
+    explanations,
+    health,
+    models,
+    outcomes,
+    predictions,
+    rollouts,
+)
+from churnkit.client.calls.rollouts import Move
 from churnkit.client.files import (
     PIECE_BYTES,
     Download,
@@ -30,6 +39,12 @@ from churnkit.client.jobs_asynchronous import (
     AsyncReports,
     AsyncTrainings,
 )
+from churnkit.client.messages.customers import (
+    CustomerCounts,
+    CustomerDetail,
+    CustomerScore,
+    CustomerSort,
+)
 from churnkit.client.messages.explanations import ExplanationsAnswer, RecordedExplanation
 from churnkit.client.messages.health import Readiness
 from churnkit.client.messages.models import (
@@ -40,7 +55,23 @@ from churnkit.client.messages.models import (
     ModelsAnswer,
     Verified,
 )
+from churnkit.client.messages.outcomes import (
+    OnError,
+    OutcomeItem,
+    RecordedAnswer,
+    RecordedOutcome,
+    RecordedTreatment,
+    TreatmentItem,
+)
 from churnkit.client.messages.predictions import PredictionsAnswer, RecordedPrediction
+from churnkit.client.messages.rollouts import (
+    Arm,
+    Rollout,
+    RolloutEvidenceAnswer,
+    RolloutHistoryAnswer,
+    RolloutLook,
+    RolloutsAnswer,
+)
 from churnkit.client.retrying import Patience
 from churnkit.errors import MissingDependency, ServiceUnreachable
 
@@ -259,6 +290,73 @@ class AsyncClient:
         """The reasons that were recorded with a prediction."""
         return await self.send(explanations.explanation(prediction_id))
 
+    async def customers(
+        self,
+        *,
+        sort: CustomerSort = "probability",
+        order: Literal["asc", "desc"] | None = None,
+        risk_band: Literal["low", "medium", "high"] | None = None,
+        model_version: str | None = None,
+        min_probability: float | None = None,
+        max_probability: float | None = None,
+        prefix: str | None = None,
+        search: str | None = None,
+        page_size: int = 100,
+    ) -> AsyncIterator[CustomerScore]:
+        """Latest scores in order, see ``calls.customers``; pages are fetched as needed."""
+        cursor: str | None = None
+        while True:
+            page = await self.send(
+                customers.customers(
+                    sort=sort,
+                    order=order,
+                    risk_band=risk_band,
+                    model_version=model_version,
+                    min_probability=min_probability,
+                    max_probability=max_probability,
+                    prefix=prefix,
+                    search=search,
+                    cursor=cursor,
+                    limit=page_size,
+                )
+            )
+            for row in page.customers:
+                yield row
+            cursor = page.next_cursor
+            if cursor is None:
+                return
+
+    async def customer_counts(
+        self,
+        *,
+        risk_band: Literal["low", "medium", "high"] | None = None,
+        model_version: str | None = None,
+        min_probability: float | None = None,
+        max_probability: float | None = None,
+        prefix: str | None = None,
+        search: str | None = None,
+    ) -> CustomerCounts:
+        """How many customers there are, by risk band and model version."""
+        page = await self.send(
+            customers.customers(
+                risk_band=risk_band,
+                model_version=model_version,
+                min_probability=min_probability,
+                max_probability=max_probability,
+                prefix=prefix,
+                search=search,
+                counts=True,
+                limit=1,
+            )
+        )
+        return page.counts or CustomerCounts(total=0, by_band={}, by_version={})
+
+    async def customer(
+        self, customer_id: str, *, cursor: str | None = None, page_size: int = 100
+    ) -> CustomerDetail:
+        """What is known of one customer: a page of predictions, outcomes, treatments."""
+        return await self.send(customers.customer(customer_id, cursor=cursor, limit=page_size))
+
     async def models(self) -> ModelsAnswer:
         """All model versions, and who serves."""
         return await self.send(models.models())
@@ -323,6 +421,125 @@ class AsyncClient:
     async def model_load(self, version: str) -> ModelLoad:
         """Where a model is ready."""
         return await self.send(models.model_load(version))
+
+    async def record_outcomes(
+        self,
+        items: Iterable[OutcomeItem | Mapping[str, object]],
+        *,
+        on_error: OnError = "fail",
+        idempotency_key: str | None = None,
+    ) -> RecordedAnswer:
+        """Record what became true; see ``calls.outcomes.record_outcomes``."""
+        return await self.send(
+            outcomes.record_outcomes(items, on_error=on_error, idempotency_key=idempotency_key)
+        )
+
+    async def record_treatments(
+        self,
+        items: Iterable[TreatmentItem | Mapping[str, object]],
+        *,
+        on_error: OnError = "fail",
+        idempotency_key: str | None = None,
+    ) -> RecordedAnswer:
+        """Record who got which offer; see ``calls.outcomes.record_treatments``."""
+        return await self.send(
+            outcomes.record_treatments(items, on_error=on_error, idempotency_key=idempotency_key)
+        )
+
+    async def outcomes(
+        self, *, customer_id: str | None = None, page_size: int = 100
+    ) -> AsyncIterator[RecordedOutcome]:
+        """Recorded outcomes, the last recorded first; pages are fetched as they are needed."""
+        cursor: str | None = None
+        while True:
+            page = await self.send(
+                outcomes.outcomes(customer_id=customer_id, cursor=cursor, limit=page_size)
+            )
+            for row in page.outcomes:
+                yield row
+            cursor = page.next_cursor
+            if cursor is None:
+                return
+
+    async def treatments(
+        self,
+        *,
+        customer_id: str | None = None,
+        campaign: str | None = None,
+        page_size: int = 100,
+    ) -> AsyncIterator[RecordedTreatment]:
+        """Recorded treatments, the latest first; pages are fetched as they are needed."""
+        cursor: str | None = None
+        while True:
+            page = await self.send(
+                outcomes.treatments(
+                    customer_id=customer_id, campaign=campaign, cursor=cursor, limit=page_size
+                )
+            )
+            for row in page.treatments:
+                yield row
+            cursor = page.next_cursor
+            if cursor is None:
+                return
+
+    async def start_rollout(
+        self,
+        challenger: str | None = None,
+        *,
+        plan: Mapping[str, Any] | None = None,
+        overrides: Mapping[str, Arm] | None = None,
+        customers: int | None = None,
+        predictions_per_day: float | None = None,
+        attempt: int | None = None,
+        why: str = "",
+        idempotency_key: str | None = None,
+    ) -> Rollout:
+        """Let a challenger prove itself; see ``calls.rollouts.start_rollout``."""
+        return await self.send(
+            rollouts.start_rollout(
+                challenger,
+                plan=plan,
+                overrides=overrides,
+                customers=customers,
+                predictions_per_day=predictions_per_day,
+                attempt=attempt,
+                why=why,
+                idempotency_key=idempotency_key,
+            )
+        )
+
+    async def rollouts(self) -> RolloutsAnswer:
+        """All rollouts, the oldest first."""
+        return await self.send(rollouts.rollouts())
+
+    async def rollout(self, rollout_id: str) -> Rollout:
+        """A rollout with its evidence and the latest decision."""
+        return await self.send(rollouts.rollout(rollout_id))
+
+    async def rollout_history(self, rollout_id: str) -> RolloutHistoryAnswer:
+        """What was done with a rollout, by whom and why."""
+        return await self.send(rollouts.rollout_history(rollout_id))
+
+    async def rollout_evidence(self, rollout_id: str) -> RolloutEvidenceAnswer:
+        """What is known of a rollout, with the bounds look by look."""
+        return await self.send(rollouts.rollout_evidence(rollout_id))
+
+    async def advance_rollout(self, rollout_id: str) -> RolloutLook:
+        """Let the service look at a rollout now."""
+        return await self.send(rollouts.advance_rollout(rollout_id))
+
+    async def move_rollout(
+        self,
+        rollout_id: str,
+        move: Move,
+        *,
+        why: str,
+        expected_revision: int | None = None,
+    ) -> Rollout:
+        """Pause, resume, promote or abort a rollout, with a reason."""
+        return await self.send(
+            rollouts.move_rollout(rollout_id, move, why=why, expected_revision=expected_revision)
+        )
 
     async def ready(self) -> Readiness:
         """Wait until the service takes requests."""

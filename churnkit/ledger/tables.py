@@ -111,8 +111,9 @@ latest_scores = sa.Table(
     sa.Column("model_version", sa.String(64), nullable=False),
     sa.Column("variant", sa.String(32), nullable=False),
     sa.Column("made_at", Moment, nullable=False),
-    # The last drift test that counted this customer: each counts a customer once.
-    sa.Column("drift_stream", sa.String(100)),
+    # The last drift tests that counted this customer: each counts a customer once.
+    sa.Column("score_stream", sa.String(100)),
+    sa.Column("feature_stream", sa.String(100)),
     sa.Index("ix_latest_scores_probability_customer_id", "probability", "customer_id"),
     sa.Index("ix_latest_scores_made_at_customer_id", "made_at", "customer_id"),
     sa.Index(

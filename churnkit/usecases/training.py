@@ -126,7 +126,7 @@ def train(
     why: str = "",
     who: str | None = None,
     run_id: str | None = None,
-    mirrored: bool = True,
+    mirror: bool = True,
     admitting: Callable[[RunRecord], None] = lambda record: None,
     progress: Progress = silent,
     cancel: Cancel | None = None,
@@ -143,7 +143,7 @@ def train(
     why : a sentence for the journal
     who : for the journal, too; None: the user of this process
     run_id : names the run; None: a new name
-    mirrored : whether MLflow hears of it
+    mirror : show the run to MLflow, too
     admitting : called with the run's record when the model is about to be admitted
 
     Raises
@@ -167,7 +167,7 @@ def train(
         progress(Step("admitting the model"))
         admitting(trained.record)
         version, alias = admit(project, table, trained, compiled, why or "trained", now, who=who)
-        notes = tell_mlflow(project, version, trained.record, progress) if mirrored else ()
+        notes = tell_mlflow(project, version, trained.record, progress) if mirror else ()
     return Trained(
         version=version,
         alias=alias,

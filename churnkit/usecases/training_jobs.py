@@ -92,7 +92,7 @@ def train_on_dataset(work: Work) -> Outcome:
             why=asked.why or "trained by the service",
             who=f"API key {job.owner}",
             run_id=job.job_id,
-            mirrored=False,
+            mirror=False,
             admitting=admitting,
             progress=work.progress,
             cancel=work.cancel,

@@ -12,14 +12,17 @@ from churnkit_service.guard import guarded
 from churnkit_service.openapi import openapi
 from churnkit_service.routes import (
     batches,
+    customers,
     datasets,
     documentation,
     explanations,
     features,
     health,
     models,
+    outcomes,
     predictions,
     reports,
+    rollouts,
     trainings,
 )
 from churnkit_service.service import SERVICE, Service
@@ -33,7 +36,10 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *trainings.ENDPOINTS,
     *reports.ENDPOINTS,
     *explanations.ENDPOINTS,
+    *customers.ENDPOINTS,
     *models.ENDPOINTS,
+    *outcomes.ENDPOINTS,
+    *rollouts.ENDPOINTS,
     *health.ENDPOINTS,
     *documentation.ENDPOINTS,
 )

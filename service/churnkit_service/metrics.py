@@ -111,6 +111,19 @@ class Metrics:
             registry=registry,
             multiprocess_mode="livesum",
         )
+        self.shadows = Counter(
+            "churnkit_rollout_shadow_rows",
+            "Rows that the silent model of a rollout scored, failed on, or was not given (shed).",
+            ("outcome",),
+            registry=registry,
+        )
+        self.rollout_share = Gauge(
+            "churnkit_rollout_share_ratio",
+            "The share of customers whom a rollout's challenger answers.",
+            ("rollout_id", "challenger"),
+            registry=registry,
+            multiprocess_mode="livemax",
+        )
         self.model = Gauge(
             "churnkit_model_info",
             "The model version that answers.",

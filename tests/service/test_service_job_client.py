@@ -145,6 +145,7 @@ def test_the_same_from_asyncio(served: Live, learnable: Path) -> None:
             assert job.state == "finished", job.error
             assert job.result is not None
             assert job.result.alias == "challenger"
-            assert [one.id async for one in client.trainings.list()][0] == job.id
+            newest = await anext(client.trainings.list())
+            assert newest.id == job.id
 
     asyncio.run(main())
