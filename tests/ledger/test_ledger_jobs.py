@@ -29,11 +29,11 @@ def engine(ledger_url: str) -> Any:
         yield ledger.engine
 
 
-def add(engine: sa.Engine, n: int = 1, kind: JobKind = "batch") -> list[str]:
-    """New jobs, waiting."""
+def add(engine: sa.Engine, n: int = 1, kind: JobKind = "batch", *, after: int = 0) -> list[str]:
+    """New jobs, waiting; a second apart, the first of them so many seconds after NOW."""
     ids = time_ordered_ids(n, 1_700_000_000_000)
     for i, name in enumerate(ids):
-        at = NOW + timedelta(seconds=i)
+        at = NOW + timedelta(seconds=after + i)
         assert jobs.insert_job(
             engine,
             Job(job_id=name, kind=kind, state="queued", owner="k", request={}, created_at=at),
@@ -57,7 +57,7 @@ def test_many_processes_take_each_job_once(engine: sa.Engine) -> None:
 
 def test_the_oldest_is_taken_first_and_one_training_at_a_time(engine: sa.Engine) -> None:
     first, second = add(engine, 2, "training")
-    (batch,) = add(engine)
+    (batch,) = add(engine, after=2)
     job = claim(engine)
     assert job is not None
     assert job.job_id == first
