@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from churnkit.domain.predictions import PredictionRow
 from churnkit.ledger import new_rows, refreshing
 from churnkit.ledger.engine import make_engine
-from churnkit.ledger.refreshing import Refresh, forget_latest, read_figures, refresh
+from churnkit.ledger.refreshing import Refresh, hold_refreshes, read_figures, refresh
 from churnkit.ledger.store import Ledger
 from churnkit.ledger.tables import latest_scores, score_minutes
 
@@ -231,8 +231,11 @@ def test_an_erased_customer_does_not_come_back(ledger: Ledger) -> None:
     ledger.record_predictions([_row("1", "a"), _row("2", "b")])
     _take(ledger)
     with ledger.writing() as connection:
-        connection.execute(sa.text("delete from predictions where customer_id = 'b'"))
-        assert forget_latest(connection, ["b", "nobody"]) == 1
+        hold_refreshes(connection)
+        for table in ("predictions", "latest_scores"):
+            connection.execute(sa.text(f"delete from {table} where customer_id = 'b'"))
+        if ledger.engine.dialect.name == "postgresql":
+            assert _take(ledger) is None  # a refresh could have read the predictions
     # On SQLite the number of the last row is given again: the look starts anew.
     ledger.record_predictions([_row("3", "c")])
     _take(ledger)
