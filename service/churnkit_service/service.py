@@ -9,7 +9,6 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
-from prometheus_client import Counter
 
 from churnkit.domain.recording import PredictionColumns
 from churnkit.errors import ChurnkitError
@@ -33,6 +32,7 @@ from churnkit_service.refreshing import Refreshing
 from churnkit_service.rollouts import RunningRollout
 from churnkit_service.rounds import Rounds
 from churnkit_service.shadows import Shadowed, Shadows
+from churnkit_service.tallies import Tallies
 from churnkit_service.warm import WarmModels
 
 if TYPE_CHECKING:
@@ -70,6 +70,7 @@ class Service:
         self.settings = settings
         self.online_features = online_features
         self.metrics = Metrics()
+        self.tallies = Tallies(self.metrics)
         self.rates = Rates(settings.rate_per_second)
         self.queries = Queries(
             settings.pool_size,
@@ -164,6 +165,7 @@ class Service:
         await self.writer.close()
         await self.presence.close()
         await self.refreshing.close()
+        self.measure()
         self.queries.close()
 
     async def _write_last_minutes(self) -> None:
@@ -176,18 +178,12 @@ class Service:
 
     def watch(self, method: str, route: str) -> Watch:
         """Counts and logs the answers of one route."""
-        seconds = self.metrics.request_seconds.labels(method, route)
-        counters: dict[int, Counter] = {}
+        tally = self.tallies.route(method, route)
         log_all = self.settings.access_log == "all"
         log_errors = self.settings.access_log != "off"
 
         def seen(request: web.Request, status: int, took: float, request_id: str) -> None:
-            counter = counters.get(status)
-            if counter is None:
-                counter = self.metrics.requests.labels(method, route, str(status))
-                counters[status] = counter
-            counter.inc()
-            seconds.observe(took)
+            tally.add(status, took)
             if log_all or (log_errors and (status >= 400 or took > _SLOW_SECONDS)):
                 # The route's template, never the path: it could name a customer.
                 access.info(
@@ -229,15 +225,11 @@ class Service:
 
     def count(self, done: PredictionColumns) -> None:
         """Count committed predictions."""
-        metrics, version = self.metrics, done.model_version
-        metrics.predicted(version, done.variant, done.risk_bands)
-        metrics.probability.labels(version).observe_many(done.probabilities)
-        unknown = sum(names is not None for names in done.unknown_categories)
-        if unknown:
-            metrics.unknown_categories.labels(version).inc(unknown)
+        self.tallies.predicted(done)
 
     def measure(self) -> None:
-        """Bring the gauges up to date; called before a scrape."""
+        """Bring the figures up to date; called before a scrape."""
+        self.tallies.flush()
         metrics, figures = self.metrics, self.writer.figures
         metrics.in_flight.set(self.in_flight)
         metrics.pending_rows.set(self.writer.pending_rows)
