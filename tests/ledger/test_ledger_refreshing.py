@@ -253,6 +253,31 @@ def test_sqlite_is_taken_in_parts(tmp_path: object, monkeypatch: pytest.MonkeyPa
         assert len(_latest(ledger)) == 7
 
 
+def test_row_numbers_that_are_given_anew_confuse_nothing(tmp_path: object) -> None:
+    with Ledger.open(f"sqlite:///{tmp_path}/ledger.sqlite") as ledger:
+        ledger.record_predictions([_row(f"{i:02d}", f"c{i}", i) for i in range(10)])
+        assert _take(ledger) == 10
+        with ledger.writing() as connection:
+            connection.execute(sa.text("delete from predictions where prediction_id < '05'"))
+        engine = ledger.engine.execution_options(isolation_level="AUTOCOMMIT")
+        raw = engine.raw_connection()
+        raw.cursor().execute("vacuum")
+        raw.close()
+        assert _take(ledger) == 0
+        ledger.record_predictions([_row(f"{i:02d}", f"c{i}", i) for i in range(10, 13)])
+        assert _take(ledger) == 3
+        assert _volume(ledger) == 13
+        # Nothing tells what was seen: all rows are taken, and none is counted twice.
+        with ledger.writing() as connection:
+            connection.execute(sa.text("delete from predictions where prediction_id = '12'"))
+        ledger.record_predictions([_row("13", "c13", 13)])
+        _take(ledger)
+        assert "c13" in _latest(ledger)
+        assert _volume(ledger) == 13
+        ledger.record_predictions([_row("14", "c14", 14)])
+        assert _take(ledger) == 1
+
+
 def test_a_young_refresh_is_young_enough(ledger: Ledger) -> None:
     every = timedelta(seconds=2)
     ledger.record_predictions([_row("1", "a")])
