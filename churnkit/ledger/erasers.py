@@ -13,6 +13,7 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
+from churnkit.ledger.refreshing import hold_refreshes
 from churnkit.ledger.tables import metadata
 from churnkit.ledger.transactions import writing
 
@@ -112,6 +113,7 @@ def erase_rows(connection: sa.Connection, customer_id: str) -> dict[str, int]:
     -------
     removed : rows by table, without zeros
     """
+    hold_refreshes(connection)
     removed: dict[str, int] = {}
     # Those that look a customer up by his predictions come before the predictions.
     for name, eraser in ERASERS.items():
