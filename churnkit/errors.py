@@ -13,7 +13,7 @@ ChurnkitError
 │   ParityFailed ·
 │   BundleError: BundleUnreadable · BundleTampered · BundleTooNew · BundleForeign · UntrustedType
 ├── RolloutError: PlanInvalid · EvidenceInvalid · RolloutOver · StepNotAllowed
-├── MonitoringError: BaselineChanged · NothingMatured
+├── MonitoringError: BaselineChanged · NothingMatured · AlertNotSent
 ├── JobError: UnknownJob · JobActive · ClaimLost · JobGivenUp · JobHasNoResult
 ├── UnknownKey
 ├── ServiceError: ServiceUnreachable · ServiceRefused
@@ -359,6 +359,10 @@ class BaselineChanged(MonitoringError):
 
 class NothingMatured(MonitoringError):
     """No customer's label has matured, or only one class of them."""
+
+
+class AlertNotSent(MonitoringError):
+    """A webhook or a mail server did not take an alert."""
 
 
 # --- jobs -------------------------------------------------------------------------------
