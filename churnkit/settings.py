@@ -26,6 +26,8 @@ from pydantic import (
 from churnkit.errors import ProjectNotFound, SettingsInvalid, storage_errors
 
 FILE_NAME = "churnkit.toml"
+_QUIET = ("outcomes", "treatments", "alerts", "retention")
+"""Tables that are written only where they say other than usual."""
 BUILT_COLUMNS = {"target": "churned", "positive": "true", "id": "customer_id", "time": "as_of"}
 """[columns] of the table that is built from events."""
 FORMAT = 1
@@ -432,6 +434,37 @@ class TreatmentsTable(_Table):
     )
 
 
+class AlertsTable(_Table):
+    """To whom alerts go. Secrets are only in the environment: CHURNKIT_SMTP_PASSWORD, and
+    CHURNKIT_WEBHOOK_SECRET, which signs what a webhook gets."""
+
+    webhook_url: str = Field("", description="Alerts are posted there; empty: nowhere.")
+    email_to: Words = Field((), description="Who gets alerts by e-mail.")
+    email_from: str = Field("churnkit@localhost", description="Who they come from.")
+    smtp_host: str = Field("", description="The mail server; empty: no e-mail.")
+    smtp_port: int = Field(587, ge=1, le=65_535)
+    smtp_security: Literal["none", "starttls", "tls"] = Field(
+        "starttls", description="none, starttls or tls."
+    )
+    smtp_user: str = Field("", description="Who logs in there; empty: nobody needs to.")
+    remind_days: float = Field(7.0, gt=0, description="An alert that goes on is sent again.")
+    settle_hours: float = Field(24.0, ge=0, description="Gone for less, it has not ended.")
+    most_per_hour: int = Field(10, ge=1, description="More wait for the next time.")
+    timeout_seconds: float = Field(10.0, gt=0, description="For a webhook or a mail server.")
+
+
+class RetentionTable(_Table):
+    """How many days rows are kept, by table; 0: for ever."""
+
+    predictions: Days = Field(0, description="Counted from when they were made.")
+    outcomes: Days = Field(0, description="Counted from when they were recorded.")
+    treatments: Days = Field(0, description="Counted from the treatment.")
+    idempotency: Days = Field(0, description="Answers under idempotency keys.")
+    online_state: Days = Field(0, description="Counted from a customer's last event.")
+    rejected_files: Days = Field(0, description="Rows that imports set aside.")
+    reports: Days = Field(0, description="Reports.")
+
+
 class Settings(_Table):
     """The whole of churnkit.toml."""
 
@@ -451,6 +484,8 @@ class Settings(_Table):
     online: OnlineTable = OnlineTable()
     outcomes: OutcomesTable = OutcomesTable()
     treatments: TreatmentsTable = TreatmentsTable()
+    alerts: AlertsTable = AlertsTable()
+    retention: RetentionTable = RetentionTable()
 
     @model_validator(mode="before")
     @classmethod
@@ -516,7 +551,10 @@ def settings_text(settings: Settings) -> str:
     document.add(tomlkit.comment("What churnkit knows about this project. Edit it freely."))
     for name in type(settings).model_fields:
         part = getattr(settings, name)
-        if part is None or (name in ("churn", "online") and settings.events is None):
+        if part is None or (name == "online" and settings.events is None):
+            continue
+        quiet = name in _QUIET or (name == "churn" and settings.events is None)
+        if quiet and part == type(part)():
             continue
         table = tomlkit.table()
         for key, field in type(part).model_fields.items():
