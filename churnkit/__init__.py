@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from churnkit.usecases.online_state import online_features, rebuild_online, receive_events
     from churnkit.usecases.profiling import profile
     from churnkit.usecases.reports import write_report
+    from churnkit.usecases.retraining import retrain
     from churnkit.usecases.scoring import score
     from churnkit.usecases.simulating import simulate
     from churnkit.usecases.training import repeat, train
@@ -66,6 +67,7 @@ _HOMES = {
     "online_features": "churnkit.usecases.online_state",
     "train": "churnkit.usecases.training",
     "repeat": "churnkit.usecases.training",
+    "retrain": "churnkit.usecases.retraining",
     "evaluate": "churnkit.usecases.evaluating",
     "score": "churnkit.usecases.scoring",
     "explain": "churnkit.usecases.explaining",
@@ -105,6 +107,7 @@ __all__ = [
     "online_features",
     "train",
     "repeat",
+    "retrain",
     "evaluate",
     "score",
     "explain",

@@ -12,12 +12,9 @@ ChurnkitError
 │   ParityFailed ·
 │   BundleError: BundleUnreadable · BundleTampered · BundleTooNew · BundleForeign · UntrustedType
 ├── RolloutError: PlanInvalid · EvidenceInvalid · RolloutOver · StepNotAllowed
-<<<<<<< HEAD
 ├── MonitoringError: BaselineChanged · NothingMatured
 ├── JobError: UnknownJob · JobActive · ClaimLost · JobGivenUp · JobHasNoResult
-=======
 ├── MonitoringError: BaselineChanged · NothingMatured · AlertNotSent
->>>>>>> outcomes
 ├── UnknownKey
 ├── ServiceError: ServiceUnreachable · ServiceRefused
 ├── StorageError: StorageUnreachable · LedgerBusy · FolderReadOnly · FolderNotEmpty · DiskFull
@@ -337,7 +334,6 @@ class NothingMatured(MonitoringError):
     """No customer's label has matured, or only one class of them."""
 
 
-<<<<<<< HEAD
 # --- jobs -------------------------------------------------------------------------------
 
 
@@ -363,10 +359,10 @@ class JobGivenUp(JobError):
 
 class JobHasNoResult(JobError):
     """The job ended without what was asked for."""
-=======
+
+
 class AlertNotSent(MonitoringError):
     """A webhook or a mail server did not take an alert."""
->>>>>>> outcomes
 
 
 # --- storage ----------------------------------------------------------------------------
