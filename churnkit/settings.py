@@ -101,7 +101,9 @@ class DataTable(_Table):
     """Where the customers come from."""
 
     source: str = Field(
-        "", description="A file (CSV, Parquet, Excel) or a database URL; empty: [events]."
+        "",
+        description="A file (CSV, Parquet, Excel) or a database URL, in which ${NAME} is an "
+        "environment variable; empty: [events].",
     )
     query: str = Field("", description="The SQL query, when the source is a database URL.")
     sheet: str = Field("", description="The sheet, when the source is an Excel file.")
@@ -354,6 +356,15 @@ class ServiceTable(_Table):
     refresh_seconds: float = Field(
         2.0, gt=0, description="How often latest scores and figures take in new predictions."
     )
+    figures_days: int = Field(
+        90, ge=3, le=3_650, description="How long figures of volume, latency and drift are kept."
+    )
+    drift_days: int = Field(
+        30, ge=1, le=366, description="Drift is tested anew so often; a customer counts once."
+    )
+    drift_rows: int = Field(
+        500, ge=0, description="Rows per second and process whose features are counted; 0: none."
+    )
     keys_seconds: float = Field(5.0, ge=0, description="How long a revoked key may still work.")
     drain_seconds: float = Field(20.0, gt=0, description="To finish what was begun, at the end.")
     lame_duck_seconds: float = Field(
@@ -370,6 +381,9 @@ class ServiceTable(_Table):
     job_attempts: int = Field(3, ge=1, description="Times that a job's process may die.")
     job_hours: float = Field(
         168.0, gt=0, description="How long jobs that ended, and their files, are kept."
+    )
+    dataset_hours: float = Field(
+        2_160.0, gt=0, description="The same for data sets and trainings: reports need them."
     )
     max_upload_bytes: int = Field(2_000_000_000, ge=1_000, description="Of one upload.")
     upload_timeout_seconds: float = Field(3_600.0, gt=0, description="For an upload to arrive.")

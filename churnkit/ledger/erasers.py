@@ -50,11 +50,11 @@ def _of_files(connection: sa.Connection, table: sa.Table, customer_id: str) -> i
         mine = sa.and_(table.c.job_id == job_id, table.c.name == name)
         pieces = sa.select(table.c.content).where(mine).order_by(table.c.number)
         rest, hit = b"", False
-        for place, piece in enumerate(connection.execute(pieces).scalars()):
+        for piece in connection.execute(pieces).scalars():
             # The id may lie across two pieces.
             content = rest + bytes(piece)
             hit |= any(needle in content for needle in needles)
-            hit |= place == 0 and content.startswith(_COMPRESSED)
+            hit |= bytes(piece).startswith(_COMPRESSED)
             rest = content[-max(map(len, needles)) :]
         if hit:
             n += connection.execute(sa.delete(table).where(mine)).rowcount

@@ -30,6 +30,7 @@ from churnkit.registry.journal import verify_chain
 from churnkit.settings import read_settings, write_settings
 from churnkit.usecases.erasing import erase
 from churnkit.usecases.event_importing import import_facts
+from churnkit.usecases.features import suggest_features
 from churnkit.usecases.importing import import_data
 from churnkit.usecases.online_state import online_features, rebuild_online, receive_events
 from churnkit.usecases.outcomes import import_outcomes, take_outcomes
@@ -211,9 +212,10 @@ def test_a_log_of_events_and_the_online_state_forget_him(tmp_path: Path) -> None
         *(f"{name},2025-0{1 + i % 6}-1{i % 9}T10:00:00Z,buy,{i}"
           for i in range(60) for name in (NAME, "other", f"{NAME}-2")),
     )  # fmt: skip
-    ck.create_project(tmp_path / "made", log, name="log", kind="events").project.close()
+    ck.create_event_project(tmp_path / "made", log, name="log").project.close()
     folder = tmp_path / "made"
     with ck.open_project(folder) as project:
+        suggest_features(project)
         rebuild_online(project)
         before = project.database.read_bytes()
         assert NAME.encode() in before

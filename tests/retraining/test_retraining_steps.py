@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -29,6 +30,7 @@ from churnkit.monitoring.triggers import TriggerFacts, TriggerRules, triggers
 from churnkit.usecases import retraining
 from churnkit.usecases.comparing import Comparison
 from churnkit.usecases.rollouts import running_rollout
+from tests.live import live
 
 NOW = datetime(2026, 11, 25, tzinfo=UTC)
 
@@ -40,6 +42,27 @@ def project(served_folder: Path, tmp_path: Path) -> Iterator[ck.Project]:
     shutil.copytree(served_folder, folder)
     with ck.open_project(folder) as opened:
         yield opened
+
+
+def _made_by_itself(folder: Path) -> str | None:
+    with ck.open_project(folder) as opened:
+        rows = read_retrainings(opened.ledger.engine)
+    return rows[-1].content.get("outcome") if rows else None
+
+
+@pytest.mark.long
+def test_the_service_has_a_model_made_when_one_is_due(project: ck.Project) -> None:
+    settings = project.folder / "churnkit.toml"
+    told = "\n[retraining]\nnew_labels = 0\nevery_days = 1e-9\nfewest_days = 0\n"
+    told += "check_hours = 0.0005\n"
+    settings.write_text(
+        settings.read_text(encoding="utf-8").split("[retraining]")[0] + told, encoding="utf-8"
+    )
+    with live(project.folder):
+        end = time.monotonic() + 180
+        while _made_by_itself(project.folder) is None and time.monotonic() < end:
+            time.sleep(0.5)
+    assert _made_by_itself(project.folder) == "in a rollout"
 
 
 def _alert(rule: str, severity: str) -> Alert:
@@ -151,7 +174,10 @@ def test_the_difference_is_measured_on_rows_that_neither_has_seen(project: ck.Pr
     assert unfair.differences == {} and "may have learnt" in unfair.why_not
 
 
-@pytest.mark.parametrize("step", ["data", "train", "compare", "rollout"])
+@pytest.mark.parametrize(
+    "step",
+    ["train", *(pytest.param(s, marks=pytest.mark.long) for s in ("data", "compare", "rollout"))],
+)
 def test_a_crash_in_any_step_costs_that_step_only(
     project: ck.Project, step: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
