@@ -12,11 +12,13 @@ import contextlib
 import json
 import logging
 import os
+import subprocess
 import sys
 
 from churnkit.project import Project
 
 log = logging.getLogger("churnkit.service")
+_COMMAND = (sys.executable, "-m", "churnkit", "retrain", "--if-needed", "--json")
 
 
 class Retraining:
@@ -29,7 +31,7 @@ class Retraining:
 
     def __init__(self, project: Project) -> None:
         self._project = project
-        self._process: asyncio.subprocess.Process | None = None
+        self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def every_seconds(self) -> float:
@@ -40,17 +42,15 @@ class Retraining:
         """Look once; waits until a training that is due is done."""
         if not self._project.database.is_file():
             return None
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "churnkit", "-C", str(self._project.folder)),
-            *("retrain", "--if-needed", "--json"),
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.DEVNULL,
+        process = self._process = subprocess.Popen(
+            [*_COMMAND[:3], "-C", str(self._project.folder), *_COMMAND[3:]],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
             env={**os.environ, "CHURNKIT_LEDGER_URL": self._project.ledger_url},
         )
-        self._process = process
         try:
-            out, _ = await process.communicate()
+            out, _ = await asyncio.to_thread(process.communicate)
         finally:
             self.stop()
         with contextlib.suppress(ValueError):
@@ -65,6 +65,5 @@ class Retraining:
     def stop(self) -> None:
         """End a training under way; what it has done is kept, and goes on the next time."""
         process, self._process = self._process, None
-        if process is not None and process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
+        if process is not None and process.poll() is None:
+            process.kill()
