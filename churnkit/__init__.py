@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from churnkit.usecases.profiling import profile
     from churnkit.usecases.reports import write_report
     from churnkit.usecases.retention import retain
+    from churnkit.usecases.retraining import retrain
     from churnkit.usecases.rollout_replaying import replay_rollout
     from churnkit.usecases.rollout_start import start_rollout
     from churnkit.usecases.rollouts import (
@@ -85,6 +86,7 @@ _HOMES = {
     "online_features": "churnkit.usecases.online_state",
     "train": "churnkit.usecases.training",
     "repeat": "churnkit.usecases.training",
+    "retrain": "churnkit.usecases.retraining",
     "evaluate": "churnkit.usecases.evaluating",
     "score": "churnkit.usecases.scoring",
     "explain": "churnkit.usecases.explaining",
@@ -143,6 +145,7 @@ __all__ = [
     "online_features",
     "train",
     "repeat",
+    "retrain",
     "evaluate",
     "score",
     "explain",

@@ -13,6 +13,9 @@ ChurnkitError
 │   ParityFailed ·
 │   BundleError: BundleUnreadable · BundleTampered · BundleTooNew · BundleForeign · UntrustedType
 ├── RolloutError: PlanInvalid · EvidenceInvalid · RolloutOver · StepNotAllowed
+├── MonitoringError: BaselineChanged · NothingMatured
+├── JobError: UnknownJob · JobActive · ClaimLost · JobGivenUp · JobHasNoResult
+├── MonitoringError: BaselineChanged · NothingMatured · AlertNotSent
 ├── MonitoringError: BaselineChanged · NothingMatured · AlertNotSent
 ├── JobError: UnknownJob · JobActive · ClaimLost · JobGivenUp · JobHasNoResult
 ├── UnknownKey
@@ -361,10 +364,6 @@ class NothingMatured(MonitoringError):
     """No customer's label has matured, or only one class of them."""
 
 
-class AlertNotSent(MonitoringError):
-    """A webhook or a mail server did not take an alert."""
-
-
 # --- jobs -------------------------------------------------------------------------------
 
 
@@ -390,6 +389,10 @@ class JobGivenUp(JobError):
 
 class JobHasNoResult(JobError):
     """The job ended without what was asked for."""
+
+
+class AlertNotSent(MonitoringError):
+    """A webhook or a mail server did not take an alert."""
 
 
 # --- storage ----------------------------------------------------------------------------

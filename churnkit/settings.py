@@ -479,6 +479,26 @@ class RetentionTable(_Table):
     reports: Days = Field(0, description="Reports.")
 
 
+class RetrainingTable(_Table):
+    """When a new model is made by itself; 0 or false: that is no reason."""
+
+    every_days: float = Field(30.0, ge=0, description="By the calendar.")
+    new_labels: int = Field(0, ge=0, description="When so many labels have matured.")
+    drift: bool = Field(True, description="When drift of more than a trifle is proven.")
+    decay: bool = Field(True, description="When matured quality is worse than promised.")
+    fewest_days: float = Field(1.0, ge=0, description="Never more often than this.")
+    refresh_data: bool = Field(
+        True, description="Read the source again first, where it is a table of customers."
+    )
+    rollout: bool = Field(True, description="Start a rollout in shadow, unless it is worse.")
+    check_hours: float = Field(
+        0.0, ge=0, description="How often the service looks whether one is due; 0: never."
+    )
+    step_minutes: float = Field(
+        120.0, gt=0, description="After so long without a sign of life another process takes over."
+    )
+
+
 class Settings(_Table):
     """The whole of churnkit.toml."""
 
@@ -500,6 +520,7 @@ class Settings(_Table):
     treatments: TreatmentsTable = TreatmentsTable()
     alerts: AlertsTable = AlertsTable()
     retention: RetentionTable = RetentionTable()
+    retraining: RetrainingTable = RetrainingTable()
 
     @model_validator(mode="before")
     @classmethod
