@@ -59,13 +59,13 @@ def score_pairs(
             pair_notes.trouble = silent.trouble
             pair_notes.n_failed += len(ids)
             pair_notes.answered[CHAMPION] += len(ids)
-            yield _alone(answered)
+            yield alone(answered)
             continue
         chosen = pa.array([arm == CHALLENGER for arm in arms.assignment.arms(ids)], pa.bool_())
         n = pc.sum(chosen).as_py() or 0
         pair_notes.answered[CHALLENGER] += n
         pair_notes.answered[CHAMPION] += len(ids) - n
-        yield _paired(answered, other, chosen, n)
+        yield paired(answered, other, chosen, n)
 
 
 def output_columns(batch: pa.RecordBatch) -> pa.RecordBatch:
@@ -73,9 +73,16 @@ def output_columns(batch: pa.RecordBatch) -> pa.RecordBatch:
     return batch.drop_columns(list(SHADOW))
 
 
-def _paired(
+def paired(
     champion: pa.RecordBatch, challenger: pa.RecordBatch, chosen: pa.Array, n: int
 ) -> pa.RecordBatch:
+    """Each customer's answer, and what the other model says.
+
+    Parameters
+    ----------
+    chosen : whom the challenger answers; n of them
+    """
+
     def picked(name: str) -> pa.Array:
         ours = champion.column(name)
         # In shadow the challenger gives no reasons.
@@ -91,7 +98,8 @@ def _paired(
     return pa.RecordBatch.from_pydict(columns)
 
 
-def _alone(champion: pa.RecordBatch) -> pa.RecordBatch:
+def alone(champion: pa.RecordBatch) -> pa.RecordBatch:
+    """The champion's answers, without another model's."""
     n = champion.num_rows
     columns = {name: champion.column(name) for name in champion.schema.names}
     columns["variant"] = pa.repeat(pa.scalar(CHAMPION, pa.string()), n)
