@@ -92,17 +92,15 @@ class RowFault(Frozen):
     customer_id: str = ""
 
 
-def row_ids(job_id: str, rows: list[int], part: str = "") -> list[str]:
+def row_ids(job_id: str, rows: list[int]) -> list[str]:
     """The prediction ids of a job's rows: the same row always has the same one.
-
-    A row with several predictions has one for each ``part``.
 
     They are UUIDs of version 8 (RFC 9562): the 48 bits of time that the job's own id begins with,
     32 bits of the row's number, 42 bits of the job's hash; so they rise with the rows, and what
     is inserted together lies together in the database's index.
     """
     head = int(job_id[:12], 16) << 80 | 8 << 76 | 2 << 62
-    tail = int.from_bytes(hashlib.sha256(f"{job_id}{part}".encode()).digest()[:6]) >> 6
+    tail = int.from_bytes(hashlib.sha256(job_id.encode()).digest()[:6]) >> 6
     ids = []
     for row in rows:
         high, low = row >> 20 & 0xFFF, row & 0xFFFFF

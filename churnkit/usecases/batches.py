@@ -7,6 +7,7 @@ piece that was committed, and no row is in the ledger twice.
 
 from __future__ import annotations
 
+import json
 import os
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
@@ -22,21 +23,25 @@ from pydantic import Field
 
 from churnkit.data.part_formats import TableFormat, pack
 from churnkit.domain.frozen import Frozen
-from churnkit.domain.jobs import JobPart, JobProgress, RowFault
+from churnkit.domain.jobs import JobPart, JobProgress, RowFault, row_ids
+from churnkit.domain.recording import PredictionColumns
+from churnkit.domain.rollouts import RolloutFailure
 from churnkit.errors import BadValue, DataEmpty
-from churnkit.inference.batch import one_thread_here
+from churnkit.inference.batch import one_thread_here, score_typed
+from churnkit.inference.predictor import Predictor
 from churnkit.ledger.job_claims import advance, working
 from churnkit.ledger.prediction_copy import insert_predictions
-from churnkit.ledger.store import Recording
+from churnkit.ledger.rollouts import insert_failures
 from churnkit.project import Project
 from churnkit.registry.bundle import Bundle, read_bundle
+from churnkit.usecases.batch_arms import BatchArms, LivePair, recorded
 from churnkit.usecases.batch_rows import BatchFile, LookUp, Piece
-from churnkit.usecases.batch_scoring import Answers, Pair, load_pair, score_piece
 from churnkit.usecases.bundles import find_bundle
 from churnkit.usecases.job_work import Outcome, Work, now
 from churnkit.usecases.online_state import online_features
 from churnkit.usecases.serving import bundle_predictor, find_version
 
+VARIANT = "champion"
 RESULT, FAILED = "result", "failed"
 SHOWN_FAULTS = 20
 _SQLITE_ROWS = 2_000
@@ -82,7 +87,8 @@ class Tally(Frozen):
 @dataclass(frozen=True, slots=True)
 class _Scored:
     piece: Piece
-    answers: Answers | None
+    predictions: list[PredictionColumns]
+    failures: list[RolloutFailure]
     parts: list[tuple[str, bytes, int]]
     mass: float
     bands: Counter[str]
@@ -130,7 +136,6 @@ def score_batch(work: Work) -> Outcome:
     version = find_version(project, None if begun is None else begun.model_version)
     bundle = read_bundle(find_bundle(project, version), manifest_hash=version.bundle_hash)
     predictor = bundle_predictor(bundle, project.settings.serving)
-    pair = load_pair(project, predictor)
     path = work.fetch()
     if path is None:
         raise DataEmpty("the upload is gone.", fix="Upload it again.")
@@ -143,7 +148,8 @@ def score_batch(work: Work) -> Outcome:
     if asked.on_error == "fail" and not tally.checked:
         _refuse_broken(work, file, rows)
         tally = tally.model_copy(update={"checked": True})
-    for scored in _scored(work, pair, file, asked, tally, rows):
+    arms = BatchArms(project, version.version, bundle)
+    for scored in _scored(work, predictor, file, asked, tally, rows, arms):
         work.look()
         tally = _commit(work, scored, tally, lines)
     if not tally.done:
@@ -207,11 +213,12 @@ def _refuse_broken(work: Work, file: BatchFile, rows: int) -> None:
 
 def _scored(
     work: Work,
-    pair: Pair,
+    predictor: Predictor,
     file: BatchFile,
     asked: BatchRequest,
     tally: Tally,
     rows: int,
+    arms: BatchArms,
 ) -> Iterator[_Scored]:
     """Pieces in their order; while one is committed, others are read and scored."""
     n_workers = max(1, (os.cpu_count() or 2) - 1)
@@ -219,7 +226,8 @@ def _scored(
         waiting: deque[Future[_Scored]] = deque()
         try:
             for piece in file.pieces(rows=rows, place=tally.place):
-                waiting.append(pool.submit(_score, work.job.job_id, pair, piece, asked))
+                pair = arms.now()
+                waiting.append(pool.submit(_score, work.job.job_id, predictor, piece, asked, pair))
                 if len(waiting) > n_workers:
                     yield waiting.popleft().result()
             while waiting:
@@ -229,7 +237,9 @@ def _scored(
                 future.cancel()
 
 
-def _score(job_id: str, pair: Pair, piece: Piece, asked: BatchRequest) -> _Scored:
+def _score(
+    job_id: str, predictor: Predictor, piece: Piece, asked: BatchRequest, pair: LivePair | None
+) -> _Scored:
     parts: list[tuple[str, bytes, int]] = []
     if piece.faults:
         faults = [
@@ -240,36 +250,104 @@ def _score(job_id: str, pair: Pair, piece: Piece, asked: BatchRequest) -> _Score
         table = pa.RecordBatch.from_pylist(faults, schema=_FAILED_SCHEMA)
         parts.append((FAILED, pack(table), len(faults)))
     if not piece.numbers:
-        return _Scored(piece, None, parts, 0.0, Counter(), Counter())
-    made = score_piece(
-        pair,
-        piece.batch,
-        piece.numbers,
-        job_id=job_id,
-        reasons=asked.reasons,
-        record=asked.record,
-        as_of=asked.as_of,
-        made_at=now(),
-    )
-    scores, n = made.scores, len(made.ids)
+        return _Scored(piece, [], [], parts, 0.0, Counter(), Counter())
+    scores = score_typed(predictor, piece.batch, reasons=asked.reasons)
+    trouble = ""
+    if pair is not None:
+        scores, trouble = pair.score(scores, piece.batch, asked.reasons)
+    ids = row_ids(job_id, piece.numbers)
+    unseen = predictor.encoder.unseen_rows(piece.batch.columns)
+    n = len(ids)
     columns = {name: scores.column(name) for name in scores.schema.names} | {
         "row": pa.array(piece.numbers, pa.int64()),
-        "prediction_id": pa.array(made.ids, pa.string()),
+        "prediction_id": pa.array(ids, pa.string()),
+        "variant": scores.column("variant")
+        if pair is not None
+        else pa.repeat(pa.scalar(VARIANT, pa.string()), n),
         "unknown_categories": pa.array(
-            [made.unseen.get(i, ()) for i in range(n)], pa.list_(pa.string())
+            [unseen.get(i, ()) for i in range(n)], pa.list_(pa.string())
         ),
     }
     schema = result_schema(asked.reasons)
     result = pa.RecordBatch.from_arrays([columns[name] for name in schema.names], schema=schema)
     parts.append((RESULT, pack(result), n))
+    bands = scores.column("risk_band").to_pylist()
+    predictions: list[PredictionColumns] = []
+    failures: list[RolloutFailure] = []
+    if asked.record and pair is not None:
+        predictions, failures = recorded(
+            scores,
+            ids,
+            _reasons(scores, asked.reasons) if asked.reasons else ["[]"] * n,
+            unseen,
+            pair.arms,
+            made_at=now(),
+            as_of=asked.as_of,
+            request_id=job_id,
+            trouble=trouble,
+        )
+    elif asked.record:
+        predictions = [_predictions(scores, ids, bands, unseen, predictor.version, job_id, asked)]
     return _Scored(
         piece,
-        made,
+        predictions,
+        failures,
         parts,
         float(pc.sum(scores.column("probability")).as_py()),
-        Counter(scores.column("risk_band").to_pylist()),
-        Counter(name for names in made.unseen.values() for name in names),
+        Counter(bands),
+        Counter(name for names in unseen.values() for name in names),
     )
+
+
+def _predictions(
+    scores: pa.RecordBatch,
+    ids: list[str],
+    bands: list[str],
+    unseen: dict[int, tuple[str, ...]],
+    version: str,
+    job_id: str,
+    asked: BatchRequest,
+) -> PredictionColumns:
+    n = len(ids)
+    unknown: list[str | None] = [None] * n
+    for i, names in unseen.items():
+        unknown[i] = json.dumps(names)
+    return PredictionColumns(
+        prediction_ids=ids,
+        customer_ids=scores.column("customer_id").to_pylist(),
+        probabilities=scores.column("probability").to_pylist(),
+        risk_bands=bands,
+        reasons=_reasons(scores, asked.reasons) if asked.reasons else ["[]"] * n,
+        unknown_categories=unknown,
+        model_version=version,
+        variant=VARIANT,
+        made_at=now(),
+        as_of=asked.as_of,
+        request_id=job_id,
+    )
+
+
+def _reasons(scores: pa.RecordBatch, wanted: int) -> list[str]:
+    ranked = [
+        zip(
+            scores.column(f"reason_{k}").to_pylist(),
+            scores.column(f"reason_{k}_value").to_pylist(),
+            scores.column(f"reason_{k}_points").to_pylist(),
+            strict=True,
+        )
+        for k in range(1, wanted + 1)
+    ]
+    return [
+        json.dumps(
+            [
+                {"column": column, "value": value, "points": points}
+                for column, value, points in row
+                if column is not None
+            ],
+            ensure_ascii=False,
+        )
+        for row in zip(*ranked, strict=True)
+    ]
 
 
 def _commit(work: Work, scored: _Scored, tally: Tally, lines: int | None) -> Tally:
@@ -297,10 +375,9 @@ def _commit(work: Work, scored: _Scored, tally: Tally, lines: int | None) -> Tal
         detail=f"{after.done:,} rows",
     )
     with working(work.project.ledger.engine, work.job) as connection:
-        if scored.answers is not None:
-            for part in scored.answers.predictions:
-                insert_predictions(connection, part)
-            Recording(connection).add_failures(scored.answers.failures)
+        for predictions in scored.predictions:
+            insert_predictions(connection, predictions)
+        insert_failures(connection, scored.failures)
         advance(
             connection,
             work.job,
@@ -312,14 +389,13 @@ def _commit(work: Work, scored: _Scored, tally: Tally, lines: int | None) -> Tal
             ],
         )
     work.latest = news
-    recorded = () if scored.answers is None else scored.answers.predictions
     work.told(
         {
             "scored": len(piece.numbers),
             "failed": failed,
             "recorded": [
                 [part.model_version, part.variant, band, count]
-                for part in recorded
+                for part in scored.predictions
                 if part.shadow_of is None
                 for band, count in Counter(part.risk_bands).items()
             ],

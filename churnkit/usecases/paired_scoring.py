@@ -65,7 +65,7 @@ def score_pairs(
         n = pc.sum(chosen).as_py() or 0
         pair_notes.answered[CHALLENGER] += n
         pair_notes.answered[CHAMPION] += len(ids) - n
-        yield paired(answered, other, chosen, n)
+        yield pair_up(answered, other, chosen)
 
 
 def output_columns(batch: pa.RecordBatch) -> pa.RecordBatch:
@@ -73,15 +73,16 @@ def output_columns(batch: pa.RecordBatch) -> pa.RecordBatch:
     return batch.drop_columns(list(SHADOW))
 
 
-def paired(
-    champion: pa.RecordBatch, challenger: pa.RecordBatch, chosen: pa.Array, n: int
+def pair_up(
+    champion: pa.RecordBatch, challenger: pa.RecordBatch, chosen: pa.Array
 ) -> pa.RecordBatch:
-    """Each customer's answer, and what the other model says.
+    """The answers of both arms, with what the silent one says.
 
     Parameters
     ----------
-    chosen : whom the challenger answers; n of them
+    chosen : whom the challenger answers
     """
+    n = pc.sum(chosen).as_py() or 0
 
     def picked(name: str) -> pa.Array:
         ours = champion.column(name)
@@ -99,7 +100,7 @@ def paired(
 
 
 def alone(champion: pa.RecordBatch) -> pa.RecordBatch:
-    """The champion's answers, without another model's."""
+    """The champion's answers, where the challenger says nothing."""
     n = champion.num_rows
     columns = {name: champion.column(name) for name in champion.schema.names}
     columns["variant"] = pa.repeat(pa.scalar(CHAMPION, pa.string()), n)
