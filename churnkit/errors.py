@@ -2,7 +2,7 @@
 
 ChurnkitError
 ├── ProjectError: ProjectNotFound · ProjectExists · ProjectBusy · SettingsInvalid
-├── DataError: DataUnreadable · DataEmpty · ColumnMissing · BadValue · AmbiguousTarget ·
+├── DataError: DataUnreadable · DataEmpty · ColumnMissing · BadValue (BadEvents) · AmbiguousTarget ·
 │   TargetInvalid · DuplicateIds · TooManyColumns · LeakageFound · UnknownCustomer ·
 │   AmbiguousLog · TooManyBroken · LogChanged · LabelsNotMatured · UnknownEventType ·
 │   MomentTooOld · NoOnlineState
@@ -29,7 +29,10 @@ import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from churnkit.domain.events import EventFault
 
 
 class ChurnkitError(Exception):
@@ -126,6 +129,13 @@ class ColumnMissing(DataError):
 
 class BadValue(DataError):
     """A value that its column cannot hold."""
+
+
+class BadEvents(BadValue):
+    """Delivered events that cannot be read; none of them was taken in."""
+
+    faults: tuple[EventFault, ...] = ()
+    """Each event that cannot be read, and why."""
 
 
 class AmbiguousTarget(DataError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from types import TracebackType
 from typing import Any, Literal, TypeVar
@@ -12,7 +12,8 @@ from typing import Any, Literal, TypeVar
 from pydantic import BaseModel
 
 from churnkit.client.call import Call, is_passing
-from churnkit.client.calls import health, predictions
+from churnkit.client.calls import events, health, predictions
+from churnkit.client.messages.events import EventsAnswer
 from churnkit.client.messages.health import Readiness
 from churnkit.client.messages.predictions import PredictionsAnswer, RecordedPrediction
 from churnkit.client.retrying import Patience
@@ -152,6 +153,18 @@ class Client:
             cursor = page.next_cursor
             if cursor is None:
                 return
+
+    def send_events(
+        self,
+        items: Sequence[Mapping[str, Any]],
+        *,
+        on_error: Literal["fail", "skip"] = "fail",
+        idempotency_key: str | None = None,
+    ) -> EventsAnswer:
+        """Take events into the online features; see ``calls.events.send_events``."""
+        return self.send(
+            events.send_events(items, on_error=on_error, idempotency_key=idempotency_key)
+        )
 
     def ready(self) -> Readiness:
         """Wait until the service takes requests."""

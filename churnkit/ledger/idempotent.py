@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import datetime
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert as postgres_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from churnkit.domain.recording import IdempotentAnswer
 from churnkit.ledger.tables import idempotency
@@ -17,6 +20,15 @@ def find_answer(engine: sa.Engine, owner: str, key: str) -> IdempotentAnswer | N
     with reading(engine) as connection:
         row = connection.execute(query).mappings().one_or_none()
     return None if row is None else IdempotentAnswer(**row)
+
+
+def keep_answer(connection: sa.Connection, answer: IdempotentAnswer) -> bool:
+    """Add an answer to a transaction; False: another one was given under its key meanwhile."""
+    insert = (postgres_insert if connection.dialect.name == "postgresql" else sqlite_insert)(
+        idempotency
+    )
+    done = connection.execute(insert.on_conflict_do_nothing(), asdict(answer))
+    return bool(done.rowcount)
 
 
 def forget_answers(engine: sa.Engine, before: datetime) -> int:

@@ -10,12 +10,13 @@ from churnkit_service.cors import allow_origins
 from churnkit_service.endpoint import Endpoint
 from churnkit_service.guard import guarded
 from churnkit_service.openapi import openapi
-from churnkit_service.routes import documentation, health, predictions
+from churnkit_service.routes import documentation, events, health, predictions
 from churnkit_service.service import SERVICE, Service
 from churnkit_service.unmatched import PATH, unmatched
 
 ENDPOINTS: tuple[Endpoint, ...] = (
     *predictions.ENDPOINTS,
+    *events.ENDPOINTS,
     *health.ENDPOINTS,
     *documentation.ENDPOINTS,
 )

@@ -81,6 +81,12 @@ class Metrics:
             ("model_version",),
             registry=registry,
         )
+        self.events = Counter(
+            "churnkit_events",
+            "Delivered events, by what became of them.",
+            ("outcome",),
+            registry=registry,
+        )
         self.commit_seconds = Histogram(
             "churnkit_ledger_commit_duration_seconds",
             "Time of a commit that several requests share.",
@@ -127,6 +133,12 @@ class Metrics:
             if counter is None:
                 counter = self._by_labels[labels] = self.predictions.labels(*labels)
             counter.inc(n)
+
+    def events_received(self, **outcomes: int) -> None:
+        """Count delivered events by what became of them."""
+        for outcome, n in outcomes.items():
+            if n:
+                self.events.labels(outcome).inc(n)
 
     def exposition(self) -> bytes:
         """The text that Prometheus reads."""

@@ -33,6 +33,7 @@ _GUARDED = (Unauthorized, Forbidden, TooManyRequests)
 _WITH_BODY = (BodyMalformed, MediaTypeUnsupported, BodyTooLarge, RequestTimeout)
 _TAGS = {
     "predictions": "Score customers, and look up what was predicted.",
+    "events": "What customers did.",
     "health": "For those who look after the service.",
     "documentation": "This contract.",
 }
