@@ -307,6 +307,22 @@ class ServiceTable(_Table):
     lame_duck_seconds: float = Field(
         2.0, ge=0, description="To answer on while load balancers look elsewhere, at the end."
     )
+    max_connections: int = Field(
+        500, ge=1, description="WebSockets and feeds, per process; more are turned away (503)."
+    )
+    stream_window: int = Field(
+        32, ge=1, le=1_000, description="Messages of a WebSocket that may wait for their answer."
+    )
+    stream_message_bytes: int = Field(1_000_000, ge=1_000, description="Of one message.")
+    stream_idle_seconds: float = Field(
+        600.0, gt=0, description="A WebSocket without a message for so long is closed."
+    )
+    slow_client_seconds: float = Field(
+        10.0, gt=0, description="For a client to take an answer of a WebSocket or a feed."
+    )
+    heartbeat_seconds: float = Field(
+        30.0, gt=0, description="How often a quiet WebSocket or feed shows that it is alive."
+    )
     idempotency_hours: float = Field(24.0, gt=0, description="How long a key is remembered.")
     bundles: str = Field("", description="A folder of bundles by hash; empty: the database's.")
     access_log: Literal["all", "errors", "off"] = Field("errors", description="Requests to log.")

@@ -5,22 +5,29 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from datetime import datetime
 from types import TracebackType
-from typing import Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from pydantic import BaseModel
 
-from churnkit.client.call import Call, is_passing
+from churnkit.client.call import RETRIED, Call, is_passing
 from churnkit.client.calls import events, health, predictions
 from churnkit.client.messages.events import EventsAnswer
 from churnkit.client.messages.health import Readiness
+from churnkit.client.messages.message import Answer
 from churnkit.client.messages.predictions import PredictionsAnswer, RecordedPrediction
+from churnkit.client.messages.stream import StreamAnswer
 from churnkit.client.retrying import Patience
+from churnkit.client.streaming import Requests, stream_answers
 from churnkit.errors import MissingDependency, ServiceUnreachable
 
+if TYPE_CHECKING:
+    import aiohttp
+
 M = TypeVar("M", bound=BaseModel)
+_HEARTBEAT_SECONDS = 30.0
 
 
 class AsyncClient:
@@ -55,6 +62,7 @@ class AsyncClient:
         timeout = aiohttp.ClientTimeout(total=timeout_seconds, sock_connect=5.0)
         self._session = aiohttp.ClientSession(timeout=timeout, auto_decompress=True)
         self._trouble = (aiohttp.ClientError, OSError, TimeoutError)
+        self._refused_handshake = aiohttp.WSServerHandshakeError
 
     async def __aenter__(self) -> AsyncClient:
         return self
@@ -172,6 +180,39 @@ class AsyncClient:
         return await self.send(
             events.send_events(items, on_error=on_error, idempotency_key=idempotency_key)
         )
+
+    def stream(self, requests: Requests, *, window: int = 32) -> AsyncGenerator[StreamAnswer]:
+        """Score messages over a WebSocket; their answers come in the same order.
+
+        ``calls.stream.stream_request`` makes a message. What could not be scored has a
+        ``problem`` in its answer. After a lost connection the client connects again, to the next
+        address if there are several, and sends what was not answered under its keys.
+
+        Parameters
+        ----------
+        window : so many messages may wait for their answer; until then no further one is taken
+        """
+        return stream_answers(self, requests, window=window, patience_seconds=self._patience)
+
+    async def open_socket(self, path: str) -> aiohttp.ClientWebSocketResponse | str:
+        """See ``streaming.Sockets``."""
+        url = self._url
+        try:
+            return await self._session.ws_connect(
+                url + path,
+                headers={"Authorization": f"Bearer {self._key}"} if self._key else {},
+                heartbeat=_HEARTBEAT_SECONDS,
+                max_msg_size=0,
+            )
+        except self._refused_handshake as error:
+            said = f"it answered with status {error.status}"
+            if error.status not in RETRIED:
+                # The same question without WebSocket is answered with the problem in full.
+                await self.send(Call("GET", path, Answer))
+        except self._trouble as error:
+            said = str(error) or type(error).__name__
+        self._url = next(self._urls)
+        return said
 
     async def ready(self) -> Readiness:
         """Wait until the service takes requests."""

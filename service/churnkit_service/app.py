@@ -9,14 +9,16 @@ from aiohttp import web
 from churnkit_service.cors import allow_origins
 from churnkit_service.endpoint import Endpoint
 from churnkit_service.guard import guarded
+from churnkit_service.lasting import lasting
 from churnkit_service.openapi import openapi
-from churnkit_service.routes import documentation, events, health, predictions
+from churnkit_service.routes import documentation, events, health, predictions, stream
 from churnkit_service.service import SERVICE, Service
 from churnkit_service.unmatched import PATH, unmatched
 
 ENDPOINTS: tuple[Endpoint, ...] = (
     *predictions.ENDPOINTS,
     *events.ENDPOINTS,
+    *stream.ENDPOINTS,
     *health.ENDPOINTS,
     *documentation.ENDPOINTS,
 )
@@ -30,6 +32,13 @@ def make_app(service: Service) -> web.Application:
         app.on_response_prepare.append(allow_origins(service.settings.cors_origins))
     service.contract = openapi(ENDPOINTS, version("churnkit"))
     for endpoint in ENDPOINTS:
-        app.router.add_route(endpoint.method, endpoint.path, guarded(endpoint, service))
+        handler = (lasting if endpoint.lasting else guarded)(endpoint, service)
+        app.router.add_route(endpoint.method, endpoint.path, handler)
     app.router.add_route("*", PATH, unmatched)
+    app.on_shutdown.append(_end_connections)
     return app
+
+
+async def _end_connections(app: web.Application) -> None:
+    """What stays open would be waited for."""
+    app[SERVICE].begin_drain()

@@ -32,7 +32,7 @@ class Call:
     body: bytes
 
 
-Handler = Callable[[Call], Awaitable[web.Response]]
+Handler = Callable[[Call], Awaitable[web.StreamResponse]]
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,8 @@ class Endpoint:
     answers : by status, the model of the body (None: no JSON) and what it means
     problems : kinds of problems that this address has besides those of every address
     bounded : all that the handler waits for has limits of its own
+    lasting : the answer stays open (a WebSocket, a feed); see ``lasting.py``
+    messages : what goes over an open connection
     """
 
     method: str
@@ -60,6 +62,8 @@ class Endpoint:
     problems: tuple[type[ChurnkitError], ...] = ()
     idempotent_key: bool = False
     bounded: bool = False
+    lasting: bool = False
+    messages: tuple[type[BaseModel], ...] = ()
     content_type: str = "application/json"
     description: str = ""
 

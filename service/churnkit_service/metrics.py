@@ -87,6 +87,25 @@ class Metrics:
             ("outcome",),
             registry=registry,
         )
+        self.connections = Gauge(
+            "churnkit_connections",
+            "WebSockets and feeds that are open.",
+            ("route",),
+            registry=registry,
+            multiprocess_mode="livesum",
+        )
+        self.connections_closed = Counter(
+            "churnkit_connections_closed",
+            "WebSockets and feeds that came to their end, by who or what ended them.",
+            ("route", "reason"),
+            registry=registry,
+        )
+        self.stream_messages = Counter(
+            "churnkit_stream_messages",
+            "Messages of WebSockets that were answered, by the answer.",
+            ("outcome",),
+            registry=registry,
+        )
         self.commit_seconds = Histogram(
             "churnkit_ledger_commit_duration_seconds",
             "Time of a commit that several requests share.",

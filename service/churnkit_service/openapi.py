@@ -75,6 +75,7 @@ def _schemas(endpoints: Iterable[Endpoint]) -> dict[str, Any]:
     answers = {model for e in endpoints for model, _ in e.answers.values() if model is not None}
     wanted: list[tuple[type[BaseModel], Any]] = [
         *((model, "validation") for model in sorted(bodies, key=lambda m: m.__name__)),
+        *((model, "validation") for e in endpoints for model in e.messages),
         *((model, "serialization") for model in sorted(answers, key=lambda m: m.__name__)),
         (Problem, "serialization"),
     ]
@@ -98,6 +99,9 @@ def _operation(endpoint: Endpoint) -> dict[str, Any]:
         operation["security"] = []
     if description:
         operation["description"] = description
+    if endpoint.messages:
+        # OpenAPI has no words for what goes over an open connection.
+        operation["x-messages"] = [_reference(model) for model in endpoint.messages]
     if endpoint.body is not None:
         operation["requestBody"] = {
             "required": True,
@@ -174,7 +178,7 @@ def _responses(endpoint: Endpoint) -> dict[str, Any]:
         schema: Any = {"type": "string"} if model is None else _reference(model)
         responses[str(status)] = {
             "description": text,
-            "content": {endpoint.content_type: {"schema": schema}},
+            "content": {endpoint.content_type: {"schema": schema}} if status >= 200 else {},
         }
     kinds: list[type[ChurnkitError]] = [*endpoint.problems, *_EVERYWHERE]
     if endpoint.scope is not None:

@@ -79,6 +79,10 @@ class Service:
         self.keys_in_flight: set[tuple[str, str]] = set()
         self.in_flight = 0
         self.draining = False
+        self.drained = asyncio.Event()
+        """Set when what stays open is to come to its end."""
+        self.connections = 0
+        """WebSockets and feeds that are open."""
         self._tidying: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -86,6 +90,11 @@ class Service:
         self.writer = await usecases.open_writer(self.project, self.settings)
         await self.champion.start()
         self._tidying = asyncio.create_task(self._tidy(), name="churnkit-tidy")
+
+    def begin_drain(self) -> None:
+        """Take nothing new; what was begun is finished."""
+        self.draining = True
+        self.drained.set()
 
     async def close(self) -> None:
         """Write what waits, then let go of everything."""

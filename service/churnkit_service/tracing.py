@@ -28,7 +28,7 @@ def traced(endpoint: Endpoint) -> Handler:
     tracer = trace.get_tracer("churnkit.service")
     name = f"{endpoint.method} {endpoint.path}"
 
-    async def handler(call: Call) -> web.Response:
+    async def handler(call: Call) -> web.StreamResponse:
         with tracer.start_as_current_span(
             name,
             context=propagate.extract(call.request.headers),
