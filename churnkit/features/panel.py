@@ -16,6 +16,7 @@ from churnkit.data.zones import day_numbers, midnight_us, moment_us, plus_days, 
 from churnkit.domain.events import US_PER_DAY, LogSchema
 from churnkit.domain.labels import LabelWindow, Panel
 from churnkit.errors import DataEmpty, LabelsNotMatured
+from churnkit.features.windows import label_window
 from churnkit.settings import ChurnTable
 
 
@@ -67,14 +68,11 @@ class Calendar:
 
     def window(self, as_of_us: int) -> LabelWindow:
         """When the label of a date looks, and when it is decided."""
-        churn, zone = self.churn, self.log.zone
-        closes = churn.lead_days + churn.horizon_days
-        delay = round(self.arrival_delay_days * US_PER_DAY)
-        return LabelWindow(
-            as_of_us=as_of_us,
-            opens_us=plus_days(as_of_us, churn.lead_days, zone),
-            closes_us=plus_days(as_of_us, closes, zone),
-            decided_us=plus_days(as_of_us, closes + churn.grace_days, zone) + delay,
+        return label_window(
+            self.churn,
+            as_of_us,
+            zone=self.log.zone,
+            arrival_delay_days=self.arrival_delay_days,
         )
 
     def matured(self, as_of_us: int) -> bool:

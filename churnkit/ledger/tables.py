@@ -162,3 +162,96 @@ bundle_files = sa.Table(
     sa.Column("path", sa.String(255), primary_key=True),
     sa.Column("content", sa.LargeBinary, nullable=False),
 )
+
+# What became true, and what was done about it.
+outcomes = sa.Table(
+    "outcomes",
+    metadata,
+    sa.Column("outcome_id", sa.String(64), primary_key=True),
+    sa.Column("customer_id", sa.Text, nullable=False),
+    sa.Column("as_of", Moment),
+    sa.Column("observed_from", Moment),
+    sa.Column("observed_to", Moment),
+    sa.Column("churned_at", Moment),
+    # Null: settled, but no label; the customer was not among those who are asked about.
+    sa.Column("churned", sa.Boolean),
+    sa.Column("value", sa.Double),
+    sa.Column("known_at", Moment, nullable=False),
+    sa.Column("recorded_at", Moment, nullable=False),
+    sa.Column("source", sa.Text, nullable=False),
+    sa.Index("ix_outcomes_customer_id_known_at", "customer_id", "known_at"),
+    sa.Index("ix_outcomes_recorded_at", "recorded_at"),
+)
+
+treatments = sa.Table(
+    "treatments",
+    metadata,
+    sa.Column("treatment_id", sa.String(64), primary_key=True),
+    sa.Column("customer_id", sa.Text, nullable=False),
+    sa.Column("at", Moment, nullable=False),
+    sa.Column("offer", sa.Text, nullable=False),
+    sa.Column("campaign", sa.Text, nullable=False),
+    # Of being treated, as it was when the choice was drawn.
+    sa.Column("assignment_probability", sa.Double),
+    # Drawn, and left untreated.
+    sa.Column("hold_out", sa.Boolean, nullable=False),
+    sa.Column("cost", sa.Double),
+    sa.Column("recorded_at", Moment, nullable=False),
+    sa.Column("source", sa.Text, nullable=False),
+    sa.Index("ix_treatments_customer_id_at", "customer_id", "at"),
+    sa.Index("ix_treatments_at", "at"),
+)
+
+holdouts = sa.Table(
+    "holdouts",
+    metadata,
+    sa.Column("holdout_id", sa.String(64), primary_key=True),
+    sa.Column("salt", sa.Text, nullable=False),
+    sa.Column("share", sa.Double, nullable=False),
+    sa.Column("campaign", sa.Text, nullable=False),
+    sa.Column("valid_from", Moment, nullable=False),
+    sa.Column("valid_until", Moment),
+    sa.Column("created_at", Moment, nullable=False),
+    sa.Column("created_by", sa.Text, nullable=False),
+)
+
+monthly_metrics = sa.Table(
+    "monthly_metrics",
+    metadata,
+    sa.Column("model_version", sa.String(64), primary_key=True),
+    sa.Column("month", sa.String(7), primary_key=True),
+    sa.Column("name", sa.String(64), primary_key=True),
+    sa.Column("value", sa.Double, nullable=False),
+    sa.Column("low", sa.Double, nullable=False),
+    sa.Column("high", sa.Double, nullable=False),
+    sa.Column("n", sa.Integer, nullable=False),
+    sa.Column("measured_at", Moment, nullable=False),
+)
+
+# What was sent to persons, so that they are not disturbed too often.
+alert_history = sa.Table(
+    "alert_history",
+    metadata,
+    sa.Column("name", sa.String(64), primary_key=True),
+    sa.Column("content", Document, nullable=False),
+    sa.Column("updated_at", Moment, nullable=False),
+)
+
+# Keys of this project, such as the one that makes pseudonyms of customers.
+project_keys = sa.Table(
+    "project_keys",
+    metadata,
+    sa.Column("name", sa.String(64), primary_key=True),
+    sa.Column("secret", sa.String(128), nullable=False),
+    sa.Column("created_at", Moment, nullable=False),
+)
+
+# Customers who were erased, as keyed pseudonyms: they are not taken in again.
+suppressions = sa.Table(
+    "suppressions",
+    metadata,
+    sa.Column("pseudonym", sa.String(64), primary_key=True),
+    sa.Column("key_id", sa.String(16), nullable=False),
+    sa.Column("at", Moment, nullable=False),
+    sa.Column("why", sa.Text, nullable=False),
+)
