@@ -14,6 +14,7 @@ ChurnkitError
 ├── MonitoringError: BaselineChanged · NothingMatured
 ├── UnknownKey
 ├── ServiceError: ServiceUnreachable · ServiceRefused
+├── BrokerUnreachable
 ├── StorageError: StorageUnreachable · LedgerBusy · FolderReadOnly · FolderNotEmpty · DiskFull
 ├── MissingDependency
 └── Cancelled
@@ -361,6 +362,10 @@ class ServiceUnreachable(ServiceError):
 
 class ServiceRefused(ServiceError):
     """The service refused the request; ``where`` has its problem's type and status."""
+
+
+class BrokerUnreachable(ChurnkitError):
+    """The message broker does not answer, or refuses us."""
 
 
 class UnknownKey(ChurnkitError):

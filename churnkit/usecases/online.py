@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -115,6 +116,11 @@ def forget_answers(project: Project, before: datetime) -> int:
 def find_prediction(project: Project, prediction_id: str) -> PredictionRow | None:
     """A recorded prediction, if there is one with this id."""
     return project.ledger.prediction(prediction_id)
+
+
+def find_predictions(project: Project, ids: Sequence[str]) -> tuple[PredictionRow | None, ...]:
+    """Recorded predictions in the order of their ids; None where there is none."""
+    return tuple(project.ledger.prediction(one) for one in ids)
 
 
 def predictions_page(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib.metadata import version
 
 from aiohttp import web
@@ -24,14 +25,14 @@ ENDPOINTS: tuple[Endpoint, ...] = (
 )
 
 
-def make_app(service: Service) -> web.Application:
+def make_app(service: Service, endpoints: Sequence[Endpoint] = ENDPOINTS) -> web.Application:
     """The application; the service is started and closed by whoever runs it."""
     app = web.Application(client_max_size=service.settings.max_body_bytes)
     app[SERVICE] = service
     if service.settings.cors_origins:
         app.on_response_prepare.append(allow_origins(service.settings.cors_origins))
-    service.contract = openapi(ENDPOINTS, version("churnkit"))
-    for endpoint in ENDPOINTS:
+    service.contract = openapi(endpoints, version("churnkit"))
+    for endpoint in endpoints:
         handler = (lasting if endpoint.lasting else guarded)(endpoint, service)
         app.router.add_route(endpoint.method, endpoint.path, handler)
     app.router.add_route("*", PATH, unmatched)

@@ -106,6 +106,19 @@ class Metrics:
             ("outcome",),
             registry=registry,
         )
+        self.broker_messages = Counter(
+            "churnkit_broker_messages",
+            "Messages of the broker, by what became of this delivery.",
+            ("role", "outcome"),
+            registry=registry,
+        )
+        self.broker_seconds = Histogram(
+            "churnkit_broker_message_duration_seconds",
+            "Time from a message's delivery to its commit.",
+            ("role",),
+            buckets=_SECONDS,
+            registry=registry,
+        )
         self.commit_seconds = Histogram(
             "churnkit_ledger_commit_duration_seconds",
             "Time of a commit that several requests share.",
@@ -152,6 +165,11 @@ class Metrics:
             if counter is None:
                 counter = self._by_labels[labels] = self.predictions.labels(*labels)
             counter.inc(n)
+
+    def broker_message(self, role: str, outcome: str, seconds: float) -> None:
+        """Count one delivery."""
+        self.broker_messages.labels(role, outcome).inc()
+        self.broker_seconds.labels(role).observe(seconds)
 
     def events_received(self, **outcomes: int) -> None:
         """Count delivered events by what became of them."""
