@@ -232,9 +232,9 @@ def test_a_consumer_that_is_killed_loses_nothing_and_does_nothing_twice(
     served_folder: Path, postgres_url: str, broker: Nats
 ) -> None:
     prepare(served_folder, postgres_url)
-    answers, dead = _kill_rounds(served_folder, postgres_url, broker, 2, 1_500)
+    answers, dead = _kill_rounds(served_folder, postgres_url, broker, 2, 500)
     assert dead == [0]
-    _check_once_each(answers, postgres_url, 1_500)
+    _check_once_each(answers, postgres_url, 500)
 
 
 @pytest.mark.long

@@ -1,4 +1,4 @@
-"""``python -m churnkit_service.broker`` is ``churnkit consume``, without what other commands need."""
+"""``python -m churnkit_service.broker`` is ``churnkit consume``, without the other commands."""
 
 from __future__ import annotations
 

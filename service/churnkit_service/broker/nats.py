@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import orjson
 from faststream import AckPolicy
 from faststream.nats import JStream, NatsBroker, NatsMessage, PullSub
 from nats.errors import Error as NatsError
@@ -14,8 +13,8 @@ from nats.js.api import ConsumerConfig
 from churnkit.errors import BrokerUnreachable, ChurnkitError
 from churnkit.settings import BrokerTable
 from churnkit_service.broker.delivery import Dead, Delivery, Done, Later, Publication, Role
+from churnkit_service.broker.reasons import about
 from churnkit_service.broker.work import Worker
-from churnkit_service.problems import described
 
 if TYPE_CHECKING:
     from nats.aio.msg import Msg
@@ -146,27 +145,6 @@ class NatsLink:
         await self._publish(
             self._settings.dead_letters, Publication(f"{delivery.key}-dead", body), headers
         )
-
-
-def about(delivery: Delivery, error: ChurnkitError) -> dict[str, str]:
-    """Why a message is dead, as headers: one line of ASCII each."""
-    problem = described(error, delivery.key)
-    told: dict[str, Any] = problem.model_dump(mode="json")
-    told["errors"] = told["errors"][:10]
-    return {
-        "Churnkit-Reason": problem.type.rpartition("/")[2],
-        # JSON of ASCII characters only: escapes stand for the others, and for line ends.
-        "Churnkit-Problem": ascii_json(told),
-        "Churnkit-Message-Id": ascii_json(delivery.message_id[:200]),
-        "Churnkit-Role": delivery.role,
-        "Churnkit-Deliveries": str(delivery.deliveries),
-    }
-
-
-def ascii_json(value: Any) -> str:
-    """JSON text of ASCII characters on one line."""
-    text = orjson.dumps(value).decode()
-    return "".join(c if c < "\x7f" else c.encode("unicode_escape").decode() for c in text)
 
 
 def _delivery(role: Role, raw: Msg) -> Delivery:
