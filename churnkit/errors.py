@@ -8,7 +8,8 @@ ChurnkitError
 │   MomentTooOld · NoOnlineState
 ├── FeatureError: FeaturesExist · AsOfInvalid · TooLittleMemory
 ├── TrainingError: TooFewRows · BudgetTooSmall · UnknownRun · RunUnreadable · CannotRepeat
-├── RegistryError: NoChampion · UnknownModelVersion · NothingToRollBack · ParityFailed ·
+├── RegistryError: NoChampion · UnknownModelVersion · NothingToRollBack · AliasMoved ·
+│   ParityFailed ·
 │   BundleError: BundleUnreadable · BundleTampered · BundleTooNew · BundleForeign · UntrustedType
 ├── RolloutError: PlanInvalid · EvidenceInvalid · RolloutOver · StepNotAllowed
 ├── MonitoringError: BaselineChanged · NothingMatured
@@ -256,6 +257,10 @@ class NothingToRollBack(RegistryError):
     """There is no earlier champion."""
 
 
+class AliasMoved(RegistryError):
+    """Another version holds the alias than was expected."""
+
+
 class ParityFailed(RegistryError):
     """The compiled path and scikit-learn disagree."""
 
@@ -305,6 +310,18 @@ class RolloutOver(RolloutError):
 
 class StepNotAllowed(RolloutError):
     """A rollout cannot do this where it stands."""
+
+
+class UnknownRollout(RolloutError):
+    """No rollout with this name, or none at all."""
+
+
+class RolloutRunning(RolloutError):
+    """Another rollout has not ended yet."""
+
+
+class RolloutChanged(RolloutError):
+    """Somebody changed the rollout since it was looked at."""
 
 
 # --- monitoring -------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import tomllib
 from collections.abc import Mapping
@@ -262,6 +263,52 @@ class ServingTable(_Table):
         return "medium" if probability >= self.medium_risk else "low"
 
 
+class RolloutTable(_Table):
+    """How a rollout proceeds where its plan says nothing else."""
+
+    shares: Annotated[tuple[float, ...], BeforeValidator(_words)] = Field(
+        (0.01, 0.05, 0.25), description="Shares of customers after shadow, rising."
+    )
+    minimum_days: float = Field(1.0, ge=0, description="Least days in each stage.")
+    minimum_customers: int = Field(
+        1_000, ge=0, description="Customers in the last stage; the others need their part of it."
+    )
+    max_unproven_share: float = Field(
+        0.25, gt=0, lt=1, description="The most customers that an unproven model may answer."
+    )
+    profit_tolerance: float = Field(
+        0.0, ge=0, description="Loss per customer that promotion accepts; 0: it must be a gain."
+    )
+    alpha_promote: float = Field(
+        0.05, gt=0, le=0.5, description="Probability of a wrong promotion, over all attempts."
+    )
+    alpha_abort: float = Field(
+        0.05, gt=0, le=0.5, description="Probability of a wrong abort, over all attempts."
+    )
+    automatic_promotion: bool = Field(True, description="false: a person promotes.")
+    automatic_abort: bool = Field(True, description="false: it pauses, and a person aborts.")
+    outcomes: Literal["everyone", "holdout", "propensity"] = Field(
+        "everyone", description="Whose outcomes count; everyone: only where nobody is treated."
+    )
+    accept_history: bool = Field(
+        False, description="Count matured customers from after the training, too."
+    )
+    look_seconds: float = Field(
+        60.0, ge=0, description="How often the service looks; 0: only a person or cron does."
+    )
+    shadow_rows: int = Field(
+        2_000, ge=1, description="Requests that wait for the silent model; more are not shadowed."
+    )
+
+    @model_validator(mode="after")
+    def _rising(self) -> RolloutTable:
+        if any(a >= b for a, b in itertools.pairwise((0.0, *self.shares))):
+            raise ValueError("the shares of a rollout must rise, from above 0")
+        if self.shares and self.shares[-1] > self.max_unproven_share:
+            raise ValueError("the last of the shares is above max_unproven_share")
+        return self
+
+
 class LedgerTable(_Table):
     """Where predictions and decisions are kept."""
 
@@ -433,6 +480,7 @@ class Settings(_Table):
     money: Money = Money()
     training: TrainingTable = TrainingTable()
     serving: ServingTable = ServingTable()
+    rollout: RolloutTable = RolloutTable()
     ledger: LedgerTable = LedgerTable()
     service: ServiceTable = ServiceTable()
     events: EventsTable | None = None

@@ -13,6 +13,7 @@ from churnkit.cli import (
     models,
     online,
     projects,
+    rollouts,
     simulations,
     trainings,
 )
@@ -29,6 +30,7 @@ app = typer.Typer(
 app.add_typer(models.app, name="models")
 app.add_typer(features.app, name="features")
 app.add_typer(online.app, name="online")
+app.add_typer(rollouts.app, name="rollout")
 for module in (projects, events, trainings, customers, simulations):
     module.register(app)
 

@@ -7,16 +7,25 @@ import itertools
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from datetime import datetime
-from types import TracebackType
+from types import EllipsisType, TracebackType
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from pydantic import BaseModel
 
 from churnkit.client.call import RETRIED, Call, is_passing
-from churnkit.client.calls import events, health, predictions
+from churnkit.client.calls import events, explanations, health, models, predictions
 from churnkit.client.messages.events import EventsAnswer
+from churnkit.client.messages.explanations import ExplanationsAnswer, RecordedExplanation
 from churnkit.client.messages.health import Readiness
 from churnkit.client.messages.message import Answer
+from churnkit.client.messages.models import (
+    Aliases,
+    JournalRow,
+    ModelDetail,
+    ModelLoad,
+    ModelsAnswer,
+    Verified,
+)
 from churnkit.client.messages.predictions import PredictionsAnswer, RecordedPrediction
 from churnkit.client.messages.stream import StreamAnswer
 from churnkit.client.retrying import Patience
@@ -213,6 +222,91 @@ class AsyncClient:
             said = str(error) or type(error).__name__
         self._url = next(self._urls)
         return said
+
+    async def explain(
+        self,
+        customers: Mapping[str, Mapping[str, Any] | None],
+        *,
+        changes: Mapping[str, Mapping[str, Any]] | None = None,
+        k: int = 5,
+        model_version: str | None = None,
+        as_of: datetime | None = None,
+    ) -> ExplanationsAnswer:
+        """Why customers have their probabilities; see ``calls.explanations.explain``."""
+        return await self.send(
+            explanations.explain(
+                customers, changes=changes, k=k, model_version=model_version, as_of=as_of
+            )
+        )
+
+    async def explanation(self, prediction_id: str) -> RecordedExplanation:
+        """The reasons that were recorded with a prediction."""
+        return await self.send(explanations.explanation(prediction_id))
+
+    async def models(self) -> ModelsAnswer:
+        """All model versions, and who serves."""
+        return await self.send(models.models())
+
+    async def model(self, version: str = "champion") -> ModelDetail:
+        """A model version by name or alias, with its card and columns."""
+        return await self.send(models.model(version))
+
+    async def aliases(self, at: datetime | None = None) -> Aliases:
+        """Who holds which alias, now or at a moment of the past."""
+        return await self.send(models.aliases(at))
+
+    async def set_alias(
+        self,
+        version: str,
+        *,
+        why: str,
+        alias: Literal["champion", "challenger"] = "champion",
+        expected_previous: str | EllipsisType | None = ...,
+        idempotency_key: str | None = None,
+    ) -> JournalRow:
+        """Let a version serve, or challenge; see ``calls.models.set_alias``."""
+        return await self.send(
+            models.set_alias(
+                version,
+                why=why,
+                alias=alias,
+                expected_previous=expected_previous,
+                idempotency_key=idempotency_key,
+            )
+        )
+
+    async def rollback(
+        self, *, why: str, expected_previous: str | None = None, idempotency_key: str | None = None
+    ) -> JournalRow:
+        """Let the champion before this one serve again; see ``calls.models.rollback``."""
+        return await self.send(
+            models.rollback(
+                why=why, expected_previous=expected_previous, idempotency_key=idempotency_key
+            )
+        )
+
+    async def journal(self, *, page_size: int = 100) -> AsyncIterator[JournalRow]:
+        """Every change of who serves, the newest first; pages are fetched as they are needed."""
+        before: int | None = None
+        while True:
+            page = await self.send(models.journal(before=before, limit=page_size))
+            for row in page.journal:
+                yield row
+            before = page.next_before
+            if before is None:
+                return
+
+    async def verify_models(self, *, files: bool = False) -> Verified:
+        """Whether the journal, and with ``files`` every model's files, are what was written."""
+        return await self.send(models.verify(files=files))
+
+    async def load_model(self, version: str) -> ModelLoad:
+        """Let every replica make a model ready; ``model_load`` says when it is."""
+        return await self.send(models.load_model(version))
+
+    async def model_load(self, version: str) -> ModelLoad:
+        """Where a model is ready."""
+        return await self.send(models.model_load(version))
 
     async def ready(self) -> Readiness:
         """Wait until the service takes requests."""

@@ -6,15 +6,24 @@ import itertools
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from types import TracebackType
+from types import EllipsisType, TracebackType
 from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel
 
 from churnkit.client.call import Call, is_passing
-from churnkit.client.calls import events, health, predictions
+from churnkit.client.calls import events, explanations, health, models, predictions
 from churnkit.client.messages.events import EventsAnswer
+from churnkit.client.messages.explanations import ExplanationsAnswer, RecordedExplanation
 from churnkit.client.messages.health import Readiness
+from churnkit.client.messages.models import (
+    Aliases,
+    JournalRow,
+    ModelDetail,
+    ModelLoad,
+    ModelsAnswer,
+    Verified,
+)
 from churnkit.client.messages.predictions import PredictionsAnswer, RecordedPrediction
 from churnkit.client.retrying import Patience
 from churnkit.errors import MissingDependency, ServiceUnreachable
@@ -165,6 +174,90 @@ class Client:
         return self.send(
             events.send_events(items, on_error=on_error, idempotency_key=idempotency_key)
         )
+
+    def explain(
+        self,
+        customers: Mapping[str, Mapping[str, Any] | None],
+        *,
+        changes: Mapping[str, Mapping[str, Any]] | None = None,
+        k: int = 5,
+        model_version: str | None = None,
+        as_of: datetime | None = None,
+    ) -> ExplanationsAnswer:
+        """Why customers have their probabilities; see ``calls.explanations.explain``."""
+        return self.send(
+            explanations.explain(
+                customers, changes=changes, k=k, model_version=model_version, as_of=as_of
+            )
+        )
+
+    def explanation(self, prediction_id: str) -> RecordedExplanation:
+        """The reasons that were recorded with a prediction."""
+        return self.send(explanations.explanation(prediction_id))
+
+    def models(self) -> ModelsAnswer:
+        """All model versions, and who serves."""
+        return self.send(models.models())
+
+    def model(self, version: str = "champion") -> ModelDetail:
+        """A model version by name or alias, with its card and columns."""
+        return self.send(models.model(version))
+
+    def aliases(self, at: datetime | None = None) -> Aliases:
+        """Who holds which alias, now or at a moment of the past."""
+        return self.send(models.aliases(at))
+
+    def set_alias(
+        self,
+        version: str,
+        *,
+        why: str,
+        alias: Literal["champion", "challenger"] = "champion",
+        expected_previous: str | EllipsisType | None = ...,
+        idempotency_key: str | None = None,
+    ) -> JournalRow:
+        """Let a version serve, or challenge; see ``calls.models.set_alias``."""
+        return self.send(
+            models.set_alias(
+                version,
+                why=why,
+                alias=alias,
+                expected_previous=expected_previous,
+                idempotency_key=idempotency_key,
+            )
+        )
+
+    def rollback(
+        self, *, why: str, expected_previous: str | None = None, idempotency_key: str | None = None
+    ) -> JournalRow:
+        """Let the champion before this one serve again; see ``calls.models.rollback``."""
+        return self.send(
+            models.rollback(
+                why=why, expected_previous=expected_previous, idempotency_key=idempotency_key
+            )
+        )
+
+    def journal(self, *, page_size: int = 100) -> Iterator[JournalRow]:
+        """Every change of who serves, the newest first; pages are fetched as they are needed."""
+        before: int | None = None
+        while True:
+            page = self.send(models.journal(before=before, limit=page_size))
+            yield from page.journal
+            before = page.next_before
+            if before is None:
+                return
+
+    def verify_models(self, *, files: bool = False) -> Verified:
+        """Whether the journal, and with ``files`` every model's files, are what was written."""
+        return self.send(models.verify(files=files))
+
+    def load_model(self, version: str) -> ModelLoad:
+        """Let every replica make a model ready; ``model_load`` says when it is."""
+        return self.send(models.load_model(version))
+
+    def model_load(self, version: str) -> ModelLoad:
+        """Where a model is ready."""
+        return self.send(models.model_load(version))
 
     def ready(self) -> Readiness:
         """Wait until the service takes requests."""

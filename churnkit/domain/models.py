@@ -9,7 +9,11 @@ from churnkit.domain.evaluation import Estimate
 from churnkit.domain.frozen import Frozen
 
 Alias = Literal["champion", "challenger"]
-Action = Literal["promote", "challenge", "retire", "rollback"]
+Action = Literal[
+    "promote", "challenge", "retire", "rollback",
+    "start", "advance", "pause", "resume", "abort",
+]  # fmt: skip
+"""The second line are a rollout's; they leave the alias with who has it."""
 
 
 class ModelVersion(Frozen):
@@ -29,7 +33,7 @@ class ModelVersion(Frozen):
 
 
 class JournalEntry(Frozen):
-    """One change of an alias, chained to the one before.
+    """One change of an alias, or one step of a rollout, chained to the one before.
 
     ``hash`` is SHA-256 over ``previous_hash`` and the canonical JSON of all other fields;
     ``sequence`` counts from 1 without gaps.

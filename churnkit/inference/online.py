@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from churnkit.domain.predictions import FieldFault
+from churnkit.domain.predictions import FieldFault, Reason
 from churnkit.errors import BadValue, ColumnMissing
 from churnkit.inference.predictor import Predictor, plain_value
+from churnkit.inference.reasons import reasons_one
 
 Floats = NDArray[np.float64]
 Row = Mapping[str, object]
@@ -33,6 +34,32 @@ class OnlineScores:
     faults: dict[int, tuple[FieldFault, ...]] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Base:
+    """What reasons start from: the model's probability and margin at its base, and the share of
+    the training customers who left."""
+
+    probability: float
+    margin: float
+    rate: float
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """Why a row has its probability.
+
+    ``probability == base.probability + points of all reasons`` to 1e-6; there is a reason for
+    each column, the strongest first. ``margin`` is what the model adds up before its
+    calibration, ``unknown`` the columns whose category it had not seen.
+    """
+
+    probability: float
+    risk_band: str
+    margin: float
+    reasons: tuple[Reason, ...]
+    unknown: tuple[str, ...]
+
+
 class OnlineScorer:
     """One model version, ready to answer; safe to share between threads.
 
@@ -40,11 +67,13 @@ class OnlineScorer:
     ----------
     predictor : the model
     feature_hash : of the FeatureSet that its columns are built by; empty: of a snapshot
+    bundle_hash : of the files that it was made of
     """
 
-    def __init__(self, predictor: Predictor, feature_hash: str = "") -> None:
+    def __init__(self, predictor: Predictor, feature_hash: str = "", bundle_hash: str = "") -> None:
         self._predictor = predictor
         self.feature_hash = feature_hash
+        self.bundle_hash = bundle_hash
         self._encoder = predictor.encoder
         self._names = predictor.schema.names()
         self._medium = predictor.serving.medium_risk
@@ -109,6 +138,33 @@ class OnlineScorer:
         if total != total and (unseen := self._encoder.unseen(row)):
             scores.unknown[0] = unseen
         return scores
+
+    def explain(self, row: Row) -> Explained | tuple[FieldFault, ...]:
+        """Why a raw row has its probability; or what is wrong with the row."""
+        faults = self._encoder.faults(row)
+        if faults:
+            return faults
+        compiled, names = self._predictor.compiled, self._names
+        x = self._encoder.encode(row)
+        points, order, probability = reasons_one(compiled, x)
+        reasons = tuple(
+            Reason(column=names[i], value=plain_value(row[names[i]]), points=float(points[i]))
+            for i in order.tolist()
+        )
+        return Explained(
+            probability=probability,
+            risk_band=self._band(probability),
+            margin=float(compiled.engine.margin_one(x)),
+            reasons=reasons,
+            unknown=self._encoder.unseen(row),
+        )
+
+    @property
+    def base(self) -> Base:
+        """What reasons start from."""
+        compiled = self._predictor.compiled
+        margin = float(compiled.engine.base_margin)
+        return Base(compiled.calibration.one(margin), margin, self._predictor.base_rate)
 
     def _band(self, probability: float) -> str:
         if probability >= self._high:

@@ -6,12 +6,32 @@ from dataclasses import asdict
 from datetime import datetime
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import insert as postgres_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from churnkit.domain.recording import IdempotentAnswer
 from churnkit.ledger.tables import idempotency
 from churnkit.ledger.transactions import reading, writing
+
+
+class AnsweredAlready(Exception):
+    """Another request with this key was answered a moment earlier; its answer counts."""
+
+
+def keep_answer(connection: sa.Connection, answer: IdempotentAnswer) -> None:
+    """Keep an answer in the transaction of what it stands for.
+
+    Raises
+    ------
+    AnsweredAlready : there is one under this key; the transaction is to be given up
+    """
+    known = sa.select(idempotency.c.key).where(
+        idempotency.c.owner == answer.owner, idempotency.c.key == answer.key
+    )
+    if connection.execute(known).first():
+        raise AnsweredAlready
+    try:
+        connection.execute(sa.insert(idempotency), asdict(answer))
+    except sa.exc.IntegrityError as error:
+        raise AnsweredAlready from error
 
 
 def find_answer(engine: sa.Engine, owner: str, key: str) -> IdempotentAnswer | None:
@@ -20,15 +40,6 @@ def find_answer(engine: sa.Engine, owner: str, key: str) -> IdempotentAnswer | N
     with reading(engine) as connection:
         row = connection.execute(query).mappings().one_or_none()
     return None if row is None else IdempotentAnswer(**row)
-
-
-def keep_answer(connection: sa.Connection, answer: IdempotentAnswer) -> bool:
-    """Add an answer to a transaction; False: another one was given under its key meanwhile."""
-    insert = (postgres_insert if connection.dialect.name == "postgresql" else sqlite_insert)(
-        idempotency
-    )
-    done = connection.execute(insert.on_conflict_do_nothing(), asdict(answer))
-    return bool(done.rowcount)
 
 
 def forget_answers(engine: sa.Engine, before: datetime) -> int:

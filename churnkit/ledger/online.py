@@ -97,7 +97,7 @@ class OnlineStates:
         *,
         at: datetime,
         keep: Callable[[], IdempotentAnswer] | None = None,
-    ) -> bool:
+    ) -> None:
         """Change the states of these customers in all layouts, in one transaction.
 
         Others that change one of them wait; locks are taken in one order, so that nobody waits
@@ -107,9 +107,9 @@ class OnlineStates:
         ----------
         keep : makes the answer that is committed with the change
 
-        Returns
-        -------
-        changed : False: there was an answer under this key already, and nothing was changed
+        Raises
+        ------
+        AnsweredAlready : there is an answer under this key; nothing was changed
         """
         wanted = sorted(set(customer_ids))
         with self._ledger.writing() as connection:
@@ -120,12 +120,10 @@ class OnlineStates:
                     _claim(connection, layout, wanted, at)
                 found[layout] = _read(connection, layout, wanted, lock=locking)
             changed = change(found)
-            if keep is not None and not keep_answer(connection, keep()):
-                connection.rollback()
-                return False
+            if keep is not None:
+                keep_answer(connection, keep())
             for layout, states in changed.items():
                 _write(connection, layout, states, at)
-        return True
 
 
 def _drop(connection: sa.Connection, layout_hash: str) -> None:

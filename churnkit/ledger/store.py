@@ -15,9 +15,12 @@ import sqlalchemy as sa
 from churnkit.domain.evaluation import Estimate
 from churnkit.domain.models import JournalEntry, ModelVersion
 from churnkit.domain.predictions import PredictionRow, Reason
+from churnkit.domain.recording import IdempotentAnswer
+from churnkit.domain.rollouts import RolloutFailure
 from churnkit.errors import BadValue, UnknownModelVersion, did_you_mean
 from churnkit.ledger import tables
 from churnkit.ledger.engine import Pool, make_engine, migrate
+from churnkit.ledger.idempotent import keep_answer
 from churnkit.ledger.transactions import reading, writing
 
 _CHUNK = 1_000
@@ -51,6 +54,28 @@ class Recording:
                     fix="Give each prediction an id of its own.",
                     field="prediction_id",
                 ) from error
+
+    def add_failures(self, failures: Iterable[RolloutFailure]) -> None:
+        """Add that a rollout's model could not score what the other one answered."""
+        values = [failure.model_dump() for failure in failures]
+        if values:
+            self._connection.execute(sa.insert(tables.rollout_failures), values)
+
+
+class JournalTurn:
+    """An open transaction in which nobody else adds to the journal."""
+
+    def __init__(self, connection: sa.Connection) -> None:
+        self.connection = connection
+
+    def entries(self) -> tuple[JournalEntry, ...]:
+        """The journal so far."""
+        return _read_journal(self.connection)
+
+    def append(self, entries: Iterable[JournalEntry]) -> None:
+        """Add entries that follow the last one."""
+        for entry in entries:
+            self.connection.execute(sa.insert(tables.journal), _journal_values(entry))
 
 
 class Ledger:
@@ -233,20 +258,40 @@ class Ledger:
         return self.append_entries(lambda known: (decide(known),))[-1]
 
     def append_entries(
-        self, decide: Callable[[tuple[JournalEntry, ...]], Sequence[JournalEntry]]
+        self,
+        decide: Callable[[tuple[JournalEntry, ...]], Sequence[JournalEntry]],
+        *,
+        keep: Callable[[tuple[JournalEntry, ...]], IdempotentAnswer | None] = lambda _: None,
     ) -> tuple[JournalEntry, ...]:
         """Add entries that are made from the journal so far, all of them or none.
+
+        Parameters
+        ----------
+        keep : makes an answer from the journal with the new entries, which is kept with them
 
         Returns
         -------
         journal : with the new entries
+
+        Raises
+        ------
+        AnsweredAlready : there is an answer under its key; nothing was added
         """
         with self.writing(lock=_JOURNAL_LOCK) as connection:
             known = _read_journal(connection)
             new = tuple(decide(known))
             for entry in new:
                 connection.execute(sa.insert(tables.journal), _journal_values(entry))
+            answer = keep(known + new)
+            if answer is not None:
+                keep_answer(connection, answer)
         return known + new
+
+    @contextmanager
+    def journal_turn(self) -> Iterator[JournalTurn]:
+        """Change other tables and the journal in one transaction; such turns come one by one."""
+        with self.writing(lock=_JOURNAL_LOCK) as connection:
+            yield JournalTurn(connection)
 
     def journal(self) -> tuple[JournalEntry, ...]:
         """All entries, the oldest first."""
@@ -332,7 +377,8 @@ def read_prediction(row: sa.RowMapping) -> PredictionRow:
     """A row of the table ``predictions``."""
     reasons = tuple(Reason(**reason) for reason in json.loads(row["reasons"]))
     unknown = tuple(json.loads(row["unknown_categories"] or "[]"))
-    return PredictionRow(**{**row, "reasons": reasons, "unknown_categories": unknown})
+    kept = {name: value for name, value in row.items() if name != "written_in"}
+    return PredictionRow(**{**kept, "reasons": reasons, "unknown_categories": unknown})
 
 
 def _insert_version(connection: sa.Connection, version: ModelVersion) -> None:

@@ -69,8 +69,136 @@ predictions = sa.Table(
     # Of a prediction that did not answer: the one that answered, on the same features.
     sa.Column("shadow_of", sa.String(64)),
     sa.Column("unknown_categories", Document),
+    # The transaction that wrote the row; PostgreSQL fills it in, see ``refreshing``.
+    sa.Column("written_in", sa.BigInteger),
     sa.Index("ix_predictions_customer_id_made_at", "customer_id", "made_at"),
     sa.Index("ix_predictions_model_version_made_at", "model_version", "made_at"),
+    # Only while a rollout runs has a prediction one; the index costs nothing at other times.
+    sa.Index(
+        "ix_predictions_rollout_id_made_at",
+        "rollout_id",
+        "made_at",
+        sqlite_where=sa.text("rollout_id IS NOT NULL"),
+        postgresql_where=sa.text("rollout_id IS NOT NULL"),
+    ),
+    sa.Index(
+        "ix_predictions_shadow_of",
+        "shadow_of",
+        sqlite_where=sa.text("shadow_of IS NOT NULL"),
+        postgresql_where=sa.text("shadow_of IS NOT NULL"),
+    ),
+)
+sa.Index(
+    "ix_predictions_written_in",
+    predictions.c.written_in,
+    postgresql_using="brin",
+    # SQLite fills nothing in: there the index is empty.
+    sqlite_where=predictions.c.written_in.is_not(None),
+)
+
+# Sorted by bytes on both engines, so that a beginning can be looked up in the index.
+Sorted = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
+
+# What follows is made of the predictions, see ``refreshing``.
+latest_scores = sa.Table(
+    "latest_scores",
+    metadata,
+    sa.Column("customer_id", Sorted, primary_key=True),
+    sa.Column("prediction_id", sa.String(64), nullable=False),
+    sa.Column("probability", sa.Double, nullable=False),
+    sa.Column("risk_band", sa.String(16), nullable=False),
+    sa.Column("risk_rank", sa.SmallInteger, nullable=False),
+    sa.Column("model_version", sa.String(64), nullable=False),
+    sa.Column("variant", sa.String(32), nullable=False),
+    sa.Column("made_at", Moment, nullable=False),
+    # The last drift test that counted this customer: each counts a customer once.
+    sa.Column("drift_stream", sa.String(100)),
+    sa.Index("ix_latest_scores_probability_customer_id", "probability", "customer_id"),
+    sa.Index("ix_latest_scores_made_at_customer_id", "made_at", "customer_id"),
+    sa.Index(
+        "ix_latest_scores_risk_rank_probability_customer_id",
+        "risk_rank", "probability", "customer_id",
+    ),
+    sa.Index(
+        "ix_latest_scores_model_version_probability_customer_id",
+        "model_version", "probability", "customer_id",
+    ),
+)  # fmt: skip
+
+score_minutes = sa.Table(
+    "score_minutes",
+    metadata,
+    sa.Column("minute", Moment, primary_key=True),
+    sa.Column("model_version", sa.String(64), primary_key=True),
+    sa.Column("variant", sa.String(32), primary_key=True),
+    sa.Column("shadow", sa.Boolean, primary_key=True),
+    sa.Column("n", sa.BigInteger, nullable=False),
+    sa.Column("n_unknown", sa.BigInteger, nullable=False),
+    sa.Column("total", sa.Double, nullable=False),
+    sa.Column("bands", Document, nullable=False),
+    sa.Column("bins", Document, nullable=False),
+)
+
+refreshes = sa.Table(
+    "refreshes",
+    metadata,
+    sa.Column("name", sa.String(32), primary_key=True),
+    sa.Column("position", Document, nullable=False),
+    sa.Column("refreshed_at", Moment, nullable=False),
+)
+
+# What the replicas of the service say of themselves.
+replicas = sa.Table(
+    "replicas",
+    metadata,
+    sa.Column("replica", sa.String(32), primary_key=True),
+    sa.Column("started_at", Moment, nullable=False),
+    sa.Column("seen_at", Moment, nullable=False),
+    sa.Column("serving", sa.String(64)),
+    sa.Column("loaded", Document, nullable=False),
+)
+
+model_loads = sa.Table(
+    "model_loads",
+    metadata,
+    sa.Column("model_version", sa.String(64), primary_key=True),
+    sa.Column("asked_at", Moment, nullable=False),
+    sa.Column("asked_by", sa.Text, nullable=False),
+)
+
+service_minutes = sa.Table(
+    "service_minutes",
+    metadata,
+    sa.Column("minute", Moment, primary_key=True),
+    sa.Column("replica", sa.String(32), primary_key=True),
+    sa.Column("method", sa.String(8), primary_key=True),
+    sa.Column("route", sa.String(100), primary_key=True),
+    sa.Column("model_version", sa.String(64), primary_key=True),
+    sa.Column("statuses", Document, nullable=False),
+    sa.Column("seconds", sa.Double, nullable=False),
+    sa.Column("buckets", Document, nullable=False),
+)
+
+drift_streams = sa.Table(
+    "drift_streams",
+    metadata,
+    sa.Column("stream", sa.String(100), primary_key=True),
+    sa.Column("model_version", sa.String(64), nullable=False),
+    sa.Column("kind", sa.String(16), nullable=False),
+    sa.Column("began_at", Moment, nullable=False),
+    sa.Column("updated_at", Moment, nullable=False),
+    sa.Column("state", Document, nullable=False),
+    sa.Index("ix_drift_streams_model_version_began_at", "model_version", "began_at"),
+)
+
+drift_rows = sa.Table(
+    "drift_rows",
+    metadata,
+    sa.Column("prediction_id", sa.String(64), primary_key=True),
+    sa.Column("model_version", sa.String(64), nullable=False),
+    sa.Column("bins", sa.LargeBinary, nullable=False),
+    sa.Column("at", Moment, nullable=False),
+    sa.Index("ix_drift_rows_at", "at"),
 )
 
 model_versions = sa.Table(
@@ -254,4 +382,79 @@ suppressions = sa.Table(
     sa.Column("key_id", sa.String(16), nullable=False),
     sa.Column("at", Moment, nullable=False),
     sa.Column("why", sa.Text, nullable=False),
+)
+
+# Rollouts: documents are JSON; none of them names a customer, but for rollout_overrides.
+rollouts = sa.Table(
+    "rollouts",
+    metadata,
+    sa.Column("rollout_id", sa.String(64), primary_key=True),
+    sa.Column("number", sa.Integer, nullable=False, unique=True),
+    sa.Column("champion", sa.String(64), nullable=False),
+    sa.Column("challenger", sa.String(64), nullable=False),
+    sa.Column("attempt", sa.Integer, nullable=False),
+    sa.Column("plan", Document, nullable=False),
+    sa.Column("salt", sa.String(64), nullable=False),
+    sa.Column("days_to_mature", sa.Double, nullable=False),
+    sa.Column("position", Document, nullable=False),
+    sa.Column("evidence", Document, nullable=False),
+    sa.Column("forecast", Document, nullable=False),
+    sa.Column("decision", Document, nullable=False),
+    sa.Column("revision", sa.Integer, nullable=False),
+    sa.Column("looks", sa.Integer, nullable=False),
+    sa.Column("created_at", Moment, nullable=False),
+    sa.Column("looked_at", Moment),
+    sa.Column("ended_at", Moment),
+    sa.Column("outcome", sa.String(16)),
+)
+
+# What was done with a rollout when, and what was seen then.
+rollout_stages = sa.Table(
+    "rollout_stages",
+    metadata,
+    sa.Column("rollout_id", sa.String(64), primary_key=True),
+    sa.Column("sequence", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("at", Moment, nullable=False),
+    sa.Column("who", sa.Text, nullable=False),
+    sa.Column("action", sa.String(16), nullable=False),
+    sa.Column("stage", sa.Text, nullable=False),
+    sa.Column("share", sa.Double, nullable=False),
+    sa.Column("pairs", sa.Integer, nullable=False),
+    sa.Column("why", sa.Text, nullable=False),
+    sa.Column("decision", Document, nullable=False),
+)
+
+# Customers whose arm a person chose.
+rollout_overrides = sa.Table(
+    "rollout_overrides",
+    metadata,
+    sa.Column("rollout_id", sa.String(64), primary_key=True),
+    sa.Column("customer_id", sa.Text, primary_key=True),
+    sa.Column("arm", sa.String(16), nullable=False),
+    sa.Index("ix_rollout_overrides_customer_id", "customer_id"),
+)
+
+# A model that could not score what the other one answered.
+rollout_failures = sa.Table(
+    "rollout_failures",
+    metadata,
+    sa.Column("prediction_id", sa.String(64), primary_key=True),
+    sa.Column("rollout_id", sa.String(64), nullable=False),
+    sa.Column("variant", sa.String(32), nullable=False),
+    sa.Column("at", Moment, nullable=False),
+    sa.Column("why", sa.String(64), nullable=False),
+)
+
+# How a process's models did in a minute.
+rollout_windows = sa.Table(
+    "rollout_windows",
+    metadata,
+    sa.Column("rollout_id", sa.String(64), primary_key=True),
+    sa.Column("process", sa.String(64), primary_key=True),
+    sa.Column("variant", sa.String(32), primary_key=True),
+    sa.Column("at", Moment, primary_key=True),
+    sa.Column("requests", sa.Integer, nullable=False),
+    sa.Column("failures", sa.Integer, nullable=False),
+    sa.Column("shed", sa.Integer, nullable=False),
+    sa.Column("latency_ms", sa.Double, nullable=False),
 )

@@ -89,7 +89,7 @@ def verify_chain(entries: Sequence[JournalEntry]) -> tuple[Check, ...]:
 def verify_versions(
     entries: Sequence[JournalEntry],
     versions: Sequence[ModelVersion],
-    records: Mapping[str, str | None],
+    records: Mapping[str, str | None] | None,
 ) -> tuple[Check, ...]:
     """Whether the ledger's versions and the records of their runs are those that were admitted.
 
@@ -98,7 +98,8 @@ def verify_versions(
 
     Parameters
     ----------
-    records : SHA-256 (hex) of each run's record; None: it is not there
+    records : SHA-256 (hex) of each run's record, None where one is missing; None: records are
+        kept elsewhere, and are not checked
     """
     admitted: dict[str, JournalEntry] = {}
     for entry in entries:
@@ -109,7 +110,7 @@ def verify_versions(
         known = admitted.pop(version.version, None)
         for what, now in (
             ("bundle_hash", version.bundle_hash),
-            ("record_hash", records.get(version.run_id)),
+            ("record_hash", None if records is None else records.get(version.run_id)),
         ):
             named = f"{version.version}/{_NAMES[what]}"
             then = None if known is None else known.evidence.get(what)
@@ -119,6 +120,9 @@ def verify_versions(
                 )
             elif then is None:
                 detail = "the journal's row of its admission holds no hash of it"
+                checks.append(Check(subject=named, state="unchecked", detail=detail))
+            elif records is None and what == "record_hash":
+                detail = "is kept in the project's folder: 'churnkit models verify' checks it there"
                 checks.append(Check(subject=named, state="unchecked", detail=detail))
             elif now is None:
                 checks.append(Check(subject=named, state="failed", detail="is missing"))

@@ -257,6 +257,8 @@ def journal_table(entries: Sequence[JournalEntry]) -> RenderableType:
     for entry in entries:
         before = f" (was {entry.previous_version})" if entry.previous_version else ""
         what = f"{entry.action}: {entry.alias} {entry.version or 'nobody'}{before}"
+        if entry.alias == "challenger" and "rollout" in entry.evidence:  # nobody's alias moved
+            what = f"{entry.action}: rollout {entry.evidence['rollout']}"
         table.add_row(
             str(entry.sequence),
             f"{entry.at:%Y-%m-%d %H:%M:%S}",

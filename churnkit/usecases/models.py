@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
 from churnkit.domain.models import Check, JournalEntry, ModelVersion
 from churnkit.domain.runs import RunRecord
-from churnkit.errors import BundleUnreadable, StorageError, UnknownModelVersion, did_you_mean
+from churnkit.errors import StorageError
 from churnkit.project import Project, user_name
 from churnkit.registry.bundle import verify_bundle
 from churnkit.registry.head import check_head, load_key
-from churnkit.registry.journal import (
-    holders,
-    rollback_target,
-    seal,
-    verify_chain,
-    verify_versions,
-)
+from churnkit.registry.journal import holders, verify_chain, verify_versions
 from churnkit.reporting.tables import (
     checks_table,
     evaluation_table,
@@ -33,6 +27,7 @@ from churnkit.reporting.tables import (
 )
 from churnkit.settings import Money
 from churnkit.usecases.journal_head import read_head, write_head
+from churnkit.usecases.moving import Change, move
 from churnkit.usecases.result import Result
 from churnkit.usecases.serving import find_version
 
@@ -173,7 +168,7 @@ def promote(project: Project, version: str, *, why: str = "") -> Moved:
     ProjectBusy : another process writes to the project
     """
     known = find_version(project, version)
-    return _move(project, "promote", lambda _: known.version, why or "promoted by hand")
+    return _move(project, "promote", known.version, why or "promoted by hand")
 
 
 def rollback(project: Project, *, why: str = "") -> Moved:
@@ -185,82 +180,25 @@ def rollback(project: Project, *, why: str = "") -> Moved:
     BundleError : its files are not what was admitted
     ProjectBusy : another process writes to the project
     """
-    return _move(project, "rollback", rollback_target, why or "rolled back by hand")
+    return _move(project, "rollback", None, why or "rolled back by hand")
 
 
 def _move(
-    project: Project,
-    action: Literal["promote", "rollback"],
-    choose: Callable[[Sequence[JournalEntry]], str],
-    why: str,
+    project: Project, action: Literal["promote", "rollback"], version: str | None, why: str
 ) -> Moved:
-    """Change the champion; a challenger that becomes it is none any longer: one transaction."""
+    """Change the champion, sign the journal's new end, and tell MLflow."""
     now = datetime.now(UTC)
-    versions = {known.version: known for known in project.ledger.model_versions()}
-
-    def decide(entries: tuple[JournalEntry, ...]) -> Sequence[JournalEntry]:
-        chosen = choose(entries)
-        if chosen not in versions:
-            raise UnknownModelVersion(
-                f"there is no model version '{chosen}'.", fix=did_you_mean(chosen, versions)
-            )
-        _check_files(project, versions[chosen])
-        held = holders(entries)
-        moved = seal(
-            at=now,
-            who=user_name(),
-            action=action,
-            alias="champion",
-            version=chosen,
-            why=why,
-            evidence=_evidence(versions[chosen], versions.get(held["champion"] or "")),
-            journal=entries,
-        )
-        if held["challenger"] != chosen:
-            return (moved,)
-        retired = seal(
-            at=now,
-            who=user_name(),
-            action="retire",
-            alias="challenger",
-            version=None,
-            why="it is the champion now",
-            evidence={},
-            journal=(*entries, moved),
-        )
-        return moved, retired
-
+    change = Change(action=action, version=version, who=user_name(), why=why)
     with project.lease(f"changing who serves ({action})"):
-        entries = project.ledger.append_entries(decide)
-        entry = next(entry for entry in reversed(entries) if entry.alias == "champion")
+        entries, entry = move(
+            project, change, files=lambda known: project.bundle(known.version), now=now
+        )
         write_head(project, entries, project.journal_head, now)
         try:
             project.mlflow.set_aliases(holders(entries))
         except StorageError as error:  # the journal is the truth; MLflow follows it when it can
             return Moved(entry, (f"MLflow was not told: {error}",))
     return Moved(entry)
-
-
-def _check_files(project: Project, version: ModelVersion) -> None:
-    checks = verify_bundle(project.bundle(version.version), version.bundle_hash)
-    failed = next((check for check in checks if check.state == "failed"), None)
-    if failed is not None:
-        raise BundleUnreadable(
-            f"{version.version} may not serve: {failed.subject}: {failed.detail}",
-            fix="Restore its files from a backup, or train again.",
-            version=version.version,
-        )
-
-
-def _evidence(version: ModelVersion, before: ModelVersion | None) -> dict[str, Any]:
-    """What spoke for the change: the figures of who comes, and of who goes."""
-    names = ("roc_auc", "profit")
-
-    def figures(of: ModelVersion) -> dict[str, Any]:
-        return {name: of.metrics[name].model_dump() for name in names if name in of.metrics}
-
-    told = {"bundle_hash": version.bundle_hash, **figures(version)}
-    return told if before is None else {**told, "before": {before.version: figures(before)}}
 
 
 @dataclass(frozen=True, repr=False)
@@ -298,27 +236,31 @@ def verify_models(project: Project, head: Path | str | None = None) -> Checks:
     checks += verify_chain(entries)
     records = {version.run_id: project.run_hash(version.run_id) for version in versions}
     checks += verify_versions(entries, versions, records)
+    return Checks((*checks, *check_end(project, entries, head)))
+
+
+def check_end(
+    project: Project, entries: Sequence[JournalEntry], head: Path | str | None = None
+) -> tuple[Check, ...]:
+    """Whether the journal goes on from a signed head; says where that cannot be known."""
     path = project.journal_head if head is None else Path(head).expanduser()
     if head is None and not path.exists():
-        checks.append(
+        return (
             Check(
                 subject="journal's end",
                 state="failed" if entries and load_key(create=False) else "unchecked",
                 detail="the project's signed head is missing: whether rows were cut off at the "
                 "end, or the chain was recomputed, cannot be seen; give one with --head FILE.",
-            )
+            ),
         )
-        return Checks(tuple(checks))
     key = load_key(create=False)
     if key is None:
-        checks.append(
+        return (
             Check(
                 subject="journal's end",
                 state="unchecked",
                 detail="the signing key is not here: the chain is consistent in itself, but it "
                 "could have been cut off or recomputed; set CHURNKIT_JOURNAL_KEY.",
-            )
+            ),
         )
-        return Checks(tuple(checks))
-    checks += check_head(entries, read_head(path), key=key)
-    return Checks(tuple(checks))
+    return check_head(entries, read_head(path), key=key)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
 
 from churnkit.domain.keys import ApiKey
 from churnkit.domain.predictions import PredictionRow
 from churnkit.domain.recording import IdempotentAnswer
-from churnkit.inference.online import OnlineScorer, OnlineScores
+from churnkit.inference.compile import CompiledModel
+from churnkit.inference.online import Explained, OnlineScorer, OnlineScores
 from churnkit.ledger import idempotent, prediction_pages
 from churnkit.ledger.engine import Pool
 from churnkit.ledger.group_commit import GroupCommitWriter, Sink
@@ -26,6 +28,7 @@ from churnkit.usecases.serving import bundle_predictor, find_version
 
 Scorer = OnlineScorer
 Scores = OnlineScores
+Explanation = Explained
 Writer = GroupCommitWriter
 
 
@@ -66,9 +69,31 @@ def load_scorer(project: Project, version: str | None = None) -> OnlineScorer:
     known = find_version(project, version)
     bundle = read_bundle(find_bundle(project, known), manifest_hash=known.bundle_hash)
     built = bundle.manifest.feature_hash if bundle.features is not None else ""
-    scorer = OnlineScorer(bundle_predictor(bundle, project.settings.serving), built)
+    predictor = bundle_predictor(bundle, project.settings.serving)
+    scorer = OnlineScorer(predictor, built, known.bundle_hash)
     scorer.warm()
     return scorer
+
+
+def base_probability(project: Project, version: str) -> float:
+    """The probability that a model version's reasons start from.
+
+    Raises
+    ------
+    UnknownModelVersion : there is no such version
+    BundleError : its files are not what was admitted
+    """
+    known = find_version(project, version)
+    return _base_probability(find_bundle(project, known), known.bundle_hash)
+
+
+@lru_cache(maxsize=32)
+def _base_probability(folder: Path, manifest_hash: str) -> float:
+    # The hash names the content, so that what was read once need not be read again.
+    compiled = CompiledModel.from_files(
+        read_bundle(folder, manifest_hash=manifest_hash).compiled_files
+    )
+    return float(compiled.calibration.one(compiled.engine.base_margin))
 
 
 async def open_writer(project: Project, settings: ServiceTable) -> GroupCommitWriter:

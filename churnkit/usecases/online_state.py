@@ -34,6 +34,7 @@ from churnkit.features.online_state import (
     load_state,
     take_events,
 )
+from churnkit.ledger.idempotent import AnsweredAlready
 from churnkit.ledger.online import OnlineStates, States
 from churnkit.project import Project
 from churnkit.reporting.tables import escape_text
@@ -243,7 +244,9 @@ def receive_once(
         return EventsTaken(first.new, first.duplicate, tuple(late), tuple(items), tuple(faults))
 
     kept = None if keep is None else (lambda: keep(taken()))
-    if not states.change(list(plans), list(by_customer), change, at=now, keep=kept):
+    try:
+        states.change(list(plans), list(by_customer), change, at=now, keep=kept)
+    except AnsweredAlready:
         return None
     return taken()
 

@@ -22,14 +22,19 @@ from churnkit.data.writing import Writer, open_writer
 from churnkit.domain.moments import from_us
 from churnkit.domain.predictions import PredictionRow, Reason, prediction_ids
 from churnkit.domain.progress import Cancel, Progress, Step, silent
+from churnkit.domain.rollouts import RolloutFailure
 from churnkit.errors import AsOfInvalid, DataEmpty
 from churnkit.inference.batch import ScoreNotes, score_batches
+from churnkit.inference.predictor import Predictor
+from churnkit.ledger.store import Recording
 from churnkit.project import Project
 from churnkit.registry.bundle import Bundle
 from churnkit.reporting.tables import escape_text
 from churnkit.usecases.feature_source import FeatureSource
 from churnkit.usecases.features import AsOf
+from churnkit.usecases.paired_scoring import PairNotes, output_columns, score_pairs
 from churnkit.usecases.result import Result
+from churnkit.usecases.rollout_arms import CHALLENGER, CHAMPION, running_arms
 from churnkit.usecases.serving import load_predictor
 from churnkit.usecases.tables import TableSource, as_arrow
 
@@ -57,6 +62,12 @@ class Scored(Result):
     extra_columns: tuple[str, ...] = ()
     unseen: dict[str, dict[str, int]] = field(default_factory=dict)
     """Categories that the model had not seen: column → value → rows."""
+    rollout_id: str | None = None
+    """The rollout that shared the customers out between two models."""
+    answered: dict[str, int] = field(default_factory=dict)
+    """In a rollout: how many customers each arm answered."""
+    trouble: str = ""
+    """In a rollout: why the challenger did not score all of them."""
 
     def to_pandas(self) -> Any:
         """The scores as a pandas DataFrame (only when no output file was named)."""
@@ -87,6 +98,11 @@ class Scored(Result):
         for column, values in self.unseen.items():
             shown = ", ".join(f"'{value}' ({n:,} rows)" for value, n in list(values.items())[:5])
             lines.append(escape_text(f"New categories in '{column}', treated as missing: {shown}."))
+        if self.rollout_id:
+            shares = ", ".join(f"{arm} {n:,}" for arm, n in self.answered.items())
+            lines.append(f"Rollout {self.rollout_id} shared them out: {shares}.")
+        if self.trouble:
+            lines.append(escape_text(f"The champion answered for the challenger: {self.trouble}"))
         if self.recorded:
             lines.append("The predictions are in the ledger.")
         return Group(*lines)
@@ -103,6 +119,9 @@ class Scored(Result):
             "as_of": self.as_of.isoformat() if self.as_of else None,
             "extra_columns": list(self.extra_columns),
             "unseen_categories": self.unseen,
+            "rollout_id": self.rollout_id,
+            "answered": self.answered,
+            "trouble": self.trouble,
         }
 
 
@@ -117,12 +136,15 @@ def score(
     as_of: AsOf | None = None,
     query: str = "",
     sheet: str = "",
+    now: datetime | None = None,
     progress: Progress = silent,
     cancel: Cancel | None = None,
 ) -> Scored:
     """Say for each customer how probable it is that he leaves.
 
-    Files stream through in bounded memory; the output appears whole or not at all.
+    While a rollout runs, its assignment says which model answers whom (``variant``), the other
+    one scores silently, and ``record`` keeps both. Files stream through in bounded memory; the
+    output appears whole or not at all.
 
     Parameters
     ----------
@@ -133,8 +155,9 @@ def score(
     output : a .csv or .parquet file; None keeps the scores in ``result.table``
     reasons : reasons per customer; None: 3 up to 10,000 rows, else 0
     record : write the predictions to the ledger, all in one transaction
-    version : a model version or alias; None: the champion
+    version : a model version or alias; None: the champion, or a rollout's arms
     as_of : in a project of events the moment to look from; None: the end of the log
+    now : when the predictions are made; None: the present
 
     Raises
     ------
@@ -142,7 +165,8 @@ def score(
     NoChampion, UnknownModelVersion, BundleError : there is no such model, or it was damaged
     FolderReadOnly, DiskFull : the output cannot be written; a file that was there is unchanged
     """
-    predictor, bundle = load_predictor(project, version)
+    arms = running_arms(project) if version is None else None
+    predictor, bundle = load_predictor(project, arms.champion if arms else version)
     schema = bundle.schema
     source = _source(project, data, query, sheet, bundle, as_of)
     path = None if output is None else Path(output).expanduser()
@@ -153,23 +177,39 @@ def score(
     if wanted is None:
         few = sum(len(batch.ids) for batch in head) <= REASONS_UP_TO_ROWS
         wanted = DEFAULT_REASONS if few else 0
-    notes = ScoreNotes()
+    notes, pairing = ScoreNotes(), PairNotes()
+
+    def as_challenger() -> tuple[Predictor, Iterator[TypedBatch]]:
+        assert arms is not None
+        other, files = load_predictor(project, arms.challenger)
+        table = _source(project, data, query, sheet, files, as_of)
+        return other, stream_typed(table, files.schema, cancel=cancel)
+
+    def scored() -> Iterator[pa.RecordBatch]:
+        if arms is None:
+            return score_batches(predictor, batches, reasons=wanted, notes=notes)
+        return score_pairs(
+            arms, predictor, batches, challenger=as_challenger,
+            reasons=wanted, notes=notes, pair_notes=pairing,
+        )  # fmt: skip
+
     kept: list[pa.RecordBatch] = []
     total, mass, bands = 0, 0.0, dict.fromkeys(BANDS, 0)
-    made_at = datetime.now(UTC)
+    made_at = now or datetime.now(UTC)
     with ExitStack() as stack:
         # Predictions wait on the disk until all are made: the ledger's transaction, which keeps
         # other writers of SQLite waiting, is then as short as it can be.
         spool = stack.enter_context(open_spool(project.store)) if record else None
         writing = stack.enter_context(ExitStack())
         writer: Writer | None = writing.enter_context(open_writer(path)) if path else None
-        for batch in score_batches(predictor, batches, reasons=wanted, notes=notes):
+        for full in scored():
+            batch = full if arms is None else output_columns(full)
             if writer is None:
                 kept.append(batch)
             else:
                 writer.write(batch)
             if spool is not None:
-                spool.write(batch)
+                spool.write(full)
             total += batch.num_rows
             mass += pc.sum(batch.column("probability")).as_py()
             for pair in pc.value_counts(batch.column("risk_band")).to_pylist():
@@ -179,10 +219,16 @@ def score(
                 cancel.check()
         if spool is not None:
             progress(Step("recording", None, f"{total:,} predictions"))
+            stamp = _Stamp(
+                made_at=made_at,
+                as_of=from_us(source.as_of_us) if isinstance(source, FeatureSource) else None,
+                rollout_id=arms.rollout_id if arms else None,
+                trouble=pairing.trouble.code if pairing.trouble else "",
+            )
             ids = prediction_ids(made_at)
             with project.ledger.recording() as ledger_rows:
                 for batch in spool.batches():
-                    ledger_rows.add(_prediction_rows(batch, wanted, made_at, ids))
+                    _record(ledger_rows, batch, wanted, stamp, ids)
                 # The file is complete before the ledger commits: never a record without it.
                 writing.close()
     return Scored(
@@ -197,6 +243,9 @@ def score(
         as_of=from_us(source.as_of_us) if isinstance(source, FeatureSource) else None,
         extra_columns=() if bundle.features else extra_columns(source, schema),
         unseen=notes.unseen,
+        rollout_id=arms.rollout_id if arms else None,
+        answered=pairing.answered if arms else {},
+        trouble=str(pairing.trouble or ""),
     )
 
 
@@ -231,23 +280,71 @@ def _peek(stream: Iterator[TypedBatch]) -> tuple[list[TypedBatch], Iterator[Type
     return head, itertools.chain(head, stream)
 
 
-def _prediction_rows(
-    batch: pa.RecordBatch, reasons: int, made_at: datetime, ids: Iterator[str]
-) -> Iterator[PredictionRow]:
-    for row in batch.to_pylist():
-        yield PredictionRow(
+@dataclass(frozen=True, slots=True)
+class _Stamp:
+    """What all predictions of one call share."""
+
+    made_at: datetime
+    as_of: datetime | None
+    rollout_id: str | None
+    trouble: str
+
+
+def _record(
+    recording: Recording, batch: pa.RecordBatch, reasons: int, stamp: _Stamp, ids: Iterator[str]
+) -> None:
+    """The answers, and in a rollout what the silent model said, or that it could not."""
+    rows = batch.to_pylist()
+    answers = [
+        PredictionRow(
             prediction_id=next(ids),
             customer_id=row["customer_id"],
             model_version=row["model_version"],
             probability=row["probability"],
             risk_band=row["risk_band"],
-            made_at=made_at,
+            variant=row.get("variant", CHAMPION),
+            made_at=stamp.made_at,
+            as_of=stamp.as_of,
+            rollout_id=stamp.rollout_id,
             reasons=tuple(
                 _reason(row, rank)
                 for rank in range(1, reasons + 1)
                 if row.get(f"reason_{rank}") is not None
             ),
         )
+        for row in rows
+    ]
+    recording.add(answers)
+    if stamp.rollout_id is None:
+        return
+    pairs = list(zip(answers, rows, strict=True))
+    recording.add(
+        PredictionRow(
+            prediction_id=next(ids),
+            customer_id=answer.customer_id,
+            model_version=row["shadow_version"],
+            probability=row["shadow_probability"],
+            risk_band=row["shadow_risk_band"],
+            variant=CHAMPION if answer.variant == CHALLENGER else CHALLENGER,
+            made_at=stamp.made_at,
+            as_of=stamp.as_of,
+            rollout_id=stamp.rollout_id,
+            shadow_of=answer.prediction_id,
+        )
+        for answer, row in pairs
+        if row["shadow_probability"] is not None
+    )
+    recording.add_failures(
+        RolloutFailure(
+            prediction_id=answer.prediction_id,
+            rollout_id=stamp.rollout_id,
+            variant=CHALLENGER,
+            at=stamp.made_at,
+            why=stamp.trouble,
+        )
+        for answer, row in pairs
+        if row["shadow_probability"] is None
+    )
 
 
 def _reason(row: dict[str, Any], rank: int) -> Reason:

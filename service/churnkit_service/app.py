@@ -12,7 +12,15 @@ from churnkit_service.endpoint import Endpoint
 from churnkit_service.guard import guarded
 from churnkit_service.lasting import lasting
 from churnkit_service.openapi import openapi
-from churnkit_service.routes import documentation, events, health, predictions, stream
+from churnkit_service.routes import (
+    documentation,
+    events,
+    explanations,
+    health,
+    models,
+    predictions,
+    stream,
+)
 from churnkit_service.service import SERVICE, Service
 from churnkit_service.unmatched import PATH, unmatched
 
@@ -20,6 +28,8 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *predictions.ENDPOINTS,
     *events.ENDPOINTS,
     *stream.ENDPOINTS,
+    *explanations.ENDPOINTS,
+    *models.ENDPOINTS,
     *health.ENDPOINTS,
     *documentation.ENDPOINTS,
 )

@@ -34,6 +34,8 @@ _WITH_BODY = (BodyMalformed, MediaTypeUnsupported, BodyTooLarge, RequestTimeout)
 _TAGS = {
     "predictions": "Score customers, and look up what was predicted.",
     "events": "What customers did.",
+    "explanations": "Why a customer has a probability, and what if.",
+    "models": "Which models there are, who serves, and who decided it.",
     "health": "For those who look after the service.",
     "documentation": "This contract.",
 }

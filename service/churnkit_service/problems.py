@@ -69,6 +69,12 @@ class RequestInFlight(HttpProblem):
     retry_after = 1.0
 
 
+class ModelNotReady(HttpProblem):
+    """The model version is not ready in this replica."""
+
+    status = 409
+
+
 class BodyTooLarge(HttpProblem):
     """The body is larger than allowed."""
 
@@ -124,6 +130,7 @@ STATUS: Mapping[type[errors.ChurnkitError], int] = {
     errors.UnknownRun: 404,
     errors.UnknownCustomer: 404,
     errors.NothingToRollBack: 409,
+    errors.AliasMoved: 409,
     errors.ProjectBusy: 409,
     errors.NoChampion: 503,
     errors.StorageError: 503,

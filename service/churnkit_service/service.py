@@ -20,8 +20,11 @@ from churnkit_service.auth import Caller, KeyRing
 from churnkit_service.champion import Champion
 from churnkit_service.metrics import Metrics
 from churnkit_service.online import OnlineFeatures, StateFeatures
+from churnkit_service.presence import Presence
 from churnkit_service.queries import Queries
 from churnkit_service.rates import Rates
+from churnkit_service.rounds import Rounds
+from churnkit_service.warm import WarmModels
 
 SERVICE: web.AppKey[Service] = web.AppKey("service")
 ANYBODY = Caller("", frozenset())
@@ -65,11 +68,15 @@ class Service:
             max_age_seconds=settings.keys_seconds,
             development=development,
         )
+        self.warm = WarmModels(lambda version: usecases.load_scorer(project, version))
         self.champion = Champion(
             lambda: usecases.serving_version(project),
-            lambda version: usecases.load_scorer(project, version),
+            self.warm.take,
             every_seconds=settings.reload_seconds,
         )
+        self.presence = Presence(project, self.queries, self.champion, self.warm)
+        self.rounds = Rounds()
+        self.rounds.add("presence", self.presence.round, every_seconds=settings.reload_seconds)
         if online_features is None and project.settings.events is not None:
             self.online_features = StateFeatures(
                 self.queries, project, lambda: self.champion.scorer.feature_hash
@@ -90,6 +97,7 @@ class Service:
         self.writer = await usecases.open_writer(self.project, self.settings)
         await self.champion.start()
         self._tidying = asyncio.create_task(self._tidy(), name="churnkit-tidy")
+        self.rounds.start()
 
     def begin_drain(self) -> None:
         """Take nothing new; what was begun is finished."""
@@ -101,8 +109,10 @@ class Service:
         if self._tidying is not None:
             self._tidying.cancel()
             await asyncio.gather(self._tidying, return_exceptions=True)
+        await self.rounds.close()
         await self.champion.close()
         await self.writer.close()
+        await self.presence.close()
         self.queries.close()
 
     def watch(self, method: str, route: str) -> Watch:

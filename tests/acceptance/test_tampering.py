@@ -14,7 +14,7 @@ import churnkit as ck
 from churnkit import errors
 from churnkit.domain.models import JournalEntry
 from churnkit.registry.journal import seal
-from churnkit.usecases import models
+from churnkit.usecases import moving
 
 Cli = Callable[..., tuple[int, str, str]]
 
@@ -196,7 +196,7 @@ def test_a_change_of_who_serves_is_one_transaction(
 
     before = ck.journal(project).entries
     with monkeypatch.context() as patch:
-        patch.setattr(models, "seal", dies)
+        patch.setattr(moving, "seal", dies)
         with pytest.raises(KeyboardInterrupt):
             ck.promote(project, "v2")
     assert ck.journal(project).entries == before

@@ -1,0 +1,33 @@
+"""What a rollout knows so far: grows look by look, resumes from JSON, names no customer."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from churnkit.domain.frozen import Frozen
+from churnkit.rollout.evidence import StreamState
+from churnkit.rollout.mixture import MeanState
+from churnkit.rollout.quantile import QuantileState
+from churnkit.rollout.ratio import RatioEvidence
+
+
+class Gathered(Frozen):
+    """The evidence of one attempt, and up to where the ledger was read for it."""
+
+    live: StreamState = StreamState()
+    history: StreamState | None = None
+    errors: MeanState | None = None
+    latency: QuantileState | None = None
+    ratio: RatioEvidence = RatioEvidence()
+    fresh_from: datetime | None = None
+    """The outcomes of predictions that look from before may have been learnt from."""
+    outcomes_until: datetime | None = None
+    """Predictions that look from before were taken in with their outcomes, day by day."""
+    history_until: datetime | None = None
+    requests_until: datetime | None = None
+    """Requests up to here were counted for the error rate and the ratio of the arms."""
+    windows_until: datetime | None = None
+    unpaired: int = 0
+    """Customers whom only one model scored: the other had too much to do."""
+    waiting_for: str = ""
+    """The first day whose outcomes are due, and not complete."""

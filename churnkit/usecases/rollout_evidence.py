@@ -1,0 +1,190 @@
+"""What a look at a rollout sees: the ledger's new rows become evidence, in whole cohorts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+import numpy as np
+
+from churnkit.domain.moments import to_us
+from churnkit.domain.rollouts import RolloutRow, RolloutStep
+from churnkit.ledger import rollout_counts
+from churnkit.ledger.rollout_counts import Period
+from churnkit.project import Project
+from churnkit.rollout.controller import Evidence, Signal
+from churnkit.rollout.evidence import Watermark, absorb, count_failures
+from churnkit.rollout.forecast import Supply, expected_supply
+from churnkit.rollout.gathered import Gathered
+from churnkit.rollout.plan import Plan
+from churnkit.rollout.position import Position
+from churnkit.rollout.quantile import QuantileState
+from churnkit.rollout.ratio import KnownBucket
+from churnkit.usecases.rollout_pairs import new_days
+
+SETTLED = timedelta(seconds=60)
+"""After a request both scores are in the ledger, and after a step all replicas know of it."""
+_LAST = "\U0010ffff"
+"""Sorts after every customer's id."""
+
+
+def gather(
+    project: Project,
+    row: RolloutRow,
+    plan: Plan,
+    position: Position,
+    steps: Sequence[RolloutStep],
+    *,
+    now: datetime,
+    signals: tuple[Signal, ...] = (),
+) -> tuple[Gathered, Evidence]:
+    """Everything that a decision looks at, and what is kept of it for the next look.
+
+    Parameters
+    ----------
+    steps : what was done with the rollout so far; they say when which share began
+    """
+    known = Gathered.model_validate(row.evidence)
+    known = _outcomes(project, row, plan, known, now)
+    known = _requests(project, row, position, steps, known, now)
+    if plan.latency is not None:
+        known = _latency(project, row, plan, known, now)
+    engine = project.ledger.engine
+    customers = rollout_counts.exposed_customers(
+        engine,
+        row.rollout_id,
+        since=position.stage_since,
+        until=now,
+        answered_only=position.share(plan) > 0,
+    )
+    evidence = Evidence(
+        position=position,
+        live=known.live,
+        history=known.history,
+        errors=known.errors,
+        latency=known.latency,
+        ratio=known.ratio,
+        signals=signals,
+        customers_in_stage=customers,
+        supply=supply_of(row, known, now),
+    )
+    return known, evidence
+
+
+def supply_of(row: RolloutRow, known: Gathered, now: datetime) -> Supply | None:
+    """How many matured pairs there will be by when; None where the load is not known."""
+    customers = row.forecast.get("customers")
+    per_day = row.forecast.get("predictions_per_day")
+    if not customers or not per_day:
+        return None
+    planned = expected_supply(
+        start=row.created_at,
+        customers=int(customers),
+        predictions_per_day=float(per_day),
+        days_to_mature=row.days_to_mature,
+        counted_share=float(row.forecast.get("counted_share", 1.0)),
+    )
+    # What came in fact moves the curve: the expectation from here on is the planned growth.
+    due = max((n for at, n in planned.points if at <= now), default=0)
+    shift = known.live.n - due
+    return Supply(points=tuple((at, max(n + shift, 0)) for at, n in planned.points if at >= now))
+
+
+def _outcomes(
+    project: Project, row: RolloutRow, plan: Plan, known: Gathered, now: datetime
+) -> Gathered:
+    """Take in all days that are whole by now, in the order of their predictions."""
+    found = new_days(
+        project, row, plan, since=known.outcomes_until, fresh_from=known.fresh_from, now=now
+    )
+    known = known.model_copy(update={"waiting_for": found.waiting_for})
+    if found.pairs is None or found.until is None:
+        return known
+    live = absorb(plan, known.live, found.pairs)
+    # The evidence is kept and shown: its mark stands behind a whole day and names nobody.
+    mark = Watermark(predicted_at_us=to_us(found.until) - 1, customer_id=_LAST)
+    live = live.model_copy(update={"watermark": mark})
+    return known.model_copy(update={"live": live, "outcomes_until": found.until})
+
+
+def _requests(
+    project: Project,
+    row: RolloutRow,
+    position: Position,
+    steps: Sequence[RolloutStep],
+    known: Gathered,
+    now: datetime,
+) -> Gathered:
+    """Failures and arms of the customers who came since the last look."""
+    until = now - SETTLED
+    since = known.requests_until
+    if until <= (since or row.created_at):
+        return known
+    engine = project.ledger.engine
+    first = rollout_counts.first_requests(engine, row.rollout_id, since=since, until=until)
+    champion_failed = np.repeat(
+        [False, True, False], [first.both, first.champion_failed, first.challenger_failed]
+    )
+    challenger_failed = np.repeat(
+        [False, False, True], [first.both, first.champion_failed, first.challenger_failed]
+    )
+    errors = known.errors
+    if len(champion_failed):
+        errors = count_failures(errors, champion_failed, challenger_failed)
+    ratio = known.ratio
+    periods = periods_of(steps, until)
+    for place, period in enumerate(periods):
+        start = max(period.since, since or period.since)
+        if start >= period.until:
+            continue
+        counted = rollout_counts.arm_counts(
+            engine,
+            row.rollout_id,
+            period=period,
+            earlier=periods[:place],
+            since=start,
+            until=period.until,
+        )
+        for arm in counted:
+            # A contradiction says that the buckets are not kept: it is counted as the surprise
+            # that it is, and KnownBucket never sees it.
+            bucket = KnownBucket(arm.low, arm.high) if arm.low < arm.high else KnownBucket()
+            p = bucket.challenger_probability(period.share)
+            ratio = ratio.count((p, 1 - p), (arm.n, 0) if arm.challenger else (0, arm.n))
+    return known.model_copy(
+        update={
+            "errors": errors,
+            "ratio": ratio,
+            "requests_until": until,
+            "unpaired": known.unpaired + first.unpaired,
+        }
+    )
+
+
+def periods_of(steps: Sequence[RolloutStep], until: datetime) -> list[Period]:
+    """Times of constant share, each from when all replicas knew of it."""
+    changes: list[tuple[datetime, float]] = []
+    for step in steps:
+        if not changes or changes[-1][1] != step.share:
+            changes.append((step.at, step.share))
+    ends = [at for at, _ in changes[1:]] + [until]
+    return [
+        Period(share=share, since=min(at + SETTLED, end), until=min(end, until))
+        for (at, share), end in zip(changes, ends, strict=True)
+    ]
+
+
+def _latency(
+    project: Project, row: RolloutRow, plan: Plan, known: Gathered, now: datetime
+) -> Gathered:
+    assert plan.latency is not None
+    until = now - 2 * SETTLED  # a minute is written when it is over
+    values = rollout_counts.latency_windows(
+        project.ledger.engine,
+        row.rollout_id,
+        "challenger",
+        since=known.windows_until,
+        until=until,
+    )
+    state = (known.latency or QuantileState(q=plan.latency.q)).add(values)
+    return known.model_copy(update={"latency": state, "windows_until": until})
