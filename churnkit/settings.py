@@ -370,6 +370,9 @@ class ServiceTable(_Table):
     heartbeat_seconds: float = Field(
         30.0, gt=0, description="How often a quiet WebSocket or feed shows that it is alive."
     )
+    feed_days: float = Field(
+        7.0, gt=0, description="How long a console that was away can still be told of it."
+    )
     idempotency_hours: float = Field(24.0, gt=0, description="How long a key is remembered.")
     bundles: str = Field("", description="A folder of bundles by hash; empty: the database's.")
     access_log: Literal["all", "errors", "off"] = Field("errors", description="Requests to log.")

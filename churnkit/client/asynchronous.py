@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping, Sequence
 from datetime import datetime
 from types import EllipsisType, TracebackType
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
@@ -14,8 +14,10 @@ from pydantic import BaseModel
 
 from churnkit.client.call import RETRIED, Call, is_passing
 from churnkit.client.calls import events, explanations, health, models, predictions
+from churnkit.client.feeding import Interrupted, feed_events
 from churnkit.client.messages.events import EventsAnswer
 from churnkit.client.messages.explanations import ExplanationsAnswer, RecordedExplanation
+from churnkit.client.messages.feed import FeedEvent
 from churnkit.client.messages.health import Readiness
 from churnkit.client.messages.message import Answer
 from churnkit.client.messages.models import (
@@ -71,6 +73,10 @@ class AsyncClient:
         timeout = aiohttp.ClientTimeout(total=timeout_seconds, sock_connect=5.0)
         self._session = aiohttp.ClientSession(timeout=timeout, auto_decompress=True)
         self._trouble = (aiohttp.ClientError, OSError, TimeoutError)
+        # A quiet feed has a comment every so often: without one the connection is dead.
+        self._open_timeout = aiohttp.ClientTimeout(
+            total=None, sock_connect=5.0, sock_read=3 * _HEARTBEAT_SECONDS
+        )
         self._refused_handshake = aiohttp.WSServerHandshakeError
 
     async def __aenter__(self) -> AsyncClient:
@@ -202,6 +208,46 @@ class AsyncClient:
         window : so many messages may wait for their answer; until then no further one is taken
         """
         return stream_answers(self, requests, window=window, patience_seconds=self._patience)
+
+    def feed(
+        self, kinds: Collection[str] | None = None, *, last_event_id: str | None = None
+    ) -> AsyncGenerator[FeedEvent]:
+        """What happens, as it happens, without an end of its own.
+
+        After a lost connection the client connects again, to the next address if there are
+        several, and goes on behind the last event; a ``gap`` says that something was missed.
+
+        Parameters
+        ----------
+        kinds : such as ``{"predictions", "journal", "job"}``; None: all
+        last_event_id : an event's ``id``, to go on behind it
+        """
+        return feed_events(
+            self, kinds, last_event_id=last_event_id, patience_seconds=self._patience
+        )
+
+    async def open_lines(self, target: str, headers: dict[str, str]) -> AsyncGenerator[bytes]:
+        """See ``feeding.Lines``."""
+        url = self._url
+        call = Call("GET", target, Answer)
+        try:
+            async with self._session.get(
+                url + target,
+                headers={**call.headers(self._key), **headers, "Accept": "text/event-stream"},
+                timeout=self._open_timeout,
+                allow_redirects=False,
+            ) as answer:
+                if answer.status != 200:
+                    told = await answer.read()
+                    if not is_passing(answer.status, told):
+                        call.read(answer.status, told)
+                    raise Interrupted(f"it answered with status {answer.status}")
+                async for line in answer.content:
+                    yield line
+        except self._trouble as error:
+            raise Interrupted(str(error) or type(error).__name__) from error
+        finally:
+            self._url = next(self._urls)
 
     async def open_socket(self, path: str) -> aiohttp.ClientWebSocketResponse | str:
         """See ``streaming.Sockets``."""

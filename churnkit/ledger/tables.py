@@ -458,3 +458,20 @@ rollout_windows = sa.Table(
     sa.Column("shed", sa.Integer, nullable=False),
     sa.Column("latency_ms", sa.Double, nullable=False),
 )
+
+# What consoles are told as it happens; of who serves and of decisions the journal tells.
+happenings = sa.Table(
+    "happenings",
+    metadata,
+    sa.Column(
+        "sequence",
+        sa.BigInteger().with_variant(sa.Integer, "sqlite"),
+        primary_key=True,
+        autoincrement=True,
+    ),
+    sa.Column("at", Moment, nullable=False),
+    sa.Column("kind", sa.String(32), nullable=False),
+    sa.Column("document", Document, nullable=False),
+    sa.Index("ix_happenings_at", "at"),
+    sqlite_autoincrement=True,
+)

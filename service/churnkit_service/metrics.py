@@ -119,6 +119,12 @@ class Metrics:
             buckets=_SECONDS,
             registry=registry,
         )
+        self.feed_events = Counter(
+            "churnkit_feed_events",
+            "Events that consoles were told of, counted once for all consoles.",
+            ("kind",),
+            registry=registry,
+        )
         self.commit_seconds = Histogram(
             "churnkit_ledger_commit_duration_seconds",
             "Time of a commit that several requests share.",

@@ -33,6 +33,7 @@ _GUARDED = (Unauthorized, Forbidden, TooManyRequests)
 _WITH_BODY = (BodyMalformed, MediaTypeUnsupported, BodyTooLarge, RequestTimeout)
 _TAGS = {
     "predictions": "Score customers, and look up what was predicted.",
+    "feed": "What happens, as it happens.",
     "events": "What customers did.",
     "explanations": "Why a customer has a probability, and what if.",
     "models": "Which models there are, who serves, and who decided it.",

@@ -16,8 +16,10 @@ from churnkit.errors import ChurnkitError
 from churnkit.project import Project
 from churnkit.settings import ServiceTable
 from churnkit.usecases import online as usecases
+from churnkit.usecases.happenings import forget_happenings
 from churnkit_service.auth import Caller, KeyRing
 from churnkit_service.champion import Champion
+from churnkit_service.feed import Feed
 from churnkit_service.metrics import Metrics
 from churnkit_service.online import OnlineFeatures, StateFeatures
 from churnkit_service.presence import Presence
@@ -74,6 +76,7 @@ class Service:
             self.warm.take,
             every_seconds=settings.reload_seconds,
         )
+        self.feed = Feed(project, self.queries, self.metrics)
         self.presence = Presence(project, self.queries, self.champion, self.warm)
         self.rounds = Rounds()
         self.rounds.add("presence", self.presence.round, every_seconds=settings.reload_seconds)
@@ -178,6 +181,8 @@ class Service:
                 try:
                     before = datetime.now(UTC) - keep
                     await self.queries.run(usecases.forget_answers, self.project, before)
+                    before = datetime.now(UTC) - timedelta(days=self.settings.feed_days)
+                    await self.queries.run(forget_happenings, self.project, before)
                 except ChurnkitError as error:
                     access.warning("not tidied", extra={"error": error.to_json()})
             turn += 1
