@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 .DEFAULT_GOAL := help
-.PHONY: help install install-test demo serve test test-long lint format benchmark clean
+.PHONY: help install install-test demo desktop serve test test-long lint format benchmark clean
 
 help: ## show the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -34,6 +34,15 @@ $(VENV)/.installed-service: $(VENV)/.installed
 
 demo/churnkit.toml: | $(VENV)/.installed
 	@$(BIN)/churnkit demo demo
+
+$(VENV)/.installed-desktop: $(VENV)/.installed
+	@sh packaging/system.sh desktop
+	@echo "Installing the console into $(VENV) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[desktop]'
+	@touch $@
+
+desktop: $(VENV)/.installed-desktop demo/churnkit.toml ## the console in a window, on the demo project
+	@$(BIN)/churnkit desktop demo
 
 serve: $(VENV)/.installed-service demo/churnkit.toml ## the demo project as a service, on a PostgreSQL of its own
 	@$(BIN)/churnkit -C demo serve --local-postgres --example

@@ -5,7 +5,7 @@ ChurnkitError
 ├── DataError: DataUnreadable · DataEmpty · ColumnMissing · BadValue (BadEvents) · AmbiguousTarget ·
 │   TargetInvalid · DuplicateIds · TooManyColumns · LeakageFound · UnknownCustomer ·
 │   AmbiguousLog · TooManyBroken · LogChanged · LabelsNotMatured · UnknownEventType ·
-│   MomentTooOld · NoOnlineState
+│   MomentTooOld · NoOnlineState · HoldoutInvalid
 ├── FeatureError: FeaturesExist · AsOfInvalid · TooLittleMemory
 ├── TrainingError: TooFewRows · BudgetTooSmall · UnknownRun · RunUnreadable · CannotRepeat
 ├── RegistryError: NoChampion · UnknownModelVersion · NothingToRollBack · AliasMoved ·
@@ -190,6 +190,10 @@ class MomentTooOld(DataError):
 
 class NoOnlineState(DataError):
     """No online state was made yet, or none of the features that are wanted."""
+
+
+class HoldoutInvalid(DataError):
+    """A hold-out that cannot be fixed, or that is not there."""
 
 
 # --- features ---------------------------------------------------------------------------

@@ -1,10 +1,21 @@
 #!/bin/sh
 # What `make` needs from the system: said, then installed where that is allowed.
-# usage: system.sh python|tests
+# usage: system.sh python|desktop|tests
 set -eu
 python=${PYTHON:-python3}
 
 missing=""
+needs() { # needs LIBRARY PACKAGE
+  ldconfig -p 2>/dev/null | grep -q "$1" || missing="$missing $2"
+}
+what_qt_needs() {
+  needs libEGL.so.1 libegl1
+  needs libGL.so.1 libgl1
+  needs libxkbcommon.so.0 libxkbcommon0
+  needs libdbus-1.so.3 libdbus-1-3
+  needs libfontconfig.so.1 libfontconfig1
+  needs libglib-2.0.so.0 libglib2.0-0
+}
 case "$1" in
   python)
     "$python" -c 'import ensurepip, venv' 2>/dev/null || missing="python3-venv"
@@ -13,9 +24,14 @@ case "$1" in
       exit 2
     }
     # treelite's and scikit-learn's trees are built with OpenMP
-    ldconfig -p 2>/dev/null | grep -q libgomp.so.1 || missing="$missing libgomp1"
+    needs libgomp.so.1 libgomp1
+    ;;
+  desktop)
+    what_qt_needs
+    needs libxcb-cursor.so.0 libxcb-cursor0
     ;;
   tests)
+    what_qt_needs
     # PostgreSQL will not run as root: the tests drop to another user with these.
     command -v runuser >/dev/null || missing="util-linux"
     # Spark runs on Java; without it everything but the Spark tests is tested.
@@ -32,7 +48,7 @@ case "$1" in
     # promtool checks the service's figures
     command -v promtool >/dev/null || missing="$missing prometheus"
     ;;
-  *) echo "usage: system.sh python|tests" >&2; exit 2 ;;
+  *) echo "usage: system.sh python|desktop|tests" >&2; exit 2 ;;
 esac
 [ -n "$missing" ] || exit 0
 

@@ -12,6 +12,7 @@ from churnkit.cli import (
     features,
     models,
     online,
+    outcomes,
     projects,
     rollouts,
     simulations,
@@ -31,6 +32,9 @@ app.add_typer(models.app, name="models")
 app.add_typer(features.app, name="features")
 app.add_typer(online.app, name="online")
 app.add_typer(rollouts.app, name="rollout")
+app.add_typer(outcomes.outcomes_app, name="outcomes")
+app.add_typer(outcomes.treatments_app, name="treatments")
+app.add_typer(outcomes.holdout_app, name="holdout")
 for module in (projects, events, trainings, customers, simulations):
     module.register(app)
 

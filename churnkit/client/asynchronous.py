@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from types import EllipsisType, TracebackType
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from pydantic import BaseModel
 
 from churnkit.client.call import RETRIED, Call, is_passing
-from churnkit.client.calls import events, explanations, health, models, predictions
+from churnkit.client.calls import events, explanations, health, models, outcomes, predictions
 from churnkit.client.feeding import Interrupted, feed_events
 from churnkit.client.messages.events import EventsAnswer
 from churnkit.client.messages.explanations import ExplanationsAnswer, RecordedExplanation
@@ -27,6 +27,14 @@ from churnkit.client.messages.models import (
     ModelLoad,
     ModelsAnswer,
     Verified,
+)
+from churnkit.client.messages.outcomes import (
+    OnError,
+    OutcomeItem,
+    RecordedAnswer,
+    RecordedOutcome,
+    RecordedTreatment,
+    TreatmentItem,
 )
 from churnkit.client.messages.predictions import PredictionsAnswer, RecordedPrediction
 from churnkit.client.messages.stream import StreamAnswer
@@ -353,6 +361,66 @@ class AsyncClient:
     async def model_load(self, version: str) -> ModelLoad:
         """Where a model is ready."""
         return await self.send(models.model_load(version))
+
+    async def record_outcomes(
+        self,
+        items: Iterable[OutcomeItem | Mapping[str, object]],
+        *,
+        on_error: OnError = "fail",
+        idempotency_key: str | None = None,
+    ) -> RecordedAnswer:
+        """Record what became true; see ``calls.outcomes.record_outcomes``."""
+        return await self.send(
+            outcomes.record_outcomes(items, on_error=on_error, idempotency_key=idempotency_key)
+        )
+
+    async def record_treatments(
+        self,
+        items: Iterable[TreatmentItem | Mapping[str, object]],
+        *,
+        on_error: OnError = "fail",
+        idempotency_key: str | None = None,
+    ) -> RecordedAnswer:
+        """Record who got which offer; see ``calls.outcomes.record_treatments``."""
+        return await self.send(
+            outcomes.record_treatments(items, on_error=on_error, idempotency_key=idempotency_key)
+        )
+
+    async def outcomes(
+        self, *, customer_id: str | None = None, page_size: int = 100
+    ) -> AsyncIterator[RecordedOutcome]:
+        """Recorded outcomes, the last recorded first; pages are fetched as they are needed."""
+        cursor: str | None = None
+        while True:
+            page = await self.send(
+                outcomes.outcomes(customer_id=customer_id, cursor=cursor, limit=page_size)
+            )
+            for row in page.outcomes:
+                yield row
+            cursor = page.next_cursor
+            if cursor is None:
+                return
+
+    async def treatments(
+        self,
+        *,
+        customer_id: str | None = None,
+        campaign: str | None = None,
+        page_size: int = 100,
+    ) -> AsyncIterator[RecordedTreatment]:
+        """Recorded treatments, the latest first; pages are fetched as they are needed."""
+        cursor: str | None = None
+        while True:
+            page = await self.send(
+                outcomes.treatments(
+                    customer_id=customer_id, campaign=campaign, cursor=cursor, limit=page_size
+                )
+            )
+            for row in page.treatments:
+                yield row
+            cursor = page.next_cursor
+            if cursor is None:
+                return
 
     async def ready(self) -> Readiness:
         """Wait until the service takes requests."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from types import EllipsisType, TracebackType
 from typing import Any, Literal, TypeVar
@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeVar
 from pydantic import BaseModel
 
 from churnkit.client.call import Call, is_passing
-from churnkit.client.calls import events, explanations, health, models, predictions
+from churnkit.client.calls import events, explanations, health, models, outcomes, predictions
 from churnkit.client.messages.events import EventsAnswer
 from churnkit.client.messages.explanations import ExplanationsAnswer, RecordedExplanation
 from churnkit.client.messages.health import Readiness
@@ -23,6 +23,14 @@ from churnkit.client.messages.models import (
     ModelLoad,
     ModelsAnswer,
     Verified,
+)
+from churnkit.client.messages.outcomes import (
+    OnError,
+    OutcomeItem,
+    RecordedAnswer,
+    RecordedOutcome,
+    RecordedTreatment,
+    TreatmentItem,
 )
 from churnkit.client.messages.predictions import PredictionsAnswer, RecordedPrediction
 from churnkit.client.retrying import Patience
@@ -258,6 +266,64 @@ class Client:
     def model_load(self, version: str) -> ModelLoad:
         """Where a model is ready."""
         return self.send(models.model_load(version))
+
+    def record_outcomes(
+        self,
+        items: Iterable[OutcomeItem | Mapping[str, object]],
+        *,
+        on_error: OnError = "fail",
+        idempotency_key: str | None = None,
+    ) -> RecordedAnswer:
+        """Record what became true; see ``calls.outcomes.record_outcomes``."""
+        return self.send(
+            outcomes.record_outcomes(items, on_error=on_error, idempotency_key=idempotency_key)
+        )
+
+    def record_treatments(
+        self,
+        items: Iterable[TreatmentItem | Mapping[str, object]],
+        *,
+        on_error: OnError = "fail",
+        idempotency_key: str | None = None,
+    ) -> RecordedAnswer:
+        """Record who got which offer; see ``calls.outcomes.record_treatments``."""
+        return self.send(
+            outcomes.record_treatments(items, on_error=on_error, idempotency_key=idempotency_key)
+        )
+
+    def outcomes(
+        self, *, customer_id: str | None = None, page_size: int = 100
+    ) -> Iterator[RecordedOutcome]:
+        """Recorded outcomes, the last recorded first; pages are fetched as they are needed."""
+        cursor: str | None = None
+        while True:
+            page = self.send(
+                outcomes.outcomes(customer_id=customer_id, cursor=cursor, limit=page_size)
+            )
+            yield from page.outcomes
+            cursor = page.next_cursor
+            if cursor is None:
+                return
+
+    def treatments(
+        self,
+        *,
+        customer_id: str | None = None,
+        campaign: str | None = None,
+        page_size: int = 100,
+    ) -> Iterator[RecordedTreatment]:
+        """Recorded treatments, the latest first; pages are fetched as they are needed."""
+        cursor: str | None = None
+        while True:
+            page = self.send(
+                outcomes.treatments(
+                    customer_id=customer_id, campaign=campaign, cursor=cursor, limit=page_size
+                )
+            )
+            yield from page.treatments
+            cursor = page.next_cursor
+            if cursor is None:
+                return
 
     def ready(self) -> Readiness:
         """Wait until the service takes requests."""

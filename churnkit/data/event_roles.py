@@ -129,7 +129,7 @@ def guess_log(
     rest = [
         column
         for column in sample.columns
-        if column.name not in (id_column, time, known, kind) and column.n_distinct
+        if column.name not in (id_column, time, known, kind, *told.categories) and column.n_distinct
     ]
     names = told.values or tuple(column.name for column in rest if _may_be_value(column))
     decimals, rounded = _decimals(parts, names, sample, query, progress, cancel)

@@ -52,8 +52,8 @@ class Outcome:
         known = "" if self.known_at is None else str(to_us(self.known_at))
         return fingerprint(self.customer_id, self.subject, known)
 
-    def known(self, at: datetime) -> Outcome:
-        """The same, known at a moment."""
+    def known(self, at: datetime | None) -> Outcome:
+        """The same, known at a moment; None: when it is recorded."""
         return replace(self, known_at=at)
 
 
@@ -87,6 +87,11 @@ class Treatment:
             self.hold_out,
             self.cost,
         )
+
+
+def treatment_name(customer_id: str, at: datetime, offer: str, campaign: str) -> str:
+    """The id of a treatment that came without one: whom, when, what and why."""
+    return fingerprint(customer_id, str(to_us(at)), offer, campaign)
 
 
 class Holdout(Frozen):

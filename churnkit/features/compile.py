@@ -30,7 +30,7 @@ REQUESTS = "feature_requests"
 """The relation of what is asked for, beside the tables of the event project."""
 KEYS = ("customer_no", "as_of_us")
 ColumnKind = Literal["integer", "number", "boolean", "category"]
-_WHOLE = ("count", "distinct", "active_days", "recency_days")
+_WHOLE = ("count", "distinct", "active_days", "recency_days", "since_first_days")
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,9 @@ One meaning on every engine. With ``as_of`` a moment and D its day in the projec
 - ``count``, ``sum``, ``distinct`` and ``active_days`` are 0 where no event counts, all others are
   missing; nulls of a column are left out of its aggregates, and no condition but ``missing``
   holds for them;
-- ``recency_days`` is D minus the day of the last event, ``mean_gap_days`` the mean distance of
-  consecutive active days (missing below two of them), both in calendar days;
+- ``recency_days`` is D minus the day of the last event, ``since_first_days`` D minus the day of
+  the first one, ``mean_gap_days`` the mean distance of consecutive active days (missing below two
+  of them), all in calendar days;
 - a ratio is missing where a part is missing or the denominator is 0;
 - a trend compares the daily rate in a short window with that in a longer one:
   ``(recent / days of recent) / (base / days of base)``, missing like a ratio;
@@ -42,6 +43,7 @@ Aggregate = Literal[
     "distinct",
     "active_days",
     "recency_days",
+    "since_first_days",
     "mean_gap_days",
 ]
 EVENT_TYPE = "event_type"

@@ -84,6 +84,8 @@ class EventScan:
                 if window is None:
                     return f"CAST({youngest} AS BIGINT)"
                 return f"CASE WHEN {youngest} < {window} THEN CAST({youngest} AS BIGINT) END"
+            case "since_first_days":
+                return f"CAST({self._aggregate('max', 'age', stream, window)} AS BIGINT)"
             case "mean_gap_days":
                 days = self._active_days(stream, window)
                 first = self._aggregate("max", "age", stream, window)

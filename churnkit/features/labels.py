@@ -17,14 +17,16 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 
 from churnkit.data.database import opened
-from churnkit.data.event_tables import EVENTS, SUBSCRIPTIONS
-from churnkit.data.zones import local_sql
+from churnkit.data.event_tables import CUSTOMERS, EVENTS, SUBSCRIPTIONS
+from churnkit.data.zones import Ints, local_sql, local_us, utc_us
 from churnkit.domain.events import US_PER_DAY
 from churnkit.domain.labels import LabelRate
 from churnkit.features.panel import Calendar, not_matured
+from churnkit.features.windows import label_windows
 
 _FOREVER = 2**61
 _CHAINS = "churnkit_chains"
@@ -73,6 +75,91 @@ def eligible_table(database: Path, calendar: Calendar, as_of_us: int) -> pa.Tabl
         return connection.sql(
             f"select customer_no::integer as customer_no from ({label_sql(calendar, as_of_us)})"
         ).to_arrow_table()
+
+
+def labels_at(
+    database: Path, calendar: Calendar, customer_ids: Sequence[str], as_of_us: Ints
+) -> list[bool | None]:
+    """The labels of customers at moments of their own, as ``label_table`` gives them at dates.
+
+    Parameters
+    ----------
+    customer_ids, as_of_us : one entry per label; all must be matured
+
+    Returns
+    -------
+    churned : None where the customer was not eligible
+
+    Raises
+    ------
+    LabelsNotMatured : a label is not decided
+    """
+    churn = calendar.churn
+    windows = label_windows(
+        churn,
+        as_of_us,
+        zone=calendar.log.zone,
+        arrival_delay_days=calendar.arrival_delay_days,
+    )
+    if len(as_of_us) and windows.decided_us.max() > calendar.known_until_us:
+        raise not_matured(calendar, int(as_of_us[windows.decided_us.argmax()]))
+    since = np.full(len(as_of_us), np.iinfo(np.int64).min)
+    if churn.eligible_days is not None:
+        zone = calendar.log.zone
+        since = utc_us(local_us(as_of_us, zone) - churn.eligible_days * US_PER_DAY, zone)[0]
+    asked = pa.table(
+        {
+            "place": np.arange(len(as_of_us)),
+            "customer_id": pa.array(list(customer_ids), pa.string()),
+            "as_of_us": as_of_us,
+            "opens_us": windows.opens_us,
+            "closes_us": windows.closes_us,
+            "since_us": since,
+        }
+    )
+    labels: list[bool | None] = [None] * len(as_of_us)
+    with _connected(database, calendar) as connection:
+        connection.register("churnkit_asked", asked)
+        rows = connection.sql(_labels_at_sql(calendar)).to_arrow_table()
+        connection.unregister("churnkit_asked")
+    for place, churned in zip(*(rows.column(i).to_pylist() for i in range(2)), strict=True):
+        labels[place] = churned
+    return labels
+
+
+def _labels_at_sql(calendar: Calendar) -> str:
+    """The statement that gives place and churned of those among ``churnkit_asked`` who are
+    eligible."""
+    asked = f"""(select a.*, n.customer_no from churnkit_asked a
+        join {CUSTOMERS} n using (customer_id))"""
+    if calendar.churn.kind == "contractual":
+        return f"""
+            select k.place, coalesce(max(c.end_us) > any_value(k.opens_us)
+                and max(c.end_us) <= any_value(k.closes_us), false) as churned
+            from (
+                select place, customer_no, as_of_us, opens_us, closes_us from (
+                    select a.place, a.customer_no, a.as_of_us, a.opens_us, a.closes_us,
+                        s.start_us, {_last_known()} as till_us
+                    from {asked} a join {SUBSCRIPTIONS} s
+                        on s.customer_no = a.customer_no
+                        and s.known_us <= a.as_of_us and s.start_us <= a.as_of_us
+                    group by all)
+                where till_us > as_of_us group by all) k
+            left join {_CHAINS} c
+                on c.customer_no = k.customer_no
+                and c.start_us <= k.as_of_us and c.end_us > k.as_of_us
+            group by k.place"""
+    return f"""
+        select place, not active as churned from (
+            select a.place,
+                bool_or(e.t_us <= a.as_of_us and e.known_us <= a.as_of_us) as eligible,
+                bool_or(e.t_us > a.opens_us) as active
+            from {asked} a join {EVENTS} e
+                on e.customer_no = a.customer_no
+                and e.t_us <= a.closes_us and e.t_us > a.since_us
+            where true {_activity(calendar.churn.activity)}
+            group by a.place)
+        where eligible"""
 
 
 def label_rates(

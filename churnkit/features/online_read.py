@@ -141,6 +141,8 @@ def _figure(figure: Figure, window: _Window, today: int) -> Value:
             return window.days
         case "recency_days":
             return today - window.last if window.days else None
+        case "since_first_days":
+            return today - window.first if window.days else None
         case "mean_gap_days":
             return (window.last - window.first) / (window.days - 1) if window.days > 1 else None
         case "distinct":

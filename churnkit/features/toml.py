@@ -38,9 +38,10 @@ What is computed for a customer at a moment, one [[feature]] per input of the mo
 Edit it freely; 'churnkit features list' checks it.
 
 kind = "event" (the default)  an aggregate over events: count, sum, mean, min, max, distinct,
-                              active_days, recency_days or mean_gap_days; column (a value, or a
-                              text for distinct), event_types (none: all), window_days (none:
-                              since ever), where = [{ column = "price", op = ">=", value = 10.0 }]
+                              active_days, recency_days, since_first_days or mean_gap_days;
+                              column (a value, or a text for distinct), event_types (none: all),
+                              window_days (none: since ever),
+                              where = [{ column = "price", op = ">=", value = 10.0 }]
 kind = "ratio"                numerator divided by denominator, both names of features
 kind = "trend"                the daily rate of a count or sum in a short window (recent) against
                               that in a longer one (base)

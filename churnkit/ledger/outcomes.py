@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any, TypeVar
@@ -22,28 +22,19 @@ _STATED = ("customer_id", "churned", "source", "as_of", "observed_from", "observ
 T = TypeVar("T")
 
 
-def record_outcomes(engine: sa.Engine, rows: Iterable[Outcome], *, now: datetime) -> Recorded:
+def record_outcomes(
+    engine: sa.Engine, rows: Iterable[Outcome], *, now: datetime, strict: bool = False
+) -> Recorded:
     """Add outcomes in one transaction: what says nothing new is left out.
 
     A row without ``known_at`` is a correction where it says otherwise than the last one of its
     subject. A row with it is new unless the ledger said the same at that moment.
+
+    Parameters
+    ----------
+    strict : record nothing where one row contradicts another
     """
-    with writing(engine, lock=_LOCK) as connection:
-        return add_outcomes(connection, rows, now=now)
-
-
-def add_outcomes(connection: sa.Connection, rows: Iterable[Outcome], *, now: datetime) -> Recorded:
-    """``record_outcomes`` in a transaction of the caller's, who holds ``outcomes_lock``."""
-    done, offset = Recorded(), 0
-    for chunk in _chunks(rows):
-        done = done.plus(_add_outcomes(connection, chunk, now), offset)
-        offset += len(chunk)
-    return done
-
-
-def outcomes_lock(engine: sa.Engine) -> Any:
-    """A transaction in which nobody else adds outcomes or treatments."""
-    return writing(engine, lock=_LOCK)
+    return _record(engine, rows, _add_outcomes, now, strict)
 
 
 def _add_outcomes(connection: sa.Connection, rows: Sequence[Outcome], now: datetime) -> Recorded:
@@ -128,14 +119,26 @@ def outcomes_page(
     return [(row["recorded_at"], row["outcome_id"], _outcome(row)) for row in rows]
 
 
-def record_treatments(engine: sa.Engine, rows: Iterable[Treatment], *, now: datetime) -> Recorded:
-    """Add treatments in one transaction; a second delivery of one changes nothing."""
-    done, offset = Recorded(), 0
-    with writing(engine, lock=_LOCK) as connection:
-        for chunk in _chunks(rows):
-            done = done.plus(_add_treatments(connection, chunk, now), offset)
-            offset += len(chunk)
-    return done
+def count_outcomes(engine: sa.Engine) -> tuple[int, int]:
+    """How many rows there are, and how many of their subjects were corrected."""
+    subject = (outcomes.c.customer_id, outcomes.c.as_of, outcomes.c.observed_from)
+    corrected = sa.select(*subject).group_by(*subject).having(sa.func.count() > 1).subquery()
+    with reading(engine) as connection:
+        n = connection.execute(sa.select(sa.func.count()).select_from(outcomes)).scalar_one()
+        many = sa.select(sa.func.count()).select_from(corrected)
+        return int(n), int(connection.execute(many).scalar_one())
+
+
+def record_treatments(
+    engine: sa.Engine, rows: Iterable[Treatment], *, now: datetime, strict: bool = False
+) -> Recorded:
+    """Add treatments in one transaction; a second delivery of one changes nothing.
+
+    Parameters
+    ----------
+    strict : record nothing where one row contradicts another
+    """
+    return _record(engine, rows, _add_treatments, now, strict)
 
 
 def _add_treatments(
@@ -254,6 +257,30 @@ def read_holdouts(engine: sa.Engine) -> tuple[Holdout, ...]:
     query = sa.select(holdouts).order_by(holdouts.c.created_at, holdouts.c.holdout_id)
     with reading(engine) as connection:
         return tuple(Holdout(**row) for row in connection.execute(query).mappings())
+
+
+class _Contradicted(Exception):
+    """Ends a transaction in which nothing may be recorded."""
+
+
+def _record(
+    engine: sa.Engine,
+    rows: Iterable[T],
+    add: Callable[[sa.Connection, Sequence[T], datetime], Recorded],
+    now: datetime,
+    strict: bool,
+) -> Recorded:
+    done, offset = Recorded(), 0
+    try:
+        with writing(engine, lock=_LOCK) as connection:
+            for chunk in _chunks(rows):
+                done = done.plus(add(connection, chunk, now), offset)
+                offset += len(chunk)
+            if strict and done.contradictory:
+                raise _Contradicted
+    except _Contradicted:
+        return Recorded(n_contradictory=done.n_contradictory, contradictory=done.contradictory)
+    return done
 
 
 def _page(

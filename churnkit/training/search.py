@@ -313,4 +313,10 @@ def _news(
         "searching models",
         done,
         f"{len(trials)} tried; best: {title}, AUC {best.roc_auc:.3f}, log loss {best.log_loss:.4f}",
+        {
+            "candidate": trials[-1].candidate,
+            "roc_auc": trials[-1].roc_auc,
+            "log_loss": trials[-1].log_loss,
+            "seconds": trials[-1].seconds,
+        },
     )

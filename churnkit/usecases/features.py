@@ -19,11 +19,12 @@ from churnkit.data.event_reading import read_log_schema
 from churnkit.data.event_tables import ATTRIBUTES, CUSTOMERS, EVENTS, SUBSCRIPTIONS
 from churnkit.data.writing import open_writer
 from churnkit.data.zones import shown_moment
-from churnkit.domain.events import LogSchema
+from churnkit.domain.events import US_PER_DAY, LogSchema
 from churnkit.domain.moments import from_us
 from churnkit.domain.progress import Cancel, Progress, Step, silent
 from churnkit.errors import (
     FeatureError,
+    LabelsNotMatured,
     ProjectExists,
     UnknownCustomer,
     did_you_mean,
@@ -36,12 +37,14 @@ from churnkit.features.definitions import FeatureSet
 from churnkit.features.explain import Origin, explain_features, meaning
 from churnkit.features.moment import Moment
 from churnkit.features.offline import memory_within, stream_features
+from churnkit.features.panel import panel
 from churnkit.features.requests import ask
 from churnkit.features.suggest import look_at
 from churnkit.features.suggest import suggest_features as propose
 from churnkit.features.toml import FILE_NAME, read_features, write_features
 from churnkit.project import Project
 from churnkit.reporting.tables import escape_text
+from churnkit.usecases.labels import project_calendar
 from churnkit.usecases.result import Result
 
 SCHEMA_FILE = "log_schema.json"
@@ -115,13 +118,25 @@ def suggest_features(project: Project, *, force: bool = False) -> FeatureList:
     FeaturesExist : there is a features.toml, and ``force`` is not set
     """
     schema = read_log_schema(project.database)
+    activity = project.settings.churn.activity
     with opened(project.database) as connection:
-        suggestion = propose(schema, look_at(connection, schema))
+        facts = look_at(connection, schema, activity=activity)
+    suggestion = propose(schema, facts, activity=activity, history_days=_history_days(project))
     path = project.features_file
     check_features(suggestion.features, schema, file=path)
     write_features(path, suggestion.features, replace=force)
     head = f"Wrote {len(suggestion.features.features)} features to {path}; edit them freely."
     return FeatureList(suggestion.features, schema, head, suggestion.grounds)
+
+
+def _history_days(project: Project) -> int | None:
+    """How long the log is at the first date to learn from; None: it is too short for a panel."""
+    calendar = project_calendar(project)
+    try:
+        first = panel(calendar).train_us[0]
+    except LabelsNotMatured:
+        return None
+    return max(1, int((first - calendar.first_us) // US_PER_DAY))
 
 
 def list_features(project: Project) -> FeatureList:

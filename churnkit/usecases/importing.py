@@ -131,3 +131,13 @@ def import_data(
         same_rows=schema.fingerprint == before.fingerprint,
         replaced=not compare_only,
     )
+
+
+def n_customers(project: Project) -> int:
+    """How many rows were imported: customers, in a project of events events.
+
+    Raises
+    ------
+    DataEmpty : nothing was imported yet
+    """
+    return read_schema(project.database).n_rows

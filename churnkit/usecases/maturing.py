@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -137,48 +138,24 @@ def matured_pairs(
         None: with a rollout
     counting, smallest_propensity : see ``weighing.weigh``
     """
-    spans = label_spans(project)
-    latest = from_us(moment_us(now, "UTC") - spans.shortest_us)
-    rows = list(
-        scored_rows(
-            project.ledger.engine,
-            rollout_id=rollout_id,
-            model_version=None if rollout_id is not None else model_version,
-            until=latest if until is None else min(latest, until),
-        )
+    joined = _join(
+        project,
+        now=now,
+        rollout_id=rollout_id,
+        model_version=model_version,
+        since=since,
+        until=until,
+        shadows=shadows,
     )
-    if rollout_id is not None and model_version is not None:
-        kept = {row.prediction_id for row in rows if row.model_version == model_version}
-        rows = [row for row in rows if row.prediction_id in kept or row.shadow_of in kept]
-    silent = {row.shadow_of: row.probability for row in rows if row.shadow_of is not None}
-    asked = [row for row in rows if shadows or row.shadow_of is None]
-    asked.sort(key=lambda row: (row.moment, row.customer_id, row.prediction_id))
-    us = np.array([to_us(row.moment) for row in asked], dtype=np.int64)
-    windows = spans.windows(us)
-    ordinal = _ordinals(row.customer_id for row in asked)
-    inside = np.ones(len(asked), dtype=np.bool_)
-    if since is not None:
-        inside &= us >= to_us(since)
-    if until is not None:
-        inside &= us < to_us(until)
-    rows_in = np.flatnonzero(inside)
-    settled = _settled(project, asked, windows, rows_in, now, spans)
-    days = day_numbers(us, spans.zone)
-    decided = windows.decided_us <= moment_us(now, "UTC")
     stop = in_order if in_order is not None else rollout_id is not None
-    cohorts = _cohorts(
-        days[rows_in],
-        decided[rows_in],
-        np.array([settled[i] is not None for i in rows_in.tolist()], dtype=np.bool_),
-        share=project.settings.outcomes.complete_share,
-    )
-    whole = _given(cohorts, stop=stop)
+    whole = _given(joined.cohorts, stop=stop)
+    settled, windows = joined.settled, joined.windows
     used = [
         i
-        for i in rows_in.tolist()
-        if days[i] in whole and (told := settled[i]) is not None and told.churned is not None
+        for i, told in settled.items()
+        if joined.days[i] in whole and told is not None and told.churned is not None
     ]
-    chosen = [asked[i] for i in used]
+    chosen = [joined.rows[i] for i in used]
     weighed = _weighed(
         project,
         chosen,
@@ -190,13 +167,13 @@ def matured_pairs(
     return MaturedPairs(
         prediction_id=_texts(row.prediction_id for row in chosen),
         customer_id=_texts(row.customer_id for row in chosen),
-        ordinal=ordinal[used],
-        as_of=us[used].astype("datetime64[us]"),
+        ordinal=joined.ordinal[used],
+        as_of=joined.us[used].astype("datetime64[us]"),
         variant=_texts(row.variant for row in chosen),
         model_version=_texts(row.model_version for row in chosen),
         probability=np.array([row.probability for row in chosen], dtype=np.float64),
         shadow_probability=np.array(
-            [silent.get(row.prediction_id, np.nan) for row in chosen], dtype=np.float64
+            [joined.silent.get(row.prediction_id, np.nan) for row in chosen], dtype=np.float64
         ),
         churned=np.array([bool(told and told.churned) for told in labels], dtype=np.bool_),
         value=np.array(
@@ -208,8 +185,15 @@ def matured_pairs(
         held_out=weighed.held_out,
         matured_at=windows.decided_us[used].astype("datetime64[us]"),
         counting=weighed.counting,
-        cohorts=cohorts,
+        cohorts=joined.cohorts,
     )
+
+
+def cohorts_of(project: Project, *, now: datetime) -> tuple[tuple[Cohort, ...], int]:
+    """All days that customers were answered on, and how many predictions have not matured."""
+    joined = _join(project, now=now)
+    n_waiting = sum(one.n for one in joined.cohorts if not one.matured) + joined.n_later
+    return joined.cohorts, n_waiting
 
 
 @dataclass(frozen=True)
@@ -255,6 +239,83 @@ def label_spans(project: Project) -> LabelSpans:
     )
 
 
+@dataclass(frozen=True, eq=False)
+class _Joined:
+    """Predictions by time, with what outcomes say of those that were asked for."""
+
+    rows: list[ScoredRow]
+    silent: dict[str, float]
+    """What the model that did not answer said, by the prediction that did."""
+    us: Ints
+    windows: LabelWindows
+    days: Ints
+    ordinal: Ints
+    settled: dict[int, Settled | None]
+    """By place; only those in [since, until)."""
+    cohorts: tuple[Cohort, ...]
+    n_later: int
+    """Predictions that are surely not matured, and were not looked at."""
+
+
+def _join(
+    project: Project,
+    *,
+    now: datetime,
+    rollout_id: str | None = None,
+    model_version: str | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    shadows: bool = False,
+) -> _Joined:
+    spans = label_spans(project)
+    latest = from_us(moment_us(now, "UTC") - spans.shortest_us)
+    rows: list[ScoredRow] = []
+    n_later = 0
+    for row in scored_rows(
+        project.ledger.engine,
+        rollout_id=rollout_id,
+        model_version=None if rollout_id is not None else model_version,
+        until=until,
+    ):
+        if row.moment <= latest:
+            rows.append(row)
+        else:
+            n_later += shadows or row.shadow_of is None
+    if rollout_id is not None and model_version is not None:
+        kept = {row.prediction_id for row in rows if row.model_version == model_version}
+        rows = [row for row in rows if row.prediction_id in kept or row.shadow_of in kept]
+    silent = {row.shadow_of: row.probability for row in rows if row.shadow_of is not None}
+    asked = [row for row in rows if shadows or row.shadow_of is None]
+    asked.sort(key=lambda row: (row.moment, row.customer_id, row.prediction_id))
+    us = np.array([to_us(row.moment) for row in asked], dtype=np.int64)
+    windows = spans.windows(us)
+    inside = np.ones(len(asked), dtype=np.bool_)
+    if since is not None:
+        inside &= us >= to_us(since)
+    if until is not None:
+        inside &= us < to_us(until)
+    places = np.flatnonzero(inside)
+    settled = _settled(project, asked, windows, places, now, spans)
+    days = day_numbers(us, spans.zone)
+    decided = windows.decided_us <= moment_us(now, "UTC")
+    return _Joined(
+        rows=asked,
+        silent=silent,
+        us=us,
+        windows=windows,
+        days=days,
+        ordinal=_ordinals(row.customer_id for row in asked),
+        settled=settled,
+        cohorts=_cohorts(
+            days[places],
+            decided[places],
+            np.array([told is not None for told in settled.values()], dtype=np.bool_),
+            share=project.settings.outcomes.complete_share,
+        ),
+        n_later=n_later,
+    )
+
+
 def _settled(
     project: Project,
     rows: Sequence[ScoredRow],
@@ -291,10 +352,12 @@ def _settled(
 
 def _cohorts(days: Ints, decided: Bools, settled: Bools, *, share: float) -> tuple[Cohort, ...]:
     cohorts: list[Cohort] = []
-    starts = np.flatnonzero(np.diff(days, prepend=days[0] - 1)) if len(days) else np.array([], int)
-    for start, end in zip(starts, [*starts[1:], len(days)], strict=True):
+    if not len(days):
+        return ()
+    starts = np.flatnonzero(np.diff(days, prepend=days[0] - 1))
+    for start, end in pairwise([*starts.tolist(), len(days)]):
         part = slice(start, end)
-        n, n_settled = int(end - start), int(settled[part].sum())
+        n, n_settled = end - start, int(settled[part].sum())
         matured = bool(decided[part].all())
         cohorts.append(
             Cohort(

@@ -19,6 +19,7 @@ from churnkit_service.routes import (
     feed,
     health,
     models,
+    outcomes,
     predictions,
     stream,
 )
@@ -32,6 +33,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *feed.ENDPOINTS,
     *explanations.ENDPOINTS,
     *models.ENDPOINTS,
+    *outcomes.ENDPOINTS,
     *health.ENDPOINTS,
     *documentation.ENDPOINTS,
 )

@@ -37,6 +37,7 @@ _TAGS = {
     "events": "What customers did.",
     "explanations": "Why a customer has a probability, and what if.",
     "models": "Which models there are, who serves, and who decided it.",
+    "outcomes": "What became true of the customers, and who got which offer.",
     "health": "For those who look after the service.",
     "documentation": "This contract.",
 }

@@ -160,6 +160,8 @@ def with_pandas(path: Path, features: str, n_dates: int) -> int:
                 found = groups.dayno.nunique()
             case "recency_days":
                 found = today - groups.dayno.max()
+            case "since_first_days":
+                found = today - groups.dayno.min()
             case "mean_gap_days":
                 n = groups.dayno.nunique()
                 found = (groups.dayno.max() - groups.dayno.min()) / (n - 1).where(n > 1)

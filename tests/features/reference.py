@@ -89,6 +89,8 @@ def _event_figure(log: Log, feature: EventFeature, customer: str, as_of_us: int,
             return len(days)
         case "recency_days":
             return today - days[-1] if days else None
+        case "since_first_days":
+            return today - days[0] if days else None
         case "mean_gap_days":
             gaps = [later - earlier for earlier, later in itertools.pairwise(days)]
             return sum(gaps) / len(gaps) if gaps else None

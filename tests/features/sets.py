@@ -38,7 +38,7 @@ def _events() -> list[Feature]:
         for window in _WINDOWS:
             for aggregate in (
                 "count", "sum", "mean", "min", "max", "distinct", "active_days", "recency_days",
-                "mean_gap_days",
+                "since_first_days", "mean_gap_days",
             ):  # fmt: skip
                 column = {"distinct": "channel"}.get(
                     aggregate, "amount" if aggregate in ("sum", "mean", "min", "max") else ""

@@ -10,15 +10,16 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import duckdb
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from churnkit import errors
-from churnkit.data.event_tables import EVENTS, SUBSCRIPTIONS
+from churnkit.data.event_tables import CUSTOMERS, EVENTS, SUBSCRIPTIONS
 from churnkit.data.samples.locate import cdnow_path
 from churnkit.domain.events import US_PER_DAY, LogSchema
-from churnkit.features.labels import label_rates, label_table
+from churnkit.features.labels import label_rates, label_table, labels_at
 from churnkit.features.panel import Calendar, panel
 from churnkit.settings import ChurnTable
 from tests.data.event_logs import import_into, log_settings
@@ -68,7 +69,23 @@ def labels_of(
                 db.executemany(f"insert into {EVENTS} values (?, ?, ?, ?)", list(events))
             if periods:
                 db.executemany(f"insert into {SUBSCRIPTIONS} values (?, ?, ?, ?)", list(periods))
+            numbers = sorted({row[0] for row in (*events, *periods)})
+            db.execute(f"create table {CUSTOMERS} (customer_no int, customer_id varchar)")
+            if numbers:
+                rows = [(number, f"c{number}") for number in numbers]
+                db.executemany(f"insert into {CUSTOMERS} values (?, ?)", rows)
         table = label_table(path, churn, as_ofs)
+        asked = [(number, as_of) for number in (*numbers, -1) for as_of in dict.fromkeys(as_ofs)]
+        singly = labels_at(
+            path,
+            churn,
+            [f"c{number}" for number, _ in asked],
+            np.array([as_of for _, as_of in asked], dtype=np.int64),
+        )
+    # Asked one by one, at moments of their own, customers have the same labels.
+    assert {
+        pair: label for pair, label in zip(asked, singly, strict=True) if label is not None
+    } == {(row["customer_no"], row["as_of_us"]): row["churned"] for row in table.to_pylist()}
     found = {(row["customer_no"], row["as_of_us"]): row["churned"] for row in table.to_pylist()}
     assert len(found) == table.num_rows  # one row per customer and date
     return found

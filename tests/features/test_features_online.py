@@ -131,6 +131,7 @@ WEEK = FeatureSet(
         EventFeature(name="week", aggregate="count", window_days=7),
         EventFeature(name="ever", aggregate="count"),
         EventFeature(name="days", aggregate="active_days"),
+        EventFeature(name="since_first", aggregate="since_first_days"),
         EventFeature(name="gap", aggregate="mean_gap_days"),
         EventFeature(name="spent", aggregate="sum", column="amount"),
     )
@@ -151,7 +152,9 @@ def test_an_event_older_than_the_lateness_is_refused_and_changes_nothing() -> No
     assert (taken.new, len(taken.too_late)) == (0, 1)
     assert dump_state(state) == before
     assert take_events(state, _visits(9), plan, now_us=now + 10 * US_PER_DAY).new == 1
-    assert _read(state, plan, 10) == {"week": 2, "ever": 3, "days": 3, "gap": 5.0, "spent": 3.0}
+    assert _read(state, plan, 10) == {
+        "week": 2, "ever": 3, "days": 3, "since_first": 10, "gap": 5.0, "spent": 3.0,
+    }  # fmt: skip
 
 
 def test_a_duplicate_that_comes_after_its_event_was_summed_up_changes_nothing() -> None:
@@ -178,7 +181,7 @@ def test_the_state_does_not_grow_with_time() -> None:
         sizes.append(len(dump_state(state)))
     assert max(sizes[300:]) <= max(sizes[20:40]) + 20  # the numbers have more digits
     assert _read(state, plan, 399) == {
-        "week": 7, "ever": 400, "days": 400, "gap": 1.0, "spent": 400.0,
+        "week": 7, "ever": 400, "days": 400, "since_first": 399, "gap": 1.0, "spent": 400.0,
     }  # fmt: skip
 
 
@@ -207,5 +210,5 @@ def test_a_moment_that_was_summed_up_cannot_be_read() -> None:
 def test_an_unknown_customer_has_no_events() -> None:
     plan = layout(WEEK, Log().schema(), lateness_us=0)
     assert read_features(None, plan, as_of_us=us(2024, 1, 1)) == {
-        "week": 0, "ever": 0, "days": 0, "gap": None, "spent": 0.0,
+        "week": 0, "ever": 0, "days": 0, "since_first": None, "gap": None, "spent": 0.0,
     }  # fmt: skip

@@ -38,6 +38,7 @@ SMALL = FeatureSet(
         EventFeature(name="most", aggregate="max", column="amount", window_days=7),
         EventFeature(name="days", aggregate="active_days"),
         EventFeature(name="recency", aggregate="recency_days"),
+        EventFeature(name="since_first", aggregate="since_first_days"),
         EventFeature(name="gap", aggregate="mean_gap_days"),
         EventFeature(name="kinds", aggregate="distinct", column="event_type"),
         EventFeature(name="channels", aggregate="distinct", column="channel"),
@@ -138,7 +139,7 @@ def test_days_are_cut_at_the_zones_midnight(zone: str) -> None:
     assert row(log, midnight)["days"] == 2
     assert row(log, midnight - 1)["days"] == 1
     found = row(log, midnight)
-    assert (found["recency"], found["gap"]) == (0, 1.0)
+    assert (found["recency"], found["since_first"], found["gap"]) == (0, 1, 1.0)
     # A window of 7 days as of the 21st starts on the 15th: the event before midnight is out.
     later = to_us(datetime(2024, 6, 21, 23, 59, tzinfo=ZoneInfo(zone)))
     assert (row(log, later)["n_7"], row(log, later)["n"]) == (1, 2)

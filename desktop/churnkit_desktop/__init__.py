@@ -1,0 +1,1 @@
+"""The desktop console: churnkit for somebody who has never seen a terminal."""

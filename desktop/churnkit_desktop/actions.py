@@ -1,0 +1,65 @@
+"""What a person does, as data: it can be run, shown as a line of Python, and repeated.
+
+An action names a public function of churnkit and its keyword arguments, nothing more. So the
+line that a panel shows is the call that was made, and an exported script repeats a session.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+Argument = str | int | float | bool | None | tuple[str, ...]
+
+# Verbs that make the project instead of taking one.
+_MAKERS = ("create_project", "create_event_project")
+
+
+@dataclass(frozen=True)
+class Action:
+    """One call.
+
+    Parameters
+    ----------
+    verb : a public function of churnkit, such as ``train``
+    arguments : its keyword arguments, as plain data
+    title : in a few words, for a person ("Train models")
+    """
+
+    verb: str
+    arguments: dict[str, Argument] = field(default_factory=dict)
+    title: str = ""
+
+    @property
+    def makes_project(self) -> bool:
+        """Whether its result is a new project."""
+        return self.verb in _MAKERS
+
+    def python(self) -> str:
+        """The call as a line of Python, on a variable ``project``."""
+        given = [f"{name}={_literal(value)}" for name, value in self.arguments.items()]
+        if self.makes_project:
+            return f"project = ck.{self.verb}({', '.join(given)}).project"
+        return f"ck.{self.verb}({', '.join(('project', *given))})"
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain data, for the child process and for what outlives the window."""
+        return {"verb": self.verb, "arguments": self.arguments, "title": self.title}
+
+    @classmethod
+    def from_json(cls, document: dict[str, Any]) -> Action:
+        """From plain data; lists become tuples again."""
+        arguments = {
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in document["arguments"].items()
+        }
+        return cls(document["verb"], arguments, document.get("title", ""))
+
+
+def _literal(value: object) -> str:
+    if isinstance(value, Path):
+        value = str(value)
+    if isinstance(value, str) and "\\" in value and "'" not in value:
+        return f"r'{value}'" if not value.endswith("\\") else repr(value)
+    return repr(value)

@@ -1,0 +1,228 @@
+"""A project folder, in this process: reads here, long work in child processes."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+
+import churnkit
+from churnkit.domain.predictions import Explanation
+from churnkit.errors import ChurnkitError
+from churnkit.project import open_project
+from churnkit.usecases.importing import n_customers
+from churnkit.usecases.online import example_item
+from churnkit_desktop.actions import Action
+from churnkit_desktop.backend.facts import (
+    Answer,
+    CustomerDetail,
+    CustomerQuery,
+    CustomerView,
+    DataFacts,
+    Floats,
+    FormField,
+    ModelDetail,
+    ModelList,
+    Money,
+    Need,
+    Overview,
+    RiskyCustomer,
+)
+from churnkit_desktop.backend.score_table import ScoreTable
+
+RISKIEST = 8
+RECENT = 5
+
+
+class LocalBackend:
+    """A project folder.
+
+    Parameters
+    ----------
+    folder : holds churnkit.toml
+
+    Raises
+    ------
+    ProjectNotFound, SettingsInvalid : the folder cannot be opened
+    """
+
+    def __init__(self, folder: Path | str) -> None:
+        self._project = open_project(folder)
+        self.place = str(self._project.folder)
+        self.title = self._project.settings.project.name
+        self._scores = ScoreTable(self.scores_file)
+        # Models and their journal are read by several threads; one at a time is quick enough.
+        self._lock = threading.RLock()
+
+    @property
+    def scores_file(self) -> Path:
+        """Where the console keeps the latest scores."""
+        return self._project.store / "latest-scores.parquet"
+
+    @property
+    def has_events(self) -> bool:
+        """Whether features are computed from a log of events."""
+        return self._project.settings.events is not None
+
+    def why_not(self, screen: str) -> str:
+        """What only a service, or only a log of events, can show."""
+        if screen == "features" and not self.has_events:
+            return (
+                "This project has one row per customer, so there are no events to compute "
+                "features from. Import a log of events to use this screen."
+            )
+        return ""
+
+    def overview(self) -> Overview:
+        """See :class:`churnkit_desktop.backend.protocol.Backend`."""
+        models = self.models()
+        known = {version.version: version for version in models.versions}
+        settings = self._project.settings
+        riskiest: tuple[RiskyCustomer, ...] = ()
+        bands: dict[str, int] = {}
+        n_scored = 0
+        version = ""
+        if self._scores.there:
+            view = self._scores.view(CustomerQuery())
+            n_scored, bands, version = view.n_rows, self._scores.bands(), view.model_version
+            rows = (
+                dict(zip(view.columns, row, strict=True))
+                for row in self._scores.page(view.name, 0, RISKIEST)
+            )
+            riskiest = tuple(
+                RiskyCustomer(
+                    customer_id=str(row["customer_id"]),
+                    probability=float(str(row["probability"])),
+                    risk_band=str(row["risk_band"]),
+                    reason=str(row.get("reason_1") or ""),
+                )
+                for row in rows
+            )
+        return Overview(
+            name=settings.project.name,
+            source=settings.data.source or (settings.events.source[0] if settings.events else ""),
+            n_customers=self._n_customers(),
+            champion=known.get(models.champion or ""),
+            challenger=known.get(models.challenger or ""),
+            scored_at=self._scores.made_at,
+            n_scored=n_scored,
+            bands=bands,
+            riskiest=riskiest,
+            needs=_needs(models, n_scored, version),
+            recent=tuple(reversed(models.journal[-RECENT:])),
+        )
+
+    def data(self) -> DataFacts:
+        """See the protocol."""
+        return DataFacts(
+            profile=churnkit.profile(self._project).profile,
+            settings_file=str(self._project.folder / "churnkit.toml"),
+        )
+
+    def models(self) -> ModelList:
+        """See the protocol."""
+        with self._lock:
+            listed = churnkit.list_models(self._project)
+            return ModelList(
+                versions=listed.versions,
+                champion=listed.holders.get("champion"),
+                challenger=listed.holders.get("challenger"),
+                journal=churnkit.journal(self._project).entries,
+            )
+
+    def model(self, version: str) -> ModelDetail:
+        """See the protocol."""
+        with self._lock:
+            shown = churnkit.show_model(self._project, version)
+        return ModelDetail(version=shown.version, record=shown.record, aliases=shown.aliases)
+
+    def customers(self, query: CustomerQuery) -> CustomerView:
+        """See the protocol."""
+        if not self._scores.there:
+            return CustomerView("", 0, 0, (), None, "")
+        return self._scores.view(query)
+
+    def page(self, view: str, start: int, count: int) -> tuple[tuple[object, ...], ...]:
+        """See the protocol."""
+        return self._scores.page(view, start, count)
+
+    def probabilities(self) -> Floats:
+        """See the protocol."""
+        return self._scores.probabilities()
+
+    def customer(self, customer_id: str) -> CustomerDetail:
+        """See the protocol."""
+        explained = churnkit.explain(self._project, customer_id).explanation
+        with self._lock:
+            past = churnkit.history(self._project, customer_id, limit=50).rows
+        row = {reason.column: reason.value for reason in explained.reasons}
+        return CustomerDetail(explanation=explained, row=row, history=past)
+
+    def form(self) -> tuple[FormField, ...]:
+        """See the protocol."""
+        with self._lock:
+            record = churnkit.show_model(self._project).record
+            known = example_item(self._project).get("features")
+        example = known if isinstance(known, dict) else {}
+        return tuple(
+            FormField(
+                name=column.name,
+                kind=column.kind,
+                categories=column.categories,
+                low=column.low,
+                high=column.high,
+                example=example.get(column.name),
+            )
+            for column in record.model_schema.inputs
+        )
+
+    def what_if(self, row: Mapping[str, object]) -> Explanation:
+        """See the protocol."""
+        return churnkit.explain(self._project, row=row).explanation
+
+    def money(self) -> Money:
+        """See the protocol."""
+        return Money(**self._project.settings.money.model_dump())
+
+    def apply(self, action: Action) -> Answer:
+        """See the protocol."""
+        verb = getattr(churnkit, action.verb)
+        with self._lock:
+            result = verb(self._project, **action.arguments)
+        return Answer(text=str(result), details=result.to_json())
+
+    def close(self) -> None:
+        """See the protocol."""
+        self._scores.close()
+        self._project.close()
+
+    def _n_customers(self) -> int:
+        try:
+            return n_customers(self._project)
+        except ChurnkitError:
+            return 0
+
+
+def _needs(models: ModelList, n_scored: int, scored_by: str) -> tuple[Need, ...]:
+    if models.champion is None:
+        return (Need("There is no model yet.", "train", "Train one"),)
+    needs = []
+    if models.challenger is not None:
+        needs.append(
+            Need(
+                f"{models.challenger} is waiting: may it take over from {models.champion}?",
+                "models",
+                "Compare them",
+            )
+        )
+    if not n_scored:
+        needs.append(Need("Nobody has been scored yet.", "customers", "Score the customers"))
+    elif scored_by != models.champion:
+        needs.append(
+            Need(
+                f"The scores are {scored_by}'s; {models.champion} serves now.",
+                "customers",
+                "Score again",
+            )
+        )
+    return tuple(needs)

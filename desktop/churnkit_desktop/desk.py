@@ -1,0 +1,37 @@
+"""What a screen is given: the backend, who runs work, what is remembered, how to go elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from churnkit_desktop.backend.protocol import Backend
+from churnkit_desktop.notice import Notice
+from churnkit_desktop.runner import Runs
+from churnkit_desktop.session.memory import PlaceMemory
+from churnkit_desktop.session.script import Script
+from churnkit_desktop.work.bench import Workbench
+
+
+@dataclass
+class Desk:
+    """One opened place.
+
+    Parameters
+    ----------
+    backend : a project folder or a service
+    runner : short work, off the event loop
+    bench : long work, in child processes
+    memory : drafts of the screens
+    script : the lines of Python behind what was done
+    go : opens a screen by its key, with a subject (a customer, a version) or ""
+    changed : the project changed: screens read again when they are looked at
+    """
+
+    backend: Backend
+    runner: Runs
+    bench: Workbench
+    memory: PlaceMemory
+    script: Script
+    go: Callable[[str, str], None]
+    changed: Notice = field(default_factory=Notice)

@@ -1,0 +1,367 @@
+"""The window: navigation at the left, one screen at the right, words below."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from PySide6.QtCore import QByteArray, QSignalBlocker, QSize, Qt, QTimer
+from PySide6.QtGui import QAction, QCloseEvent, QDragEnterEvent, QDropEvent, QKeySequence
+from PySide6.QtWidgets import (
+    QFileDialog,
+    QHBoxLayout,
+    QLabel,
+    QListWidget,
+    QListWidgetItem,
+    QMainWindow,
+    QPushButton,
+    QStackedWidget,
+    QWidget,
+)
+
+from churnkit.errors import ChurnkitError
+from churnkit_desktop.backend.opening import open_backend
+from churnkit_desktop.backend.protocol import Backend
+from churnkit_desktop.desk import Desk
+from churnkit_desktop.palette import Command, CommandPalette
+from churnkit_desktop.runner import Runner
+from churnkit_desktop.screens.catalog import SCREENS, Entry
+from churnkit_desktop.script_panel import ScriptPanel
+from churnkit_desktop.session.memory import Memory
+from churnkit_desktop.session.script import Script
+from churnkit_desktop.shortcuts import ShortcutsDialog
+from churnkit_desktop.theme.icons import icon
+from churnkit_desktop.theme.style import CHOICES, Theme
+from churnkit_desktop.welcome import Welcome
+from churnkit_desktop.widgets.empty import Empty
+from churnkit_desktop.work.bench import Workbench
+
+_SCREEN = "screen"
+
+
+class MainWindow(QMainWindow):
+    """One window on one place.
+
+    Parameters
+    ----------
+    theme, memory : shared by all of the application
+    """
+
+    def __init__(self, theme: Theme, memory: Memory) -> None:
+        super().__init__()
+        self.theme, self.memory = theme, memory
+        self.runner = Runner()
+        self.desk: Desk | None = None
+        self._views: dict[str, QWidget] = {}
+        self._current = ""
+        self.setWindowTitle("churnkit")
+        self.setMinimumSize(940, 620)
+        self.setAcceptDrops(True)
+        self.navigation = QListWidget()
+        self.navigation.setObjectName("navigation")
+        self.navigation.setAccessibleName("Screens")
+        self.navigation.setFixedWidth(184)
+        self.navigation.setIconSize(QSize(20, 20))
+        self.navigation.currentItemChanged.connect(self._navigate)
+        self.stack = QStackedWidget()
+        self.welcome = Welcome(self)
+        self.stack.addWidget(self.welcome)
+        centre = QWidget()
+        side = QHBoxLayout(centre)
+        side.setContentsMargins(0, 0, 0, 0)
+        side.setSpacing(0)
+        side.addWidget(self.navigation)
+        side.addWidget(self.stack, 1)
+        self.setCentralWidget(centre)
+        self.script_panel = ScriptPanel(self)
+        self.addDockWidget(Qt.DockWidgetArea.BottomDockWidgetArea, self.script_panel)
+        self.script_panel.hide()
+        self.work_label = QLabel("")
+        self.stop_button = QPushButton("Cancel")
+        self.stop_button.clicked.connect(self._cancel_all)
+        self.stop_button.hide()
+        self.statusBar().addPermanentWidget(self.work_label)
+        self.statusBar().addPermanentWidget(self.stop_button)
+        self._actions()
+        self._restore()
+        theme.changed.connect(self._repaint)
+        self._show_welcome()
+
+    # --- opening -----------------------------------------------------------------------
+
+    def begin(self, place: str = "") -> None:
+        """Open a place; without one what was open last, else offer what there is."""
+        wanted = place or str(self.memory.general().get("place", ""))
+        if wanted:
+            self.open_place(wanted)
+        else:
+            self._show_welcome()
+
+    def open_place(self, place: str) -> None:
+        """Open a project folder; the old one stays open if this fails."""
+        self.statusBar().showMessage(f"Opening {place} …")
+        self.runner.run("open", lambda: open_backend(place), self._opened, self._not_opened)
+
+    def _opened(self, backend: Backend) -> None:
+        self._leave_place()
+        self.memory.opened(backend.place)
+        self.memory.remember(place=backend.place)
+        place_memory = self.memory.place(backend.place)
+        script = Script(place=backend.place)
+        bench = Workbench(backend.place, place_memory, script)
+        bench.changed.connect(self._show_work)
+        self.desk = Desk(backend, self.runner, bench, place_memory, script, self.go)
+        self.script_panel.show_script(script)
+        self.setWindowTitle(f"{backend.title} – churnkit")
+        self.statusBar().showMessage(backend.place)
+        self.navigation.blockSignals(True)
+        self.navigation.clear()
+        for entry in SCREENS:
+            item = QListWidgetItem(entry.title)
+            item.setData(Qt.ItemDataRole.UserRole, entry.key)
+            item.setToolTip(entry.hint)
+            self.navigation.addItem(item)
+        # A list that gets the focus chooses its first row: nobody asked for that screen.
+        self.navigation.show()
+        self._repaint()
+        self.go(str(place_memory.get(_SCREEN, SCREENS[0].key)), "")
+        self.navigation.blockSignals(False)
+
+    def _not_opened(self, error: ChurnkitError) -> None:
+        self.statusBar().clearMessage()
+        if self.desk is None:
+            self._show_welcome()
+        self.welcome.show_error(error)
+        if self.desk is not None:
+            self.statusBar().showMessage(f"{error.what} {error.fix}", 10_000)
+
+    def _leave_place(self) -> None:
+        if self.desk is None:
+            return
+        self.desk.bench.close()
+        for view in self._views.values():
+            self.stack.removeWidget(view)
+            view.deleteLater()
+        self._views.clear()
+        self._current = ""
+        self.desk.backend.close()
+        self.desk = None
+
+    def _show_welcome(self) -> None:
+        self.navigation.hide()
+        self.welcome.fill(self.memory.recent())
+        self.stack.setCurrentWidget(self.welcome)
+
+    def close_place(self) -> None:
+        """Back to the first page."""
+        self._leave_place()
+        self.memory.remember(place="")
+        self.setWindowTitle("churnkit")
+        self.statusBar().clearMessage()
+        self._show_welcome()
+
+    # --- screens -----------------------------------------------------------------------
+
+    def go(self, key: str, subject: str = "") -> None:
+        """Show a screen, with a subject where it has one."""
+        if self.desk is None:
+            return
+        entry = next((entry for entry in SCREENS if entry.key == key), SCREENS[0])
+        if self._current and self._current != entry.key:
+            self._presenter(self._current, "leave")
+        view = self._views.get(entry.key)
+        if view is None:
+            view = self._views[entry.key] = self._make(entry, self.desk)
+            self.stack.addWidget(view)
+        self._current = entry.key
+        self.stack.setCurrentWidget(view)
+        self.desk.memory.put(_SCREEN, entry.key)
+        with QSignalBlocker(self.navigation):
+            self.navigation.setCurrentRow(SCREENS.index(entry))
+        self._presenter(entry.key, "enter", subject)
+
+    def _make(self, entry: Entry, desk: Desk) -> QWidget:
+        why = desk.backend.why_not(entry.key)
+        return Empty(entry.title, why) if why else entry.make(desk, self.theme)
+
+    def _presenter(self, key: str, verb: str, *arguments: str) -> None:
+        presenter = getattr(self._views.get(key), "presenter", None)
+        if presenter is not None:
+            getattr(presenter, verb)(*arguments)
+
+    def _navigate(self, item: QListWidgetItem | None) -> None:
+        if item is not None:
+            self.go(str(item.data(Qt.ItemDataRole.UserRole)))
+
+    # --- work --------------------------------------------------------------------------
+
+    def _show_work(self) -> None:
+        jobs = self.desk.bench.running() if self.desk else ()
+        self.work_label.setText(" · ".join(job.action.title or job.action.verb for job in jobs))
+        self.stop_button.setVisible(bool(jobs))
+
+    def _cancel_all(self) -> None:
+        if self.desk is not None:
+            for job in self.desk.bench.running():
+                self.desk.bench.cancel(job.action.verb)
+
+    # --- commands ----------------------------------------------------------------------
+
+    def commands(self) -> list[Command]:
+        """Everything that can be done from here, for the palette and the list of shortcuts."""
+        listed = [
+            Command("Open a project …", "Ctrl+O", self.ask_folder),
+            Command("New project from a file …", "Ctrl+N", self.ask_file),
+            Command("Open the sample", "", self.welcome.open_sample),
+            Command("Close the project", "Ctrl+W", self.close_place),
+            Command("Command palette", "Ctrl+K", self.show_palette),
+            Command("Python behind the clicks", "Ctrl+P", self.toggle_script),
+            Command("Read again", "F5", self.read_again),
+            Command("Keyboard shortcuts", "F1", self.show_shortcuts),
+            Command("Quit", "Ctrl+Q", self.close),
+        ]
+        listed += [
+            Command(f"Theme: {choice}", "", partial(self.choose_theme, choice))
+            for choice in CHOICES
+        ]
+        if self.desk is not None:
+            listed += [
+                Command(
+                    f"Go to {entry.title}",
+                    f"Ctrl+{number}" if number < 10 else "",
+                    partial(self.go, entry.key),
+                    entry.hint,
+                )
+                for number, entry in enumerate(SCREENS, 1)
+            ]
+        return listed
+
+    def _actions(self) -> None:
+        bar = self.menuBar()
+        file_menu, view_menu, help_menu = (
+            bar.addMenu("&File"),
+            bar.addMenu("&View"),
+            bar.addMenu("&Help"),
+        )
+
+        def add(menu: object, text: str, keys: str, call: Callable[[], object]) -> None:
+            action = QAction(text, self)
+            if keys:
+                action.setShortcut(QKeySequence(keys))
+            action.triggered.connect(lambda: call())
+            menu.addAction(action)  # type: ignore[attr-defined]
+
+        add(file_menu, "Open a project …", "Ctrl+O", self.ask_folder)
+        add(file_menu, "New project from a file …", "Ctrl+N", self.ask_file)
+        add(file_menu, "Open the sample", "", self.welcome.open_sample)
+        add(file_menu, "Close the project", "Ctrl+W", self.close_place)
+        file_menu.addSeparator()
+        add(file_menu, "Quit", "Ctrl+Q", self.close)
+        add(view_menu, "Command palette", "Ctrl+K", self.show_palette)
+        add(view_menu, "Python behind the clicks", "Ctrl+P", self.toggle_script)
+        add(view_menu, "Read again", "F5", self.read_again)
+        themes = view_menu.addMenu("Theme")
+        for choice in CHOICES:
+            add(themes, choice.capitalize(), "", partial(self.choose_theme, choice))
+        add(help_menu, "Keyboard shortcuts", "F1", self.show_shortcuts)
+        for number, entry in enumerate(SCREENS[:9], 1):
+            action = QAction(f"Go to {entry.title}", self)
+            action.setShortcut(QKeySequence(f"Ctrl+{number}"))
+            action.triggered.connect(lambda _=False, key=entry.key: self.go(key))
+            self.addAction(action)
+        question = QAction("Keyboard shortcuts", self)
+        question.setShortcut(QKeySequence("?"))
+        question.triggered.connect(self.show_shortcuts)
+        self.addAction(question)
+
+    def ask_folder(self) -> None:
+        """Ask for a project folder."""
+        name = QFileDialog.getExistingDirectory(self, "Open a project")
+        if name:
+            self.open_place(name)
+
+    def ask_file(self) -> None:
+        """Ask for a file of customers."""
+        name, _ = QFileDialog.getOpenFileName(
+            self, "Import customers", "", "Tables (*.csv *.parquet *.xlsx *.txt *.tsv);;All (*)"
+        )
+        if name:
+            self.import_file(name)
+
+    def import_file(self, name: str) -> None:
+        """Make a project from a file."""
+        if self.desk is not None:
+            self.close_place()
+        self.welcome.begin_import(name)
+
+    def choose_theme(self, choice: str) -> None:
+        """Use a theme, and remember it."""
+        self.memory.remember(theme=choice)
+        self.theme.choose(choice)
+
+    def read_again(self) -> None:
+        """Read everything anew."""
+        if self.desk is not None:
+            self.desk.changed()
+
+    def show_palette(self) -> None:
+        """Search all commands."""
+        CommandPalette(self.commands(), self).open()
+
+    def show_shortcuts(self) -> None:
+        """List the keys."""
+        ShortcutsDialog(self.commands(), self).open()
+
+    def toggle_script(self) -> None:
+        """Show or hide the Python behind the clicks."""
+        self.script_panel.setVisible(not self.script_panel.isVisible())
+
+    # --- window ------------------------------------------------------------------------
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:  # noqa: N802 - Qt's names
+        if len(event.mimeData().urls()) == 1 and event.mimeData().urls()[0].isLocalFile():
+            event.acceptProposedAction()
+
+    def dropEvent(self, event: QDropEvent) -> None:  # noqa: N802
+        name = event.mimeData().urls()[0].toLocalFile()
+        event.acceptProposedAction()
+        # Leave the drag's own loop first: the other program waits for its end.
+        QTimer.singleShot(0, lambda: self._dropped(name))
+
+    def _dropped(self, name: str) -> None:
+        if Path(name).is_dir():
+            self.open_place(name)
+        else:
+            self.import_file(name)
+
+    def closeEvent(self, event: QCloseEvent) -> None:  # noqa: N802
+        self.memory.remember(
+            geometry=bytes(self.saveGeometry().toBase64().data()).decode(),
+            layout=bytes(self.saveState().toBase64().data()).decode(),
+        )
+        self.shut()
+        event.accept()
+
+    def shut(self) -> None:
+        """Stop work and threads; may be called twice."""
+        if self.desk is not None:
+            self.desk.bench.close()
+            self.desk.backend.close()
+            self.desk = None
+        self.welcome.close_work()
+        self.runner.close()
+
+    def _restore(self) -> None:
+        general = self.memory.general()
+        geometry, layout = general.get("geometry"), general.get("layout")
+        if not (geometry and self.restoreGeometry(QByteArray.fromBase64(geometry.encode()))):
+            self.resize(1280, 820)
+        if layout:
+            self.restoreState(QByteArray.fromBase64(layout.encode()))
+
+    def _repaint(self) -> None:
+        colour = self.theme.tokens.text
+        for position in range(self.navigation.count()):
+            item = self.navigation.item(position)
+            item.setIcon(icon(str(item.data(Qt.ItemDataRole.UserRole)), colour))

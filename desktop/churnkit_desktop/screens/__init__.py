@@ -1,0 +1,1 @@
+"""One package per screen: state (without Qt), presenter, view."""

@@ -1,0 +1,51 @@
+"""All screens, in the order of the navigation; each is made when it is first looked at."""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from typing import Protocol
+
+from PySide6.QtWidgets import QWidget
+
+from churnkit_desktop.desk import Desk
+from churnkit_desktop.screens.presenter import Presenter
+from churnkit_desktop.theme.style import Theme
+
+
+class Screen(Protocol):
+    """A view: a widget and the presenter that it holds."""
+
+    presenter: Presenter
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One screen.
+
+    Parameters
+    ----------
+    key : names it in the memory, and its package below ``churnkit_desktop.screens``
+    title : in the navigation
+    hint : what it is for, in the command palette
+    """
+
+    key: str
+    title: str
+    hint: str
+
+    def make(self, desk: Desk, theme: Theme) -> QWidget:
+        """The view; its module is imported now, not at the start."""
+        module = importlib.import_module(f"churnkit_desktop.screens.{self.key}.view")
+        widget: QWidget = module.make(desk, theme)
+        return widget
+
+
+SCREENS = (
+    Entry("overview", "Overview", "who is at risk, what changed, what needs a decision"),
+    Entry("data", "Data", "what was imported, and what is suspicious about it"),
+    Entry("train", "Train", "search for the best model"),
+    Entry("models", "Models", "compare versions, promote, roll back"),
+    Entry("customers", "Customers", "all scores, why, and whom it pays to contact"),
+    Entry("score_one", "Score one", "a single new customer"),
+)

@@ -1,0 +1,117 @@
+"""One customer beside the table: why, what was said before, and what if."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import (
+    QHBoxLayout,
+    QPushButton,
+    QScrollArea,
+    QTabWidget,
+    QVBoxLayout,
+    QWidget,
+)
+
+from churnkit_desktop.screens.customers.presenter import CustomersPresenter
+from churnkit_desktop.theme.style import Theme
+from churnkit_desktop.widgets.form import RowForm
+from churnkit_desktop.widgets.layout import Card, label
+from churnkit_desktop.widgets.reasons import ReasonBars
+from churnkit_desktop.widgets.table import Column, RowsModel, Table
+from churnkit_desktop.words import day, percent
+
+
+class DetailPanel(Card):
+    """Binds to the presenter's detail; hidden while no customer is chosen."""
+
+    def __init__(self, presenter: CustomersPresenter, theme: Theme) -> None:
+        super().__init__()
+        self._presenter = presenter
+        self._shown = ""
+        self.setMinimumWidth(380)
+        head = QHBoxLayout()
+        self.name = label("", "heading")
+        close = QPushButton("✕")
+        close.setAccessibleName("Close the detail")
+        close.setFixedWidth(36)
+        close.clicked.connect(presenter.close_detail)
+        head.addWidget(self.name, 1)
+        head.addWidget(close)
+        self.body.addLayout(head)
+        self.figure = label("", "figure")
+        self.text = label("", "faint", wrap=True)
+        self.body.addWidget(self.figure)
+        self.body.addWidget(self.text)
+        self.tabs = QTabWidget()
+        self.body.addWidget(self.tabs, 1)
+        self.reasons = ReasonBars(theme)
+        self.tabs.addTab(_scrolled(self.reasons), "Why")
+        self.history = RowsModel(
+            (
+                Column("When", day),
+                Column("Probability", percent, number=True),
+                Column("Risk"),
+                Column("Model"),
+            )
+        )
+        self.history_table = Table("Earlier predictions", self.history)
+        self.form = RowForm(presenter.change)
+        what_if = QWidget()
+        column = QVBoxLayout(what_if)
+        column.addWidget(
+            label(
+                "Change a value and see what the model would say. Nothing is saved.",
+                "faint",
+                wrap=True,
+            )
+        )
+        column.addWidget(_scrolled(self.form), 1)
+        self.undo = QPushButton("Back to the customer as he is")
+        self.undo.clicked.connect(self._undo)
+        column.addWidget(self.undo)
+        self.tabs.addTab(what_if, "What if")
+        self.tabs.addTab(self.history_table, "History")
+        presenter.detail_changed.connect(self.show_state)
+        self.hide()
+
+    def show_state(self) -> None:
+        """Draw what the presenter holds."""
+        presenter = self._presenter
+        detail = presenter.detail
+        self.setVisible(detail is not None)
+        if detail is None:
+            self._shown = ""
+            return
+        now = detail.explanation
+        shown = presenter.what_if or now
+        self.name.setText(now.customer_id)
+        self.figure.setText(percent(shown.probability))
+        words = [f"{shown.risk_band} risk, says {shown.model_version}"]
+        if presenter.what_if is not None:
+            gap = (shown.probability - now.probability) * 100
+            words = [f"if so; {gap:+.1f} points against {percent(now.probability)} as it is"]
+        words += list(shown.notes)
+        self.text.setText("\n".join(words))
+        self.reasons.show_explanation(shown)
+        if self._shown != now.customer_id:
+            self._shown = now.customer_id
+            self.form.fill(presenter.fields, detail.row)
+        self.undo.setEnabled(bool(presenter.changes))
+        self.history.fill(
+            [(p.made_at, p.probability, p.risk_band, p.model_version) for p in detail.history]
+        )
+        self.history_table.fit_columns()
+
+    def _undo(self) -> None:
+        self._presenter.undo_changes()
+        detail = self._presenter.detail
+        if detail is not None:
+            self.form.fill(self._presenter.fields, detail.row)
+
+
+def _scrolled(widget: QWidget) -> QScrollArea:
+    area = QScrollArea()
+    area.setWidgetResizable(True)
+    area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+    area.setWidget(widget)
+    return area

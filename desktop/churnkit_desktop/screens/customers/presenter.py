@@ -1,0 +1,227 @@
+"""Customers: a million scored rows, one of them in detail, and whom it pays to contact."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from churnkit.domain.predictions import Explanation
+from churnkit.errors import ChurnkitError, storage_errors
+from churnkit_desktop.actions import Action, Argument
+from churnkit_desktop.backend.facts import (
+    CustomerDetail,
+    CustomerQuery,
+    CustomerView,
+    Floats,
+    FormField,
+    Money,
+)
+from churnkit_desktop.desk import Desk
+from churnkit_desktop.notice import Notice
+from churnkit_desktop.screens.customers.state import PAGE, Campaign, Pages
+from churnkit_desktop.screens.presenter import Presenter
+from churnkit_desktop.work.bench import Job
+
+_MONEY = ("customer_value", "contact_cost", "offer_cost", "success_rate")
+
+
+class CustomersPresenter(Presenter):
+    """The table, the detail, the campaign."""
+
+    def __init__(self, desk: Desk) -> None:
+        super().__init__(desk, "customers")
+        kept = dict(self.draft("query", {}))
+        kept["bands"] = tuple(kept.get("bands", ()))
+        self.query = CustomerQuery(**kept)
+        self.view: CustomerView | None = None
+        self.pages = Pages()
+        self.page_arrived = Notice()
+        self.last_page = 0
+        self.selected = str(self.draft("selected", ""))
+        self.detail: CustomerDetail | None = None
+        self.detail_changed = Notice()
+        self.fields: tuple[FormField, ...] = ()
+        self.changes: dict[str, Any] = {}
+        self.what_if: Explanation | None = None
+        self.money: Money | None = None
+        self.campaign: Campaign | None = None
+        self.campaign_changed = Notice()
+        self._probabilities: Floats | None = None
+
+    # --- the table ---------------------------------------------------------------------
+
+    def choose(self, subject: str) -> None:
+        """Show this customer beside the table."""
+        self.select(subject)
+
+    def load(self) -> None:
+        """Sort and filter, off the event loop."""
+        query = self.query
+        self.read(lambda: self.desk.backend.customers(query), self._viewed, "view")
+        if self.selected and self.detail is None:
+            self.select(self.selected)
+
+    def ask(self, **changes: Any) -> None:
+        """Sort or filter differently."""
+        query = replace(self.query, **changes)
+        if query != self.query:
+            self.query = query
+            self.keep("query", {**asdict(query), "bands": list(query.bands)})
+            self.load()
+
+    def row(self, position: int) -> tuple[object, ...] | None:
+        """A row of the table; None: it comes later."""
+        found = self.pages.row(position)
+        if found is None:
+            page = self.pages.wants(position)
+            if page is not None:
+                self._read_page(page)
+        return found
+
+    def _read_page(self, page: int) -> None:
+        view = self.pages.view
+        backend = self.desk.backend
+
+        def arrived(rows: tuple[tuple[object, ...], ...]) -> None:
+            if view == self.pages.view and rows:
+                self.pages.arrived(page, rows)
+                self.last_page = page
+                self.page_arrived()
+
+        self.desk.runner.run(
+            f"customers page {view} {page}",
+            lambda: backend.page(view, page * PAGE, PAGE),
+            arrived,
+            self.fail,
+        )
+
+    def _viewed(self, view: CustomerView) -> None:
+        self.view = view
+        self.pages = Pages(view.name, view.n_rows)
+        self._probabilities = None
+        self.campaign = None
+        if view.n_all:
+            self.desk.runner.run(
+                "customers campaign", self._read_campaign, self._campaign_read, self.fail
+            )
+
+    # --- scoring -----------------------------------------------------------------------
+
+    @property
+    def job(self) -> Job | None:
+        """The scoring of all customers."""
+        return self.desk.bench.job("score")
+
+    def score_all(self) -> None:
+        """Score every customer of the project, with three reasons each where there are few."""
+        scores = getattr(self.desk.backend, "scores_file", None)
+        output = str(scores) if scores is not None else ""
+        arguments: dict[str, Argument] = {"output": output}
+        self.start(Action("score", arguments, "Scoring all customers"))
+
+    def cancel(self) -> None:
+        """Stop scoring; the scores are those from before."""
+        self.desk.bench.cancel("score")
+
+    # --- one customer ------------------------------------------------------------------
+
+    def select(self, customer_id: str) -> None:
+        """Show one customer."""
+        self.selected = customer_id
+        self.keep("selected", customer_id)
+        self.changes, self.what_if = {}, None
+        backend = self.desk.backend
+
+        def both() -> tuple[CustomerDetail, tuple[FormField, ...]]:
+            return backend.customer(customer_id), self.fields or backend.form()
+
+        self.desk.runner.run("customers detail", both, self._detailed, self._no_detail)
+
+    def close_detail(self) -> None:
+        """Show no customer."""
+        self.selected, self.detail = "", None
+        self.keep("selected", "")
+        self.detail_changed()
+
+    def change(self, column: str, value: object) -> None:
+        """What if this value were another one? The answer comes at once."""
+        if self.detail is None:
+            return
+        self.changes[column] = value
+        row = {**self.detail.row, **self.changes}
+        backend = self.desk.backend
+        self.desk.runner.run(
+            "customers what-if", lambda: backend.what_if(row), self._rescored, self.fail
+        )
+
+    def undo_changes(self) -> None:
+        """Back to the customer as he is."""
+        self.changes, self.what_if = {}, None
+        self.detail_changed()
+
+    def _detailed(self, both: tuple[CustomerDetail, tuple[FormField, ...]]) -> None:
+        self.detail, self.fields = both
+        self.error = None
+        self.detail_changed()
+
+    def _no_detail(self, error: ChurnkitError) -> None:
+        self.selected, self.detail = "", None
+        self.keep("selected", "")
+        self.detail_changed()
+        self.fail(error)
+
+    def _rescored(self, explanation: Explanation) -> None:
+        self.what_if = explanation
+        self.detail_changed()
+
+    # --- the campaign ------------------------------------------------------------------
+
+    def set_money(self, **changes: float) -> None:
+        """Other terms; the curve follows at once."""
+        if self.money is None or self._probabilities is None:
+            return
+        money = self.money.changed(**changes)
+        if money.offer_cost >= money.customer_value:
+            return  # no offer would ever pay; the field shows its limits
+        self.money = money
+        self.keep("money", {name: getattr(money, name) for name in _MONEY})
+        self.campaign = Campaign.of(self._probabilities, money)
+        self.campaign_changed()
+
+    def export_top(self, path: str, n: int) -> None:
+        """Write the riskiest n customers to a file."""
+        backend = self.desk.backend
+
+        def write() -> int:
+            view = backend.customers(CustomerQuery())
+            rows = backend.page(view.name, 0, n)
+            _write_csv(Path(path), view.columns, rows)
+            return len(rows)
+
+        self.read(write, lambda _n: None, "export")
+
+    def _read_campaign(self) -> tuple[Floats, Money]:
+        return self.desk.backend.probabilities(), self.desk.backend.money()
+
+    def _campaign_read(self, answer: tuple[Floats, Money]) -> None:
+        self._probabilities, money = answer
+        kept = {name: float(value) for name, value in self.draft("money", {}).items()}
+        self.money = money.changed(**kept)
+        self.campaign = Campaign.of(self._probabilities, self.money)
+        self.campaign_changed()
+
+
+def _write_csv(path: Path, columns: tuple[str, ...], rows: tuple[tuple[object, ...], ...]) -> None:
+    temporary = path.with_name(f".{path.name}.new")
+    with storage_errors(path):
+        try:
+            with temporary.open("w", newline="", encoding="utf-8") as stream:
+                writer = csv.writer(stream)
+                writer.writerow(columns)
+                writer.writerows(rows)
+            temporary.replace(path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise

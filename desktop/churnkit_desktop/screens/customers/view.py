@@ -1,0 +1,191 @@
+"""All scored customers."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Qt, QTimer
+from PySide6.QtWidgets import (
+    QComboBox,
+    QHBoxLayout,
+    QLineEdit,
+    QMenu,
+    QPushButton,
+    QSplitter,
+    QStackedLayout,
+    QTabWidget,
+    QVBoxLayout,
+    QWidget,
+)
+
+from churnkit_desktop.desk import Desk
+from churnkit_desktop.screens.customers.campaign import CampaignPanel
+from churnkit_desktop.screens.customers.detail import DetailPanel
+from churnkit_desktop.screens.customers.presenter import CustomersPresenter
+from churnkit_desktop.screens.customers.table_model import TITLES, CustomersModel
+from churnkit_desktop.theme.style import Theme
+from churnkit_desktop.widgets.banner import Banner
+from churnkit_desktop.widgets.empty import Empty
+from churnkit_desktop.widgets.layout import ScreenFrame, label
+from churnkit_desktop.widgets.progress import JobCard
+from churnkit_desktop.widgets.table import Table
+from churnkit_desktop.words import ago, whole
+
+_BANDS = (
+    ("All risks", ()),
+    ("High", ("high",)),
+    ("High and medium", ("high", "medium")),
+    ("Medium", ("medium",)),
+    ("Low", ("low",)),
+)
+_TYPING_MS = 250
+
+
+class CustomersView(ScreenFrame):
+    """Binds to its presenter."""
+
+    def __init__(self, presenter: CustomersPresenter, theme: Theme) -> None:
+        super().__init__("Customers", scrolls=False)
+        self.presenter = presenter
+        self.score = QPushButton("Score all")
+        self.score.clicked.connect(presenter.score_all)
+        self.buttons.addWidget(self.score)
+        self.banner = Banner()
+        self.job_card = JobCard(presenter.cancel)
+        self.above.addWidget(self.banner)
+        self.above.addWidget(self.job_card)
+        holder = QWidget()
+        self.pages = QStackedLayout(holder)
+        self.body.addWidget(holder, 1)
+        self.empty = Empty(
+            "Nobody has been scored yet",
+            "The model that serves says for each customer how probable it is that he leaves.",
+            "Score all customers",
+            presenter.score_all,
+        )
+        self.pages.addWidget(self.empty)
+        self.tabs = QTabWidget()
+        self.pages.addWidget(self.tabs)
+        self.splitter = QSplitter(Qt.Orientation.Horizontal)
+        left = QWidget()
+        column = QVBoxLayout(left)
+        column.setContentsMargins(10, 10, 10, 10)
+        bar = QHBoxLayout()
+        self.search = QLineEdit(presenter.query.search)
+        self.search.setPlaceholderText("Search a customer …")
+        self.search.setAccessibleName("Search a customer")
+        self.search.setClearButtonEnabled(True)
+        self.band = QComboBox()
+        self.band.setAccessibleName("Risk")
+        for title, bands in _BANDS:
+            self.band.addItem(title, bands)
+        chosen = (
+            [bands for _, bands in _BANDS].index(presenter.query.bands)
+            if (presenter.query.bands in [bands for _, bands in _BANDS])
+            else 0
+        )
+        self.band.setCurrentIndex(chosen)
+        self.columns_button = QPushButton("Columns")
+        self.columns_button.clicked.connect(self._choose_columns)
+        self.found = label("", "faint")
+        bar.addWidget(self.search, 1)
+        bar.addWidget(self.band)
+        bar.addWidget(self.columns_button)
+        bar.addWidget(self.found)
+        column.addLayout(bar)
+        self.model = CustomersModel(presenter, theme)
+        self.table = Table("Customers", self.model)
+        self.table.horizontalHeader().setSectionsMovable(True)
+        column.addWidget(self.table, 1)
+        self.splitter.addWidget(left)
+        self.detail = DetailPanel(presenter, theme)
+        self.splitter.addWidget(self.detail)
+        self.splitter.setStretchFactor(0, 3)
+        self.splitter.setStretchFactor(1, 2)
+        self.tabs.addTab(self.splitter, "Table")
+        self.campaign = CampaignPanel(presenter, theme)
+        self.tabs.addTab(self.campaign, "Whom to contact")
+        self._typing = QTimer(self)
+        self._typing.setSingleShot(True)
+        self._typing.setInterval(_TYPING_MS)
+        self._typing.timeout.connect(lambda: presenter.ask(search=self.search.text().strip()))
+        self.search.textChanged.connect(lambda _text: self._typing.start())
+        self.band.activated.connect(
+            lambda _i: presenter.ask(bands=tuple(self.band.currentData() or ()))
+        )
+        self.table.selectionModel().currentRowChanged.connect(self._row_chosen)
+        header = self.table.horizontalHeader()
+        header.setSectionsClickable(True)
+        header.setSortIndicatorShown(True)
+        header.sectionClicked.connect(self._sort)
+        presenter.changed.connect(self.show_state)
+
+    def show_state(self) -> None:
+        """Draw what the presenter holds."""
+        presenter = self.presenter
+        self.banner.show_error(presenter.error)
+        job = presenter.job
+        running = bool(job and job.running)
+        self.job_card.show_job(job)
+        self.score.setEnabled(not running)
+        self.empty.button.setEnabled(not running)
+        view = presenter.view
+        if view is None:
+            self.subtitle.setText("Reading …")
+            return
+        if view.scored_at is None:
+            self.subtitle.setText("")
+        else:
+            self.subtitle.setText(
+                f"{whole(view.n_all)} customers, scored by {view.model_version} "
+                f"{ago(view.scored_at)}."
+            )
+        self.pages.setCurrentIndex(1 if view.n_all else 0)
+        if not view.n_all:
+            return
+        fresh = self.model.columns != view.columns
+        self.model.show_view()
+        if fresh:
+            for i, name in enumerate(view.columns):
+                self.table.setColumnWidth(i, 180 if name.startswith("reason") else 150)
+                self.table.setColumnHidden(i, name in presenter.draft("hidden", []))
+        self.found.setText("sorting …" if presenter.busy else f"{whole(view.n_rows)} shown")
+        if presenter.query.sort in view.columns:
+            self.table.horizontalHeader().setSortIndicator(
+                view.columns.index(presenter.query.sort),
+                Qt.SortOrder.DescendingOrder
+                if presenter.query.descending
+                else Qt.SortOrder.AscendingOrder,
+            )
+
+    def _sort(self, section: int) -> None:
+        name = self.model.columns[section]
+        query = self.presenter.query
+        descending = not query.descending if query.sort == name else name == "probability"
+        self.presenter.ask(sort=name, descending=descending)
+
+    def _row_chosen(self, current: object, _before: object) -> None:
+        position = current.row()  # type: ignore[attr-defined]
+        name = self.model.customer_id(position) if position >= 0 else ""
+        if name and name != self.presenter.selected:
+            self.presenter.select(name)
+
+    def _choose_columns(self) -> None:
+        menu = QMenu(self)
+        for i, name in enumerate(self.model.columns):
+            action = menu.addAction(TITLES.get(name, name))
+            action.setCheckable(True)
+            action.setChecked(not self.table.isColumnHidden(i))
+            action.toggled.connect(lambda shown, i=i: self._show_column(i, shown))
+        menu.exec(self.columns_button.mapToGlobal(self.columns_button.rect().bottomLeft()))
+        menu.deleteLater()
+
+    def _show_column(self, section: int, shown: bool) -> None:
+        self.table.setColumnHidden(section, not shown)
+        self.presenter.keep(
+            "hidden",
+            [n for i, n in enumerate(self.model.columns) if self.table.isColumnHidden(i)],
+        )
+
+
+def make(desk: Desk, theme: Theme) -> CustomersView:
+    """The screen."""
+    return CustomersView(CustomersPresenter(desk), theme)

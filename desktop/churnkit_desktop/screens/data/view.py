@@ -1,0 +1,136 @@
+"""The imported table in figures."""
+
+from __future__ import annotations
+
+from PySide6.QtWidgets import QFileDialog, QPushButton
+
+from churnkit.domain.profiles import ColumnProfile
+from churnkit_desktop.desk import Desk
+from churnkit_desktop.screens.data.presenter import DataPresenter
+from churnkit_desktop.theme.style import Theme
+from churnkit_desktop.widgets.banner import Banner
+from churnkit_desktop.widgets.layout import Card, ScreenFrame, label
+from churnkit_desktop.widgets.progress import JobCard
+from churnkit_desktop.widgets.table import Column, RowsModel, Table
+from churnkit_desktop.words import percent, whole
+
+
+def _number(value: float) -> str:
+    return f"{value:,.4g}"
+
+
+class DataView(ScreenFrame):
+    """Binds to its presenter."""
+
+    def __init__(self, presenter: DataPresenter, theme: Theme) -> None:
+        super().__init__("Data")
+        self.presenter = presenter
+        self.newer = QPushButton("Import newer rows …")
+        self.newer.clicked.connect(self._ask)
+        self.buttons.addWidget(self.newer)
+        self.banner = Banner()
+        self.job_card = JobCard(presenter.cancel)
+        self.above.addWidget(self.banner)
+        self.above.addWidget(self.job_card)
+        self.summary = Card("In short")
+        self.summary_text = label("", wrap=True)
+        self.summary.body.addWidget(self.summary_text)
+        self.body.addWidget(self.summary)
+        leaks = Card("Columns that know the answer")
+        self.leak_text = label("", "faint", wrap=True)
+        self.leaks = RowsModel((Column("Column"), Column("Used for training?"), Column("Evidence")))
+        self.leak_table = Table("Columns that know the answer", self.leaks)
+        leaks.body.addWidget(self.leak_text)
+        leaks.body.addWidget(self.leak_table)
+        self.body.addWidget(leaks)
+        columns = Card("Columns")
+        self.columns = RowsModel(
+            (
+                Column("Column"),
+                Column("Role"),
+                Column("Kind"),
+                Column("Missing", percent, number=True, hint="Share of rows without a value."),
+                Column("Distinct", whole, number=True),
+                Column("Lowest", _number, number=True),
+                Column("Mean", _number, number=True),
+                Column("Highest", _number, number=True),
+                Column("Most frequent / notes"),
+            )
+        )
+        self.table = Table("Columns", self.columns, sorts=True)
+        columns.body.addWidget(self.table)
+        self.body.addWidget(columns)
+        self.body.addStretch(1)
+        presenter.changed.connect(self.show_state)
+
+    def show_state(self) -> None:
+        """Draw what the presenter holds."""
+        presenter = self.presenter
+        self.banner.show_error(presenter.error)
+        job = presenter.job
+        self.job_card.show_job(job)
+        self.newer.setEnabled(not (job and job.running))
+        facts = presenter.facts
+        if facts is None:
+            self.subtitle.setText("Looking at every column …" if presenter.busy else "")
+            return
+        profile = facts.profile
+        self.subtitle.setText(profile.source)
+        self.summary_text.setText(
+            f"{whole(profile.n_rows)} customers, {len(profile.columns)} columns. "
+            f"{whole(profile.n_positive)} left ({percent(profile.rate)}: {profile.target} is "
+            f"“{profile.positive}”).\n"
+            f"{whole(profile.duplicates)} rows repeat another one but for the name; "
+            f"{whole(profile.conflicting)} groups of equal rows ended differently; "
+            f"{whole(profile.duplicate_ids)} names occur twice."
+        )
+        self.leaks.fill(
+            [
+                (leak.column, "no, blocked" if leak.blocked else "yes, look at it", leak.evidence)
+                for leak in profile.leaks
+            ]
+        )
+        self.leak_table.setVisible(bool(profile.leaks))
+        self.leak_table.fit_columns()
+        self.leak_table.fit_rows()
+        self.leak_text.setText(
+            "Such a column is known only after the customer has left; a model that reads it "
+            "is worthless in production."
+            if profile.leaks
+            else "None was found."
+        )
+        self.columns.fill([_row(column, profile.n_rows) for column in profile.columns])
+        self.table.fit_columns()
+        self.table.fit_rows(24)
+
+    def _ask(self) -> None:
+        name, _ = QFileDialog.getOpenFileName(
+            self, "Newer rows", "", "Tables (*.csv *.parquet *.xlsx *.txt *.tsv);;All (*)"
+        )
+        if name:
+            self.presenter.import_file(name)
+
+
+def _row(column: ColumnProfile, n_rows: int) -> tuple[object, ...]:
+    notes = ", ".join(f"{value} ({whole(n)})" for value, n in column.top[:3])
+    if column.missing_words:
+        words = ", ".join(column.missing_words)
+        notes = f"looks missing: {words}; {notes}" if notes else f"looks missing: {words}"
+    if column.note:
+        notes = f"{column.note}; {notes}" if notes else column.note
+    return (
+        column.name,
+        column.role,
+        column.kind,
+        column.missing / n_rows if n_rows else 0.0,
+        column.distinct,
+        column.low,
+        column.mean,
+        column.high,
+        notes,
+    )
+
+
+def make(desk: Desk, theme: Theme) -> DataView:
+    """The screen."""
+    return DataView(DataPresenter(desk), theme)

@@ -1,0 +1,302 @@
+"""Two versions: figures with intervals, calibration, lift, segments; the journal; decisions."""
+
+from __future__ import annotations
+
+from PySide6.QtWidgets import (
+    QComboBox,
+    QHBoxLayout,
+    QLineEdit,
+    QPushButton,
+    QStackedLayout,
+    QTabWidget,
+    QVBoxLayout,
+    QWidget,
+)
+
+from churnkit.domain.evaluation import Estimate, Evaluation
+from churnkit_desktop.backend.facts import ModelDetail
+from churnkit_desktop.desk import Desk
+from churnkit_desktop.plots.chart import Chart
+from churnkit_desktop.screens.models.presenter import ModelsPresenter
+from churnkit_desktop.theme.style import Theme
+from churnkit_desktop.widgets.banner import Banner
+from churnkit_desktop.widgets.empty import Empty
+from churnkit_desktop.widgets.layout import Card, ScreenFrame, label
+from churnkit_desktop.widgets.table import Column, RowsModel, Table
+from churnkit_desktop.words import day, estimate, percent, plural, whole
+
+_FIGURES = (
+    ("roc_auc", "ROC AUC", "0.5 is chance, 1 perfect order; higher is better"),
+    ("average_precision", "Average precision", "higher is better"),
+    ("brier", "Brier score", "mean squared error of the probabilities; lower is better"),
+    ("log_loss", "Log loss", "lower is better"),
+    ("ece", "Calibration error", "how far probabilities are from what happened; lower is better"),
+    ("profit", "Profit per customer", "at the threshold that follows from the money settings"),
+)
+
+
+class ModelsView(ScreenFrame):
+    """Binds to its presenter."""
+
+    def __init__(self, presenter: ModelsPresenter, theme: Theme) -> None:
+        super().__init__("Models")
+        self.presenter = presenter
+        self.banner = Banner()
+        self.above.addWidget(self.banner)
+        holder = QWidget()
+        self.pages = QStackedLayout(holder)
+        self.pages.addWidget(
+            Empty(
+                "No model yet",
+                "Train one; it will be judged on customers it never saw.",
+                "Train",
+                lambda: presenter.desk.go("train", ""),
+            )
+        )
+        content = QWidget()
+        column = QVBoxLayout(content)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(14)
+        self.pages.addWidget(content)
+        self.body.addWidget(holder)
+
+        choice = Card("Compare")
+        line = QHBoxLayout()
+        self.left, self.right = QComboBox(), QComboBox()
+        self.left.setAccessibleName("First version")
+        self.right.setAccessibleName("Second version")
+        line.addWidget(self.left, 1)
+        line.addWidget(label("with", "faint"))
+        line.addWidget(self.right, 1)
+        choice.body.addLayout(line)
+        self.figures = RowsModel(
+            (
+                Column("Figure (with its 95 % interval)"),
+                Column("first", number=True),
+                Column("second", number=True),
+                Column("What it says"),
+            )
+        )
+        self.figure_table = Table("Figures of both versions", self.figures)
+        choice.body.addWidget(self.figure_table)
+        column.addWidget(choice)
+
+        self.tabs = QTabWidget()
+        self.tabs.setMinimumHeight(380)
+        self.calibration = Chart(
+            theme, "calibration", x_label="predicted probability (%)", y_label="share that left (%)"
+        )
+        self.lift = Chart(
+            theme,
+            "lift",
+            x_label="tenth of customers, the riskiest first",
+            y_label="lift (times the average)",
+        )
+        self.profit = Chart(
+            theme, "profit", x_label="customers contacted (%)", y_label="profit per customer"
+        )
+        self.roc = Chart(
+            theme, "roc", x_label="stayers above the line (%)", y_label="leavers above the line (%)"
+        )
+        self.segments = RowsModel(
+            (
+                Column("Segment"),
+                Column("Customers", whole, number=True),
+                Column("Left", percent, number=True),
+                Column("Predicted", percent, number=True),
+                Column("ROC AUC", number=True),
+                Column("Brier score", number=True),
+            )
+        )
+        self.segment_table = Table("Segments", self.segments, sorts=True)
+        self.journal = RowsModel(
+            (Column("When", day), Column("What"), Column("Before"), Column("Who"), Column("Why"))
+        )
+        self.journal_table = Table("Journal", self.journal)
+        for widget, title in (
+            (self.calibration, "Calibration"),
+            (self.lift, "Lift"),
+            (self.profit, "Profit"),
+            (self.roc, "ROC"),
+            (self.segment_table, "Segments of the second"),
+            (self.journal_table, "Journal"),
+        ):
+            self.tabs.addTab(widget, title)
+        column.addWidget(self.tabs)
+
+        decide = Card("Decide")
+        self.standing = label("", wrap=True)
+        decide.body.addWidget(self.standing)
+        bar = QHBoxLayout()
+        self.why = QLineEdit(presenter.why)
+        self.why.setPlaceholderText("Why? The reason is kept in the journal.")
+        self.why.setAccessibleName("Reason of the decision")
+        self.promote = QPushButton("Promote")
+        self.promote.setObjectName("primary")
+        self.roll_back = QPushButton("Roll back")
+        bar.addWidget(self.why, 1)
+        bar.addWidget(self.promote)
+        bar.addWidget(self.roll_back)
+        decide.body.addLayout(bar)
+        column.addWidget(decide)
+        column.addStretch(1)
+
+        self.left.activated.connect(lambda _i: presenter.compare(left=self.left.currentData()))
+        self.right.activated.connect(lambda _i: presenter.compare(right=self.right.currentData()))
+        self.why.textChanged.connect(self._why_changed)
+        self.promote.clicked.connect(presenter.promote)
+        self.roll_back.clicked.connect(presenter.roll_back)
+        presenter.changed.connect(self.show_state)
+
+    def show_state(self) -> None:
+        """Draw what the presenter holds."""
+        presenter = self.presenter
+        listed = presenter.listed
+        if presenter.error is not None:
+            self.banner.show_error(presenter.error)
+        else:
+            self.banner.show_notice(presenter.said)
+        if listed is None:
+            self.subtitle.setText("Reading …")
+            return
+        self.subtitle.setText(
+            f"{plural(len(listed.versions), 'version')}. {listed.champion or 'Nobody'} serves"
+            + (f"; {listed.challenger} is the challenger." if listed.challenger else ".")
+        )
+        self.pages.setCurrentIndex(1 if listed.versions else 0)
+        for box, chosen in ((self.left, presenter.left), (self.right, presenter.right)):
+            box.blockSignals(True)
+            box.clear()
+            for version in reversed(listed.versions):
+                role = {listed.champion: " – champion", listed.challenger: " – challenger"}.get(
+                    version.version, ""
+                )
+                title = version.candidate.replace("_", " ")
+                box.addItem(f"{version.version}{role} ({title})", version.version)
+            box.setCurrentIndex(max(0, box.findData(chosen)))
+            box.blockSignals(False)
+        self.journal.fill(
+            [
+                (
+                    e.at,
+                    f"{e.action} {e.version or '–'} ({e.alias})",
+                    e.previous_version or "–",
+                    e.who,
+                    e.why,
+                )
+                for e in reversed(listed.journal)
+            ]
+        )
+        self.journal_table.fit_columns()
+        self.standing.setText(
+            f"{presenter.right} would serve instead of {listed.champion or 'nobody'}."
+            if presenter.right != listed.champion
+            else f"{presenter.right} serves already; choose another one to promote it."
+        )
+        if self.why.text() != presenter.why:
+            self.why.setText(presenter.why)
+        self._enable()
+        self._show_details()
+
+    def _why_changed(self, text: str) -> None:
+        self.presenter.set_why(text)
+        self._enable()
+
+    def _enable(self) -> None:
+        self.promote.setText(f"Promote {self.presenter.right}")
+        self.promote.setEnabled(self.presenter.can_promote)
+        self.roll_back.setEnabled(self.presenter.can_roll_back)
+        hint = "" if self.why.text().strip() else "Give a reason first."
+        self.promote.setToolTip(hint)
+        self.roll_back.setToolTip(hint)
+
+    def _show_details(self) -> None:
+        presenter = self.presenter
+        pair = [presenter.details.get(name) for name in (presenter.left, presenter.right)]
+        titles = (presenter.left, presenter.right)
+        columns = self.figures.columns
+        self.figures.columns = (
+            columns[0],
+            Column(titles[0] or "first", number=True),
+            Column(titles[1] or "second", number=True),
+            columns[3],
+        )
+        self.figures.fill(
+            [
+                (title, _figure(pair[0], key), _figure(pair[1], key), hint)
+                for key, title, hint in _FIGURES
+            ]
+        )
+        self.figure_table.fit_columns()
+        self.figure_table.fit_rows()
+        for chart in (self.calibration, self.lift, self.profit, self.roc):
+            for name in list(chart.names()):
+                chart.drop(name)
+        self.calibration.line("perfect", [0, 100], [0, 100], colour=6, style="dash")
+        self.roc.line("chance", [0, 100], [0, 100], colour=6, style="dash")
+        seen = {}
+        for colour, (title, detail) in enumerate(zip(titles, pair, strict=True)):
+            if detail is not None and title not in seen:
+                seen[title] = detail
+                self._draw(title, detail.record.evaluation, colour)
+        if pair[1] is not None:
+            self.segments.fill(
+                [
+                    (
+                        f"{s.column} = {s.value}",
+                        s.n,
+                        s.rate,
+                        s.mean_probability,
+                        estimate(s.roc_auc) if s.roc_auc else "one class only",
+                        estimate(s.brier),
+                    )
+                    for s in pair[1].record.evaluation.slices
+                ]
+            )
+            self.segment_table.fit_columns()
+
+    def _draw(self, title: str, evaluation: Evaluation, colour: int) -> None:
+        bins = evaluation.calibration
+        x = [b.mean_probability * 100 for b in bins]
+        self.calibration.band(
+            f"{title} interval",
+            x,
+            [b.rate.low * 100 for b in bins],
+            [b.rate.high * 100 for b in bins],
+            colour=colour,
+        )
+        self.calibration.line(
+            title, x, [b.rate.value * 100 for b in bins], colour=colour, dots=True
+        )
+        tenths = evaluation.deciles
+        x = [float(d.decile) for d in tenths]
+        self.lift.band(
+            f"{title} interval",
+            x,
+            [d.lift.low for d in tenths],
+            [d.lift.high for d in tenths],
+            colour=colour,
+        )
+        self.lift.line(title, x, [d.lift.value for d in tenths], colour=colour, dots=True)
+        self.profit.line(
+            title,
+            [v * 100 for v in evaluation.profit_curve.x],
+            evaluation.profit_curve.y,
+            colour=colour,
+        )
+        self.roc.line(
+            title,
+            [v * 100 for v in evaluation.roc.x],
+            [v * 100 for v in evaluation.roc.y],
+            colour=colour,
+        )
+
+
+def _figure(detail: ModelDetail | None, key: str) -> str:
+    figure: Estimate | None = detail.version.metrics.get(key) if detail else None
+    return estimate(figure) if figure else "–"
+
+
+def make(desk: Desk, theme: Theme) -> ModelsView:
+    """The screen."""
+    return ModelsView(ModelsPresenter(desk), theme)

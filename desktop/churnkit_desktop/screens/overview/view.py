@@ -1,0 +1,136 @@
+"""The first screen."""
+
+from __future__ import annotations
+
+from PySide6.QtWidgets import QHBoxLayout, QPushButton, QWidget
+
+from churnkit_desktop.backend.facts import Overview
+from churnkit_desktop.desk import Desk
+from churnkit_desktop.screens.overview.presenter import OverviewPresenter
+from churnkit_desktop.theme.style import Theme
+from churnkit_desktop.widgets.bands import BandBar
+from churnkit_desktop.widgets.banner import Banner
+from churnkit_desktop.widgets.layout import Card, ScreenFrame, clear, label, row
+from churnkit_desktop.widgets.table import Column, RowsModel, Table
+from churnkit_desktop.words import ago, day, estimate, percent, whole
+
+
+class OverviewView(ScreenFrame):
+    """Binds to its presenter."""
+
+    def __init__(self, presenter: OverviewPresenter, theme: Theme) -> None:
+        super().__init__("Overview")
+        self.presenter = presenter
+        self.banner = Banner()
+        self.above.addWidget(self.banner)
+        self.needs = Card("What needs you")
+        self.body.addWidget(self.needs)
+        self.risk, self.model = Card("Who is at risk"), Card("Who decides")
+        self.bar = BandBar(theme)
+        self.risk_text = label("", "faint", wrap=True)
+        self.risk.body.addWidget(self.bar)
+        self.risk.body.addWidget(self.risk_text)
+        self.model_name = label("", "figure")
+        self.model_text = label("", "faint", wrap=True)
+        self.model.body.addWidget(self.model_name)
+        self.model.body.addWidget(self.model_text)
+        self.body.addLayout(row(self.risk, self.model))
+        top = self.top = Card("The riskiest customers")
+        self.riskiest = RowsModel(
+            (
+                Column("Customer"),
+                Column("Probability of leaving", percent, number=True),
+                Column("Risk"),
+                Column("Strongest reason"),
+            )
+        )
+        self.table = Table("The riskiest customers", self.riskiest)
+        self.table.activated.connect(
+            lambda index: presenter.desk.go("customers", self.riskiest.rows[index.row()][0])
+        )
+        top.body.addWidget(self.table)
+        self.body.addWidget(top)
+        changes = self.changes_card = Card("What changed")
+        self.changes = RowsModel(
+            (Column("When", day), Column("What"), Column("Who"), Column("Why"))
+        )
+        self.changes_table = Table("What changed", self.changes)
+        changes.body.addWidget(self.changes_table)
+        self.body.addWidget(changes)
+        self.body.addStretch(1)
+        presenter.changed.connect(self.show_state)
+
+    def show_state(self) -> None:
+        """Draw what the presenter holds."""
+        self.banner.show_error(self.presenter.error)
+        facts = self.presenter.facts
+        if facts is None:
+            self.subtitle.setText("Reading …")
+            return
+        customers = f"{whole(facts.n_customers)} rows from " if facts.n_customers else ""
+        self.subtitle.setText(f"{facts.name}: {customers}{facts.source}")
+        self._show_needs(facts)
+        self._show_risk(facts)
+        self._show_model(facts)
+        self.riskiest.fill(
+            [(c.customer_id, c.probability, c.risk_band, c.reason) for c in facts.riskiest]
+        )
+        self.table.fit_columns()
+        self.table.fit_rows()
+        self.top.setVisible(bool(facts.riskiest))
+        self.changes.fill(
+            [
+                (e.at, f"{e.action} {e.version or '–'} ({e.alias})", e.who, e.why)
+                for e in facts.recent
+            ]
+        )
+        self.changes_table.fit_columns()
+        self.changes_table.fit_rows()
+        self.changes_card.setVisible(bool(facts.recent))
+
+    def _show_needs(self, facts: Overview) -> None:
+        clear(self.needs.body, keep=1)
+        if not facts.needs:
+            self.needs.body.addWidget(label("Nothing: all is well.", "faint"))
+        for need in facts.needs:
+            line = QWidget()
+            parts = QHBoxLayout(line)
+            parts.setContentsMargins(0, 0, 0, 0)
+            parts.addWidget(label(need.text, wrap=True), 1)
+            button = QPushButton(need.button)
+            button.setObjectName("primary")
+            button.clicked.connect(
+                lambda _=False, screen=need.screen: self.presenter.desk.go(screen, "")
+            )
+            parts.addWidget(button)
+            self.needs.body.addWidget(line)
+
+    def _show_risk(self, facts: Overview) -> None:
+        self.bar.show_bands(facts.bands)
+        if facts.scored_at is None:
+            self.risk_text.setText("Nobody has been scored yet.")
+        else:
+            self.risk_text.setText(
+                f"{whole(facts.n_scored)} customers, scored {ago(facts.scored_at)}."
+            )
+
+    def _show_model(self, facts: Overview) -> None:
+        champion = facts.champion
+        self.model_name.setText(champion.version if champion else "–")
+        if champion is None:
+            self.model_text.setText("No model yet.")
+            return
+        auc, brier = champion.metrics.get("roc_auc"), champion.metrics.get("brier")
+        lines = [f"{champion.candidate.replace('_', ' ')}, trained {ago(champion.created_at)}"]
+        if auc is not None:
+            lines.append(f"ROC AUC {estimate(auc)}")
+        if brier is not None:
+            lines.append(f"Brier score {estimate(brier)}")
+        if facts.challenger is not None:
+            lines.append(f"Challenger: {facts.challenger.version}")
+        self.model_text.setText("\n".join(lines))
+
+
+def make(desk: Desk, theme: Theme) -> OverviewView:
+    """The screen."""
+    return OverviewView(OverviewPresenter(desk), theme)

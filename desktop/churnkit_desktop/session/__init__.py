@@ -1,0 +1,1 @@
+"""What outlives a window: drafts, recent places, the script of what was done."""

@@ -1,0 +1,40 @@
+"""Small JSON files that appear whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+
+def read_document(path: Path) -> dict[str, Any]:
+    """What the file holds; nothing where it is missing or damaged.
+
+    A damaged file is kept beside, so that nothing of it is lost.
+    """
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError):
+        damaged = path.with_suffix(".damaged")
+        if path.is_file():
+            path.replace(damaged)
+        return {}
+    return document if isinstance(document, dict) else {}
+
+
+def write_document(path: Path, document: dict[str, Any]) -> None:
+    """Replace the file in one step; what was there stays if the disk is full."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
+    temporary = Path(name)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as stream:
+            json.dump(document, stream, ensure_ascii=False, indent=1)
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise

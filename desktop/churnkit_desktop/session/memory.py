@@ -1,0 +1,89 @@
+"""What outlives a window: written as it changes, so that a killed console comes back as it was."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from pathlib import Path
+from typing import Any
+
+from platformdirs import user_state_path
+
+from churnkit_desktop.session.files import read_document, write_document
+
+RECENT = 12
+
+
+class Memory:
+    """The console's own files.
+
+    Parameters
+    ----------
+    folder : where they are; None: the user's folder for states
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self.folder = folder or user_state_path("churnkit", appauthor=False) / "desktop"
+        self.trouble = ""
+        """Why the last writing failed; empty: it did not."""
+
+    def general(self) -> dict[str, Any]:
+        """What belongs to no place: theme, size of the window."""
+        return read_document(self.folder / "general.json")
+
+    def remember(self, **changes: Any) -> None:
+        """Change some of what belongs to no place."""
+        self.write("general.json", {**self.general(), **changes})
+
+    def recent(self) -> tuple[str, ...]:
+        """Places that were opened, the latest first."""
+        places = read_document(self.folder / "recent.json").get("places", [])
+        return tuple(place for place in places if isinstance(place, str))
+
+    def opened(self, place: str) -> None:
+        """This place was opened now."""
+        places = [place, *(other for other in self.recent() if other != place)]
+        self.write("recent.json", {"places": places[:RECENT]})
+
+    def forget(self, place: str) -> None:
+        """Take a place off the list; its files stay."""
+        self.write("recent.json", {"places": [p for p in self.recent() if p != place]})
+
+    def place(self, place: str) -> PlaceMemory:
+        """What belongs to one place."""
+        name = hashlib.sha256(place.encode()).hexdigest()[:20]
+        return PlaceMemory(self, f"place-{name}.json", place)
+
+    def write(self, name: str, document: dict[str, Any]) -> None:
+        # A console whose disk is full still works; it says that it cannot remember.
+        self.trouble = ""
+        try:
+            write_document(self.folder / name, document)
+        except OSError as error:
+            self.trouble = f"cannot save the state of the console: {error.strerror or error}"
+
+
+class PlaceMemory:
+    """Screens' drafts, what is running, the script: of one project or service."""
+
+    def __init__(self, memory: Memory, name: str, place: str) -> None:
+        self._memory = memory
+        self._name = name
+        self._document = read_document(memory.folder / name) or {"place": place}
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """What was kept under a name."""
+        return self._document.get(key, default)
+
+    def put(self, key: str, value: Any) -> None:
+        """Keep plain data under a name; it is on the disk when this returns."""
+        if self._document.get(key) == value:
+            return
+        self._document[key] = value
+        self._memory.write(self._name, self._document)
+
+    def drop(self, key: str) -> None:
+        """Keep it no longer."""
+        with contextlib.suppress(KeyError):
+            del self._document[key]
+            self._memory.write(self._name, self._document)

@@ -1,0 +1,1 @@
+"""Colours, spaces and letters, light and dark."""
