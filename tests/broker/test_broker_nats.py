@@ -13,12 +13,18 @@ from typing import Any, TypeVar
 
 import pytest
 import sqlalchemy as sa
+import typer
+from churnkit_service.broker.consume import run_consumer
+from churnkit_service.commands import register
+from nats.js.api import ConsumerConfig
 
 import churnkit as ck
+from churnkit.errors import SettingsInvalid
 from churnkit.usecases.online import open_for_service
 from tests.broker.broker import consumer, jetstream, send, settled, take
 from tests.live import item, prepare
 from tests.nats import Nats, own_nats
+from tests.postgres import own_postgres
 
 T = TypeVar("T")
 
@@ -247,3 +253,130 @@ def test_a_consumer_that_is_killed_twenty_times_loses_nothing(
     )
     assert dead == [0]
     _check_once_each(answers, postgres_url, 12_000)
+
+
+def test_while_the_database_is_away_messages_wait_and_none_is_buried(
+    served_folder: Path, broker: Nats
+) -> None:
+    """A delivery that fails for the database's sake is no failure of its message."""
+    with own_postgres() as server:
+        prepare(served_folder, server.url)
+
+        async def talk() -> tuple[list[Any], int]:
+            async with jetstream(broker.url) as stream:
+                with consumer(served_folder, server.url, broker.url, max_deliveries=3) as process:
+                    await send(stream, "requests", {"items": [item("before")]}, "r-before")
+                    await take(stream, "predictions", 1)
+                    await asyncio.to_thread(server.stop, "immediate")
+                    for i in range(100):  # more than are at work at once
+                        await send(stream, "requests", {"items": [item(f"away-{i}")]}, f"r-{i}")
+                    await asyncio.sleep(4)  # several times longer than three deliveries take
+                    assert process.poll() is None
+                    await asyncio.to_thread(server.start)
+                    answers = await take(stream, "predictions", 101)
+                    await settled(stream, "requests")
+                info = await stream.stream_info("CHURNKIT", subjects_filter=">")
+                return answers, (info.state.subjects or {}).get("churnkit.dead_letters", 0)
+
+        answers, dead = run(talk())
+        kept = rows(server.url)
+    assert dead == 0
+    assert len(answers) == len(kept) == len({customer for _, customer, _ in kept}) == 101
+
+
+def test_a_broker_that_is_restarted_is_reached_again(
+    served_folder: Path, postgres_url: str, broker: Nats
+) -> None:
+    prepare(served_folder, postgres_url)
+
+    async def talk() -> None:
+        with consumer(served_folder, postgres_url, broker.url) as process:
+            async with jetstream(broker.url) as stream:
+                await send(stream, "requests", {"items": [item("one")]}, "r-1")
+                await take(stream, "predictions", 1)
+            await asyncio.to_thread(broker.stop, signal.SIGKILL)
+            await asyncio.sleep(1)
+            await asyncio.to_thread(broker.start)
+            async with jetstream(broker.url) as stream:
+                await send(stream, "requests", {"items": [item("two")]}, "r-2")
+                await take(stream, "predictions", 2)
+                await settled(stream, "requests")
+            assert process.poll() is None
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(30) == 0
+
+    run(talk())
+    assert sorted(customer for _, customer, _ in rows(postgres_url)) == ["one", "two"]
+
+
+def test_a_message_that_was_delivered_too_often_is_buried(
+    served_folder: Path, postgres_url: str, broker: Nats
+) -> None:
+    """Something ended the process each time: it is not tried for ever."""
+    prepare(served_folder, postgres_url)
+
+    async def talk() -> list[Any]:
+        async with jetstream(broker.url) as stream:
+            await send(stream, "requests", {"items": [item("poison")]}, "poison")
+            config = ConsumerConfig(durable_name="churnkit-requests", ack_wait=1, max_deliver=-1)
+            pull = await stream.pull_subscribe(
+                "churnkit.requests", "churnkit-requests", config=config
+            )
+            for _ in range(2):  # taken, and never answered
+                (message,) = await pull.fetch(1, timeout=10)
+                await message.nak()
+            with consumer(served_folder, postgres_url, broker.url, max_deliveries=2):
+                return await take(stream, "dead_letters", 1)
+
+    (dead,) = run(talk())
+    assert dead.header["Churnkit-Reason"] == "delivered-too-often"
+    assert int(dead.header["Churnkit-Deliveries"]) == 3
+    assert rows(postgres_url) == []
+
+
+def test_an_answer_that_is_too_long_comes_in_parts(
+    served_folder: Path, postgres_url: str, broker: Nats
+) -> None:
+    prepare(served_folder, postgres_url)
+    many = [item(f"part-{i}") for i in range(200)]
+
+    async def talk() -> list[Any]:
+        async with jetstream(broker.url) as stream:
+            await send(stream, "requests", {"id": "long", "items": many}, "r-long")
+            with consumer(served_folder, postgres_url, broker.url, max_message_bytes=20_000):
+                await settled(stream, "requests")
+                return await take(stream, "predictions", 2)
+
+    messages = run(talk())
+    told = [json.loads(m.data) for m in messages]
+    assert [one["part"] for one in told] == list(range(1, len(told) + 1))
+    assert {one["parts"] for one in told} == {len(told)}
+    assert all(len(m.data) <= 20_000 for m in messages)
+    ids = [p["prediction_id"] for one in told for p in one["predictions"]]
+    assert sorted(ids) == sorted(name for name, _, _ in rows(postgres_url))
+    assert len(ids) == 200
+
+
+@pytest.mark.parametrize(
+    ("table", "words"),
+    [
+        ({"events": "", "requests": ""}, "nothing to consume"),
+        ({"events": "a", "requests": "a"}, "four different"),
+        ({"dead_letters": ""}, "four different"),
+    ],
+)
+def test_settings_that_lead_nowhere_are_refused(
+    served_folder: Path, monkeypatch: pytest.MonkeyPatch, table: dict[str, str], words: str
+) -> None:
+    for name, value in table.items():
+        monkeypatch.setenv(f"CHURNKIT_BROKER_{name.upper()}", value)
+    with pytest.raises(SettingsInvalid, match=words):
+        run_consumer(served_folder, database_url="", tell=print)
+
+
+def test_the_command_is_registered() -> None:
+    app = typer.Typer()
+    register(app)
+    assert "consume" in {
+        command.callback.__name__ for command in app.registered_commands if command.callback
+    }

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from churnkit_service.app import ENDPOINTS
 from churnkit_service.logs import JsonFormatter
 from churnkit_service.metrics import ManyHistogram, Metrics
 from opentelemetry import trace
@@ -82,10 +83,7 @@ def test_labels_stay_few_whatever_is_asked(served: Live) -> None:
         served.predict(item(f"customer-{i}"))
     text = served.ask("GET", "/metrics").content
     routes = {dict(labels).get("route") for _, labels in _figures(text)}
-    assert routes - {None} <= {
-        "unmatched", "/v1/predictions", "/v1/predictions/{prediction_id}", "/metrics", "/readyz",
-        "/healthz", "/openapi.json", "/docs", "/problems/{kind}",
-    }  # fmt: skip
+    assert routes - {None} <= {"unmatched", *(endpoint.path for endpoint in ENDPOINTS)}
     methods = {dict(labels).get("method") for _, labels in _figures(text)}
     assert methods - {None} <= {"GET", "POST", "other"}
     assert b"customer-" not in text
