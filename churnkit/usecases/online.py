@@ -133,6 +133,11 @@ def find_answer(project: Project, owner: str, key: str) -> IdempotentAnswer | No
     return idempotent.find_answer(project.ledger.engine, owner, key)
 
 
+def forget_answer(project: Project, owner: str, key: str) -> None:
+    """Delete the answer kept under an Idempotency-Key."""
+    idempotent.forget_answer(project.ledger.engine, owner, key)
+
+
 def forget_answers(project: Project, before: datetime) -> int:
     """Delete the answers kept under Idempotency-Keys before a moment; returns how many."""
     return idempotent.forget_answers(project.ledger.engine, before)

@@ -12,6 +12,7 @@ import dataclasses
 import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -19,7 +20,7 @@ import orjson
 
 from churnkit.client.messages.predictions import Prediction
 from churnkit.client.messages.problems import Fault
-from churnkit.domain.recording import PredictionColumns
+from churnkit.domain.recording import IdempotentAnswer, PredictionColumns
 from churnkit.errors import (
     BadValue,
     ChurnkitError,
@@ -46,6 +47,7 @@ from churnkit_service.service import Service
 log = logging.getLogger("churnkit.broker")
 OWNER = "broker"
 """Of answers in the ledger; API keys have other names."""
+_ATTEMPTS = "broker attempts"
 _LONGEST_PAUSE = 30.0
 _LOOK_SECONDS = 0.5
 
@@ -116,21 +118,57 @@ class Worker:
     async def _handled(
         self, delivery: Delivery, alive: Callable[[], Awaitable[None]] | None
     ) -> Outcome:
-        if delivery.deliveries > self._settings.max_deliveries:
+        try:
+            await self._until_reachable(alive)
+            if delivery.deliveries > self._settings.max_deliveries:
+                return await self._watched(delivery)
+            return await self._done(delivery)
+        except StorageError as error:
+            self._database_is_away()
+            return self._later(delivery, error, counts=False)
+
+    async def _watched(self, delivery: Delivery) -> Outcome:
+        """A message that was delivered so often may be one that ends the process.
+
+        Deliveries alone do not tell: they may all have met a database that was away. So it is
+        written down that it is tried; who finds that written knows that the attempt had no end.
+
+        Raises
+        ------
+        StorageError : the database is away
+        """
+        mark = IdempotentAnswer(_ATTEMPTS, delivery.key, "", 0, b"", datetime.now(UTC))
+        if not await self._service.writer.submit((), mark):
             return Dead(
                 DeliveredTooOften(
-                    f"this message was delivered {delivery.deliveries} times.",
+                    f"this message was delivered {delivery.deliveries} times, and the last "
+                    "attempt had no end.",
                     fix="Look into the log for what happened to it; it may end the process.",
                 )
             )
         try:
-            await self._until_reachable(alive)
+            outcome = await self._done(delivery)
+        except StorageError:
+            await self._forget_attempt(delivery)
+            raise
+        if isinstance(outcome, Later):
+            await self._forget_attempt(delivery)
+        return outcome
+
+    async def _forget_attempt(self, delivery: Delivery) -> None:
+        service = self._service
+        with suppress(StorageError):  # then the next attempt is the last one
+            await service.queries.run(
+                usecases.forget_answer, service.project, _ATTEMPTS, delivery.key
+            )
+
+    async def _done(self, delivery: Delivery) -> Outcome:
+        try:
             if delivery.role == "events":
                 return await self._events(delivery)
             return await self._request(delivery)
-        except StorageError as error:
-            self._database_is_away()
-            return self._later(delivery, error, counts=False)
+        except StorageError:
+            raise
         except ChurnkitError as error:
             if isinstance(error, NoOnlineState | RequestInFlight) or status_of(error) >= 500:
                 return self._later(delivery, error, counts=False)
