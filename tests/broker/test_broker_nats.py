@@ -334,17 +334,15 @@ def test_a_message_that_ends_the_process_is_not_tried_for_ever(
                     await message.nak()
 
             await deliver_twice("poison")
-            with (
-                consumer(
-                    served_folder, postgres_url, broker.url, max_deliveries=2, in_flight=1
-                ) as process,
-                engine.connect() as watching,
-            ):
+            with engine.connect() as watching:
                 # Its predictions cannot be written, so that it is caught in the middle.
                 watching.execute(sa.text("lock table predictions in exclusive mode"))
-                while not watching.execute(attempts).scalar():
-                    await asyncio.sleep(0.005)
-                process.kill()
+                with consumer(
+                    served_folder, postgres_url, broker.url, max_deliveries=2, in_flight=1
+                ) as process:
+                    while not watching.execute(attempts).scalar():
+                        await asyncio.sleep(0.005)
+                    process.kill()
                 watching.rollback()
             await deliver_twice("innocent")
             with consumer(served_folder, postgres_url, broker.url, max_deliveries=2, in_flight=1):

@@ -147,13 +147,9 @@ class Worker:
                 )
             )
         try:
-            outcome = await self._done(delivery)
-        except StorageError:
+            return await self._done(delivery)
+        finally:
             await self._forget_attempt(delivery)
-            raise
-        if isinstance(outcome, Later):
-            await self._forget_attempt(delivery)
-        return outcome
 
     async def _forget_attempt(self, delivery: Delivery) -> None:
         service = self._service
