@@ -13,6 +13,7 @@ ChurnkitError
 │   BundleError: BundleUnreadable · BundleTampered · BundleTooNew · BundleForeign · UntrustedType
 ├── RolloutError: PlanInvalid · EvidenceInvalid · RolloutOver · StepNotAllowed
 ├── MonitoringError: BaselineChanged · NothingMatured
+├── JobError: UnknownJob · JobActive · ClaimLost · JobGivenUp · JobHasNoResult
 ├── UnknownKey
 ├── ServiceError: ServiceUnreachable · ServiceRefused
 ├── BrokerUnreachable
@@ -341,6 +342,33 @@ class BaselineChanged(MonitoringError):
 
 class NothingMatured(MonitoringError):
     """No customer's label has matured, or only one class of them."""
+
+
+# --- jobs -------------------------------------------------------------------------------
+
+
+class JobError(ChurnkitError):
+    """A job of the service cannot be found, continued or changed."""
+
+
+class UnknownJob(JobError):
+    """There is no such job, or it was deleted."""
+
+
+class JobActive(JobError):
+    """The job is not over yet."""
+
+
+class ClaimLost(JobError):
+    """Another process works on this job now."""
+
+
+class JobGivenUp(JobError):
+    """The job's process died again and again."""
+
+
+class JobHasNoResult(JobError):
+    """The job ended without what was asked for."""
 
 
 # --- storage ----------------------------------------------------------------------------

@@ -349,6 +349,9 @@ class ServiceTable(_Table):
     max_group_rows: int = Field(2_000, ge=1, description="Predictions that share a commit.")
     commit_timeout_seconds: float = Field(1.5, gt=0, description="A slower database is away.")
     reload_seconds: float = Field(2.0, gt=0, description="How often to look who serves.")
+    refresh_seconds: float = Field(
+        2.0, gt=0, description="How often latest scores and figures take in new predictions."
+    )
     keys_seconds: float = Field(5.0, ge=0, description="How long a revoked key may still work.")
     drain_seconds: float = Field(20.0, gt=0, description="To finish what was begun, at the end.")
     lame_duck_seconds: float = Field(
@@ -374,6 +377,19 @@ class ServiceTable(_Table):
         7.0, gt=0, description="How long a console that was away can still be told of it."
     )
     idempotency_hours: float = Field(24.0, gt=0, description="How long a key is remembered.")
+    jobs: int = Field(1, ge=0, le=16, description="Jobs at once, per process; 0: none here.")
+    job_rows: int = Field(
+        10_000, ge=1, le=100_000, description="Rows of a batch that are committed together."
+    )
+    job_lease_seconds: float = Field(
+        15.0, ge=1, description="A job whose process is silent for so long is taken over."
+    )
+    job_attempts: int = Field(3, ge=1, description="Times that a job's process may die.")
+    job_hours: float = Field(
+        168.0, gt=0, description="How long jobs that ended, and their files, are kept."
+    )
+    max_upload_bytes: int = Field(2_000_000_000, ge=1_000, description="Of one upload.")
+    upload_timeout_seconds: float = Field(3_600.0, gt=0, description="For an upload to arrive.")
     bundles: str = Field("", description="A folder of bundles by hash; empty: the database's.")
     access_log: Literal["all", "errors", "off"] = Field("errors", description="Requests to log.")
     tracing: bool = Field(False, description="Spans for OpenTelemetry.")

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from churnkit.cli.session import Folder, Json, Session
-from churnkit.usecases import rollout_start, rollouts
+from churnkit.usecases import rollout_replaying, rollout_start, rollouts
 from churnkit.usecases.rollout_overrides import parse_overrides
 
 app = typer.Typer(
@@ -161,6 +161,30 @@ def abort(
     session = Session.begin(ctx, folder, json)
     with session.project() as project:
         session.show(rollouts.abort_rollout(project, rollout, why=why, expected_revision=revision))
+
+
+@app.command()
+def replay(
+    ctx: typer.Context,
+    rollout: Name = None,
+    plan: Annotated[
+        Path | None, typer.Option(help="A TOML file; the rollout's own plan if not given.")
+    ] = None,
+    every: Annotated[
+        float, typer.Option(metavar="DAYS", help="How often the controller looks.")
+    ] = 1.0,
+    plot: Annotated[Path | None, typer.Option(help="A .png or .svg file to draw.")] = None,
+    folder: Folder = None,
+    json: Json = False,
+) -> None:
+    """What another plan would have decided when; nothing is changed."""
+    session = Session.begin(ctx, folder, json)
+    with session.project() as project:
+        session.show(
+            rollout_replaying.replay_rollout(
+                project, rollout, plan=plan, every_days=every, plot=plot
+            )
+        )
 
 
 @app.command()

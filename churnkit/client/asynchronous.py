@@ -7,14 +7,40 @@ import itertools
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
+from pathlib import Path
 from types import EllipsisType, TracebackType
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from pydantic import BaseModel
 
-from churnkit.client.call import RETRIED, Call, is_passing
-from churnkit.client.calls import events, explanations, health, models, outcomes, predictions
+from churnkit.client.call import RETRIED, Call, is_passing, refuse
+from churnkit.client.calls import (
+    customers,
+    events,
+    explanations,
+    health,
+    models,
+    outcomes,
+    predictions,
+    rollouts,
+)
+from churnkit.client.calls.rollouts import Move
 from churnkit.client.feeding import Interrupted, feed_events
+from churnkit.client.files import (
+    PIECE_BYTES,
+    Download,
+    Upload,
+    appearing,
+    beside,
+    file_headers,
+)
+from churnkit.client.jobs_asynchronous import AsyncBatches
+from churnkit.client.messages.customers import (
+    CustomerCounts,
+    CustomerDetail,
+    CustomerScore,
+    CustomerSort,
+)
 from churnkit.client.messages.events import EventsAnswer
 from churnkit.client.messages.explanations import ExplanationsAnswer, RecordedExplanation
 from churnkit.client.messages.feed import FeedEvent
@@ -37,6 +63,14 @@ from churnkit.client.messages.outcomes import (
     TreatmentItem,
 )
 from churnkit.client.messages.predictions import PredictionsAnswer, RecordedPrediction
+from churnkit.client.messages.rollouts import (
+    Arm,
+    Rollout,
+    RolloutEvidenceAnswer,
+    RolloutHistoryAnswer,
+    RolloutLook,
+    RolloutsAnswer,
+)
 from churnkit.client.messages.stream import StreamAnswer
 from churnkit.client.retrying import Patience
 from churnkit.client.streaming import Requests, stream_answers
@@ -80,6 +114,11 @@ class AsyncClient:
         self._patience = patience_seconds
         timeout = aiohttp.ClientTimeout(total=timeout_seconds, sock_connect=5.0)
         self._session = aiohttp.ClientSession(timeout=timeout, auto_decompress=True)
+        # A file may take as long as it needs, as long as something comes.
+        self._file_timeout = aiohttp.ClientTimeout(
+            total=None, sock_connect=5.0, sock_read=timeout_seconds
+        )
+        self.batches = AsyncBatches(self)
         self._trouble = (aiohttp.ClientError, OSError, TimeoutError)
         # A quiet feed has a comment every so often: without one the connection is dead.
         self._open_timeout = aiohttp.ClientTimeout(
@@ -111,7 +150,8 @@ class AsyncClient:
         ServiceUnreachable : it could not for longer than the client's patience
         """
         patience = Patience(self._patience, time.monotonic())
-        content, headers = call.content(), call.headers(self._key)
+        headers = call.headers(self._key)
+        timeout = self._file_timeout if isinstance(call, Upload) else self._session.timeout
         while True:
             url = self._url
             retry_after: str | None = None
@@ -119,13 +159,57 @@ class AsyncClient:
                 async with self._session.request(
                     call.method,
                     url + call.target(),
-                    data=content,
+                    # A file is read from its beginning each time.
+                    data=beside(call.pieces()) if isinstance(call, Upload) else call.content(),
                     headers=headers,
+                    timeout=timeout,
                     allow_redirects=False,
                 ) as answer:
                     told = await answer.read()
                 if not is_passing(answer.status, told):
                     return call.read(answer.status, told)
+                said = f"it answered with status {answer.status}"
+                retry_after = answer.headers.get("Retry-After")
+            except self._trouble as error:
+                said = str(error) or type(error).__name__
+            pause = patience.pause(time.monotonic(), retry_after)
+            if pause is None:
+                raise ServiceUnreachable(
+                    f"the service cannot answer: {said}.",
+                    fix="Is it running, and is its database?",
+                    url=url,
+                )
+            self._url = next(self._urls)
+            await asyncio.sleep(pause)
+
+    async def download(self, asked: Download, path: Path | str) -> Path:
+        """Fetch a file; it appears whole or not at all.
+
+        Raises
+        ------
+        ServiceRefused : the service has no such file
+        ServiceUnreachable : it did not send it for longer than the client's patience
+        DiskFull, FolderReadOnly : it cannot be written here
+        """
+        patience, target = Patience(self._patience, time.monotonic()), Path(path)
+        while True:
+            url = self._url
+            retry_after: str | None = None
+            try:
+                async with self._session.get(
+                    url + asked.target(),
+                    headers=file_headers(self._key),
+                    allow_redirects=False,
+                    timeout=self._file_timeout,
+                ) as answer:
+                    if answer.status == 200:
+                        with appearing(target) as file:
+                            async for piece in answer.content.iter_chunked(PIECE_BYTES):
+                                await asyncio.to_thread(file.write, piece)
+                        return target
+                    told = await answer.read()
+                if not is_passing(answer.status, told):
+                    refuse(answer.status, told)
                 said = f"it answered with status {answer.status}"
                 retry_after = answer.headers.get("Retry-After")
             except self._trouble as error:
@@ -297,6 +381,73 @@ class AsyncClient:
         """The reasons that were recorded with a prediction."""
         return await self.send(explanations.explanation(prediction_id))
 
+    async def customers(
+        self,
+        *,
+        sort: CustomerSort = "probability",
+        order: Literal["asc", "desc"] | None = None,
+        risk_band: Literal["low", "medium", "high"] | None = None,
+        model_version: str | None = None,
+        min_probability: float | None = None,
+        max_probability: float | None = None,
+        prefix: str | None = None,
+        search: str | None = None,
+        page_size: int = 100,
+    ) -> AsyncIterator[CustomerScore]:
+        """Latest scores in order, see ``calls.customers``; pages are fetched as needed."""
+        cursor: str | None = None
+        while True:
+            page = await self.send(
+                customers.customers(
+                    sort=sort,
+                    order=order,
+                    risk_band=risk_band,
+                    model_version=model_version,
+                    min_probability=min_probability,
+                    max_probability=max_probability,
+                    prefix=prefix,
+                    search=search,
+                    cursor=cursor,
+                    limit=page_size,
+                )
+            )
+            for row in page.customers:
+                yield row
+            cursor = page.next_cursor
+            if cursor is None:
+                return
+
+    async def customer_counts(
+        self,
+        *,
+        risk_band: Literal["low", "medium", "high"] | None = None,
+        model_version: str | None = None,
+        min_probability: float | None = None,
+        max_probability: float | None = None,
+        prefix: str | None = None,
+        search: str | None = None,
+    ) -> CustomerCounts:
+        """How many customers there are, by risk band and model version."""
+        page = await self.send(
+            customers.customers(
+                risk_band=risk_band,
+                model_version=model_version,
+                min_probability=min_probability,
+                max_probability=max_probability,
+                prefix=prefix,
+                search=search,
+                counts=True,
+                limit=1,
+            )
+        )
+        return page.counts or CustomerCounts(total=0, by_band={}, by_version={})
+
+    async def customer(
+        self, customer_id: str, *, cursor: str | None = None, page_size: int = 100
+    ) -> CustomerDetail:
+        """What is known of one customer: a page of predictions, outcomes, treatments."""
+        return await self.send(customers.customer(customer_id, cursor=cursor, limit=page_size))
+
     async def models(self) -> ModelsAnswer:
         """All model versions, and who serves."""
         return await self.send(models.models())
@@ -421,6 +572,65 @@ class AsyncClient:
             cursor = page.next_cursor
             if cursor is None:
                 return
+
+    async def start_rollout(
+        self,
+        challenger: str | None = None,
+        *,
+        plan: Mapping[str, Any] | None = None,
+        overrides: Mapping[str, Arm] | None = None,
+        customers: int | None = None,
+        predictions_per_day: float | None = None,
+        attempt: int | None = None,
+        why: str = "",
+        idempotency_key: str | None = None,
+    ) -> Rollout:
+        """Let a challenger prove itself; see ``calls.rollouts.start_rollout``."""
+        return await self.send(
+            rollouts.start_rollout(
+                challenger,
+                plan=plan,
+                overrides=overrides,
+                customers=customers,
+                predictions_per_day=predictions_per_day,
+                attempt=attempt,
+                why=why,
+                idempotency_key=idempotency_key,
+            )
+        )
+
+    async def rollouts(self) -> RolloutsAnswer:
+        """All rollouts, the oldest first."""
+        return await self.send(rollouts.rollouts())
+
+    async def rollout(self, rollout_id: str) -> Rollout:
+        """A rollout with its evidence and the latest decision."""
+        return await self.send(rollouts.rollout(rollout_id))
+
+    async def rollout_history(self, rollout_id: str) -> RolloutHistoryAnswer:
+        """What was done with a rollout, by whom and why."""
+        return await self.send(rollouts.rollout_history(rollout_id))
+
+    async def rollout_evidence(self, rollout_id: str) -> RolloutEvidenceAnswer:
+        """What is known of a rollout, with the bounds look by look."""
+        return await self.send(rollouts.rollout_evidence(rollout_id))
+
+    async def advance_rollout(self, rollout_id: str) -> RolloutLook:
+        """Let the service look at a rollout now."""
+        return await self.send(rollouts.advance_rollout(rollout_id))
+
+    async def move_rollout(
+        self,
+        rollout_id: str,
+        move: Move,
+        *,
+        why: str,
+        expected_revision: int | None = None,
+    ) -> Rollout:
+        """Pause, resume, promote or abort a rollout, with a reason."""
+        return await self.send(
+            rollouts.move_rollout(rollout_id, move, why=why, expected_revision=expected_revision)
+        )
 
     async def ready(self) -> Readiness:
         """Wait until the service takes requests."""

@@ -6,13 +6,32 @@ import itertools
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from pathlib import Path
 from types import EllipsisType, TracebackType
 from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel
 
-from churnkit.client.call import Call, is_passing
-from churnkit.client.calls import events, explanations, health, models, outcomes, predictions
+from churnkit.client.call import Call, is_passing, refuse
+from churnkit.client.calls import (
+    customers,
+    events,
+    explanations,
+    health,
+    models,
+    outcomes,
+    predictions,
+    rollouts,
+)
+from churnkit.client.calls.rollouts import Move
+from churnkit.client.files import PIECE_BYTES, Download, Upload, appearing, file_headers
+from churnkit.client.jobs import Batches
+from churnkit.client.messages.customers import (
+    CustomerCounts,
+    CustomerDetail,
+    CustomerScore,
+    CustomerSort,
+)
 from churnkit.client.messages.events import EventsAnswer
 from churnkit.client.messages.explanations import ExplanationsAnswer, RecordedExplanation
 from churnkit.client.messages.health import Readiness
@@ -33,6 +52,14 @@ from churnkit.client.messages.outcomes import (
     TreatmentItem,
 )
 from churnkit.client.messages.predictions import PredictionsAnswer, RecordedPrediction
+from churnkit.client.messages.rollouts import (
+    Arm,
+    Rollout,
+    RolloutEvidenceAnswer,
+    RolloutHistoryAnswer,
+    RolloutLook,
+    RolloutsAnswer,
+)
 from churnkit.client.retrying import Patience
 from churnkit.errors import MissingDependency, ServiceUnreachable
 
@@ -70,6 +97,7 @@ class Client:
         self._patience = patience_seconds
         timeout = urllib3.Timeout(connect=min(5.0, timeout_seconds), read=timeout_seconds)
         self._pool = urllib3.PoolManager(timeout=timeout, retries=False, maxsize=16)
+        self.batches = Batches(self)
         self._trouble = (urllib3.exceptions.HTTPError, OSError)
 
     def __enter__(self) -> Client:
@@ -96,16 +124,64 @@ class Client:
         ServiceUnreachable : it could not for longer than the client's patience
         """
         patience = Patience(self._patience, time.monotonic())
-        content, headers = call.content(), call.headers(self._key)
+        headers = call.headers(self._key)
         while True:
             url = self._url
             retry_after: str | None = None
             try:
                 answer = self._pool.request(
-                    call.method, url + call.target(), body=content, headers=headers, redirect=False
+                    call.method,
+                    url + call.target(),
+                    # A file is read from its beginning each time.
+                    body=call.pieces() if isinstance(call, Upload) else call.content(),
+                    headers=headers,
+                    redirect=False,
                 )
                 if not is_passing(answer.status, answer.data):
                     return call.read(answer.status, answer.data)
+                said = f"it answered with status {answer.status}"
+                retry_after = answer.headers.get("Retry-After")
+            except self._trouble as error:
+                said = str(error)
+            pause = patience.pause(time.monotonic(), retry_after)
+            if pause is None:
+                raise ServiceUnreachable(
+                    f"the service cannot answer: {said}.",
+                    fix="Is it running, and is its database?",
+                    url=url,
+                )
+            self._url = next(self._urls)
+            time.sleep(pause)
+
+    def download(self, asked: Download, path: Path | str) -> Path:
+        """Fetch a file; it appears whole or not at all.
+
+        Raises
+        ------
+        ServiceRefused : the service has no such file
+        ServiceUnreachable : it did not send it for longer than the client's patience
+        DiskFull, FolderReadOnly : it cannot be written here
+        """
+        patience, target = Patience(self._patience, time.monotonic()), Path(path)
+        while True:
+            url = self._url
+            retry_after: str | None = None
+            try:
+                answer = self._pool.request(
+                    "GET", url + asked.target(), headers=file_headers(self._key),
+                    redirect=False, preload_content=False,
+                )  # fmt: skip
+                try:
+                    if answer.status == 200:
+                        with appearing(target) as file:
+                            for piece in answer.stream(PIECE_BYTES):
+                                file.write(piece)
+                        return target
+                    told = answer.read()
+                finally:
+                    answer.close()
+                if not is_passing(answer.status, told):
+                    refuse(answer.status, told)
                 said = f"it answered with status {answer.status}"
                 retry_after = answer.headers.get("Retry-After")
             except self._trouble as error:
@@ -202,6 +278,72 @@ class Client:
     def explanation(self, prediction_id: str) -> RecordedExplanation:
         """The reasons that were recorded with a prediction."""
         return self.send(explanations.explanation(prediction_id))
+
+    def customers(
+        self,
+        *,
+        sort: CustomerSort = "probability",
+        order: Literal["asc", "desc"] | None = None,
+        risk_band: Literal["low", "medium", "high"] | None = None,
+        model_version: str | None = None,
+        min_probability: float | None = None,
+        max_probability: float | None = None,
+        prefix: str | None = None,
+        search: str | None = None,
+        page_size: int = 100,
+    ) -> Iterator[CustomerScore]:
+        """Latest scores in order, see ``calls.customers``; pages are fetched as needed."""
+        cursor: str | None = None
+        while True:
+            page = self.send(
+                customers.customers(
+                    sort=sort,
+                    order=order,
+                    risk_band=risk_band,
+                    model_version=model_version,
+                    min_probability=min_probability,
+                    max_probability=max_probability,
+                    prefix=prefix,
+                    search=search,
+                    cursor=cursor,
+                    limit=page_size,
+                )
+            )
+            yield from page.customers
+            cursor = page.next_cursor
+            if cursor is None:
+                return
+
+    def customer_counts(
+        self,
+        *,
+        risk_band: Literal["low", "medium", "high"] | None = None,
+        model_version: str | None = None,
+        min_probability: float | None = None,
+        max_probability: float | None = None,
+        prefix: str | None = None,
+        search: str | None = None,
+    ) -> CustomerCounts:
+        """How many customers there are, by risk band and model version."""
+        page = self.send(
+            customers.customers(
+                risk_band=risk_band,
+                model_version=model_version,
+                min_probability=min_probability,
+                max_probability=max_probability,
+                prefix=prefix,
+                search=search,
+                counts=True,
+                limit=1,
+            )
+        )
+        return page.counts or CustomerCounts(total=0, by_band={}, by_version={})
+
+    def customer(
+        self, customer_id: str, *, cursor: str | None = None, page_size: int = 100
+    ) -> CustomerDetail:
+        """What is known of one customer: a page of predictions, outcomes, treatments."""
+        return self.send(customers.customer(customer_id, cursor=cursor, limit=page_size))
 
     def models(self) -> ModelsAnswer:
         """All model versions, and who serves."""
@@ -324,6 +466,65 @@ class Client:
             cursor = page.next_cursor
             if cursor is None:
                 return
+
+    def start_rollout(
+        self,
+        challenger: str | None = None,
+        *,
+        plan: Mapping[str, Any] | None = None,
+        overrides: Mapping[str, Arm] | None = None,
+        customers: int | None = None,
+        predictions_per_day: float | None = None,
+        attempt: int | None = None,
+        why: str = "",
+        idempotency_key: str | None = None,
+    ) -> Rollout:
+        """Let a challenger prove itself; see ``calls.rollouts.start_rollout``."""
+        return self.send(
+            rollouts.start_rollout(
+                challenger,
+                plan=plan,
+                overrides=overrides,
+                customers=customers,
+                predictions_per_day=predictions_per_day,
+                attempt=attempt,
+                why=why,
+                idempotency_key=idempotency_key,
+            )
+        )
+
+    def rollouts(self) -> RolloutsAnswer:
+        """All rollouts, the oldest first."""
+        return self.send(rollouts.rollouts())
+
+    def rollout(self, rollout_id: str) -> Rollout:
+        """A rollout with its evidence and the latest decision."""
+        return self.send(rollouts.rollout(rollout_id))
+
+    def rollout_history(self, rollout_id: str) -> RolloutHistoryAnswer:
+        """What was done with a rollout, by whom and why."""
+        return self.send(rollouts.rollout_history(rollout_id))
+
+    def rollout_evidence(self, rollout_id: str) -> RolloutEvidenceAnswer:
+        """What is known of a rollout, with the bounds look by look."""
+        return self.send(rollouts.rollout_evidence(rollout_id))
+
+    def advance_rollout(self, rollout_id: str) -> RolloutLook:
+        """Let the service look at a rollout now."""
+        return self.send(rollouts.advance_rollout(rollout_id))
+
+    def move_rollout(
+        self,
+        rollout_id: str,
+        move: Move,
+        *,
+        why: str,
+        expected_revision: int | None = None,
+    ) -> Rollout:
+        """Pause, resume, promote or abort a rollout, with a reason."""
+        return self.send(
+            rollouts.move_rollout(rollout_id, move, why=why, expected_revision=expected_revision)
+        )
 
     def ready(self) -> Readiness:
         """Wait until the service takes requests."""

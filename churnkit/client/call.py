@@ -68,9 +68,9 @@ class Call(Generic[M]):
         ServiceUnreachable : it is nothing of this service
         """
         if status >= 300:
-            _refuse(status, content)
+            refuse(status, content)
         try:
-            return self.answer.model_validate_json(content)
+            return self.answer.model_validate_json(content if status != 204 else b"{}")
         except ValidationError as error:
             raise ServiceUnreachable(
                 "the answer is not what this client knows.",
@@ -98,7 +98,13 @@ def _problem(content: bytes) -> Problem:
         return Problem(type="about:blank", title="", status=0)
 
 
-def _refuse(status: int, content: bytes) -> NoReturn:
+def refuse(status: int, content: bytes) -> NoReturn:
+    """Raise what a problem says.
+
+    Raises
+    ------
+    ServiceRefused : always
+    """
     found = _problem(content)
     faults = json.dumps([fault.model_dump() for fault in found.errors]) if found.errors else None
     raise ServiceRefused(

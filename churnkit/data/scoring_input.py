@@ -48,7 +48,7 @@ def stream_typed(
     Cancelled : somebody asked to stop
     """
     names = source.columns()
-    _require(names, schema, source.name)
+    require_columns(names, schema, source.name)
     mark = ""
     first_row = 0
     for whole in source.batches(cancel):
@@ -87,7 +87,13 @@ def extra_columns(source: Source, schema: ModelSchema) -> tuple[str, ...]:
     return tuple(name for name in source.columns() if name not in known)
 
 
-def _require(names: tuple[str, ...], schema: ModelSchema, file: str) -> None:
+def require_columns(names: tuple[str, ...], schema: ModelSchema, file: str) -> None:
+    """Refuse a table that lacks columns.
+
+    Raises
+    ------
+    ColumnMissing : inputs or the id are not there; all of them are named
+    """
     wanted = [*([schema.id_column] if schema.id_column else []), *schema.names()]
     missing = [name for name in wanted if name not in names]
     if not missing:

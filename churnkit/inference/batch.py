@@ -75,7 +75,7 @@ def score_batches(
     # scikit-learn's trees let go of the interpreter's lock: while one batch is predicted, others
     # are read, encoded and written. A few batches are under way, so memory stays bounded.
     n_workers = max(1, os.cpu_count() or 1)
-    with ThreadPoolExecutor(n_workers, initializer=_one_thread_here) as pool:
+    with ThreadPoolExecutor(n_workers, initializer=one_thread_here) as pool:
         waiting: deque[Future[tuple[pa.RecordBatch, Unseen]]] = deque()
         try:
             for batch in chain(head, stream):
@@ -89,7 +89,13 @@ def score_batches(
                 future.cancel()
 
 
-def _one_thread_here() -> None:
+def score_typed(predictor: Predictor, batch: TypedBatch, *, reasons: int = 0) -> pa.RecordBatch:
+    """Score one batch; its columns are those of ``score_batches``."""
+    return _scored(predictor, batch, reasons)[0]
+
+
+def one_thread_here() -> None:
+    """Keep OpenMP to one thread in the calling thread."""
     # Each worker is one thread; OpenMP keeps its limit per thread.
     from threadpoolctl import threadpool_limits
 

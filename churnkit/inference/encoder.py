@@ -139,7 +139,7 @@ class RowEncoder:
             name
             for name, kind, codes in self._plan
             if kind == "category"
-            and not _is_missing(value := row.get(name))
+            and not is_missing(value := row.get(name))
             and str(value) not in codes
         )
 
@@ -160,6 +160,22 @@ class RowEncoder:
             if len(strange):
                 counts = strange.value_counts().to_pylist()
                 found[column.name] = {str(c["values"]): int(c["counts"]) for c in counts}
+        return found
+
+    def unseen_rows(self, columns: Mapping[str, pa.Array]) -> dict[int, tuple[str, ...]]:
+        """By row, the columns whose category (not missing) the model does not know."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        found: dict[int, tuple[str, ...]] = {}
+        for column in self.schema.inputs:
+            array = self._column(columns, column.name)
+            if column.kind != "category" or pa.types.is_null(array.type):
+                continue
+            known = pc.is_in(array, value_set=pa.array(column.categories, type=pa.string()))
+            strange = pc.and_(pc.is_valid(array), pc.invert(known))
+            for i in np.flatnonzero(strange.to_numpy(zero_copy_only=False)).tolist():
+                found[i] = (*found.get(i, ()), column.name)
         return found
 
     def _values(self, row: Mapping[str, object]) -> list[float]:
@@ -211,7 +227,8 @@ def _missing(name: str, row: Mapping[str, object]) -> ColumnMissing:
     )
 
 
-def _is_missing(value: object) -> bool:
+def is_missing(value: object) -> bool:
+    """None, NaN, and what pandas writes for them."""
     if value is None or type(value).__name__ in ("NAType", "NaTType"):
         return True
     return isinstance(value, float) and math.isnan(value)
@@ -219,7 +236,7 @@ def _is_missing(value: object) -> bool:
 
 def _number(value: object, name: str, kind: str) -> float:
     """A number or a boolean as a float, None and NaN as NaN."""
-    if _is_missing(value):
+    if is_missing(value):
         return _NAN
     if isinstance(value, bool | np.bool_):
         return float(value)
@@ -248,7 +265,7 @@ def _number(value: object, name: str, kind: str) -> float:
 
 def _code(value: object, codes: dict[str, float], name: str) -> float:
     """The code of a category that was not given as a plain text."""
-    if _is_missing(value):
+    if is_missing(value):
         return _NAN
     if isinstance(value, str):
         return codes.get(value, _NAN)

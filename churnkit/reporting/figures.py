@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from churnkit.domain.evaluation import Estimate, Evaluation
@@ -201,6 +201,22 @@ def svg(draw: Draw, label: str) -> str:
     return text.replace("<svg", f'<svg role="img" aria-label="{label}"', 1)
 
 
+def sheet(rows: Sequence[Sequence[Draw]], kind: str) -> bytes:
+    """Several drawings side by side, in rows of equal length, as ``png`` or ``svg``."""
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    stream = io.BytesIO()
+    with mpl.rc_context(_STYLE):
+        size = (5.6 * len(rows[0]), 3.6 * len(rows))
+        figure = Figure(figsize=size, layout="constrained")
+        places = figure.subplots(len(rows), len(rows[0]), squeeze=False)
+        for axes, draw in zip(places.flat, (one for row in rows for one in row), strict=True):
+            draw(axes)
+        figure.savefig(stream, format=kind, dpi=110, metadata=_metadata(kind))
+    return stream.getvalue()
+
+
 def all_figures(record: RunRecord) -> dict[str, bytes]:
     """The figures of a run as PNG, by file name."""
     evaluation = record.evaluation
@@ -220,11 +236,15 @@ def _save(draw: Draw, stream: io.BytesIO, kind: str) -> None:
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
-    metadata: dict[str, Any] = {"Date": None} if kind == "svg" else {"Software": None}
     with mpl.rc_context(_STYLE):
         figure = Figure(figsize=(5.2, 3.5), layout="constrained")
         draw(figure.add_subplot())
-        figure.savefig(stream, format=kind, dpi=110, metadata=metadata)
+        figure.savefig(stream, format=kind, dpi=110, metadata=_metadata(kind))
+
+
+def _metadata(kind: str) -> dict[str, Any]:
+    """Nothing that differs between two drawings of the same."""
+    return {"Date": None} if kind == "svg" else {"Software": None}
 
 
 def _short(name: str, limit: int = 26) -> str:

@@ -117,6 +117,22 @@ def steps_table(steps: Sequence[RolloutStep]) -> RenderableType:
     return table
 
 
+def replay_table(turns: Sequence[tuple[Any, int]]) -> RenderableType:
+    """When what would have been decided: decisions with the pairs that they rest on."""
+    table = _table("when (UTC)", "what", "share then", "pairs", "why")
+    for column in (2, 3):
+        table.columns[column].justify = "right"
+    for decision, pairs in turns:
+        table.add_row(
+            f"{decision.at:%Y-%m-%d %H:%M}",
+            decision.verdict,
+            f"{decision.next_share:.1%}".replace(".0%", "%"),
+            f"{pairs:,}",
+            Text(decision.reason),
+        )
+    return table
+
+
 def _number(value: float | None) -> str:
     if value is None:
         return "?"

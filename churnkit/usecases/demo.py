@@ -1,4 +1,4 @@
-"""The main job on the shipped samples: customers in a CSV, then a log of purchases."""
+"""The main job on the shipped samples, a log of purchases, and two rollouts."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from churnkit.project import Project, open_project
 from churnkit.settings import FILE_NAME
 from churnkit.usecases.create import create_project
 from churnkit.usecases.demo_events import EventsDemonstrated, demo_events
+from churnkit.usecases.demo_rollout import RolloutDemonstrated, demo_rollout
 from churnkit.usecases.explaining import explain
 from churnkit.usecases.models import list_models
 from churnkit.usecases.profiling import profile
@@ -42,6 +43,7 @@ class Demonstrated(Result):
     metrics: dict[str, str]
     customer_id: str
     events: EventsDemonstrated
+    rollouts: RolloutDemonstrated
 
     def __rich__(self) -> RenderableType:
         home, program = _near(self.project.folder), _program()
@@ -49,12 +51,14 @@ class Demonstrated(Result):
             f"The project is in {home}, and the one of events in {home}/cdnow",
             f"  report  {_near(self.report)}   (open it in a browser)",
             f"  scores  {_near(self.scores)}, {_near(self.events.scores)}",
+            f"  rollouts  {_near(self.rollouts.plot)}",
             "",
             "Next, try:",
             f"  {program} -C {home} explain --customer {self.customer_id}   why this customer",
             f"  {program} -C {home} models list   who serves",
             f"  {program} -C {home} train --budget 60s   a challenger",
             f"  {program} -C {home}/cdnow features list   what is computed from events",
+            f"  {program} -C {home}/rollout rollout history   who decided what, when, why",
             f"  {program} init my-project --data customers.csv   your own data",
         ]
         return Text("\n".join(lines))
@@ -67,6 +71,7 @@ class Demonstrated(Result):
             "scores": str(self.scores),
             "report": str(self.report),
             "events": self.events.to_json(),
+            "rollouts": self.rollouts.to_json(),
         }
 
 
@@ -78,7 +83,7 @@ def demo(
     progress: Progress = silent,
     cancel: Cancel | None = None,
 ) -> Demonstrated:
-    """Do the main job on the IBM Telco sample, then on the CDNOW log.
+    """Do the main job on the IBM Telco sample, then on the CDNOW log; then two rollouts.
 
     In a folder that holds the demo already, another model is trained as the challenger.
 
@@ -116,6 +121,7 @@ def demo(
         say("6. Explain: why this customer?", explain(project, customer, k=8))
         say("7. Report", report)
     events = demo_events(home, tell=tell, progress=progress, cancel=cancel)
+    rollouts = demo_rollout(home, tell=tell, progress=progress, cancel=cancel)
     return Demonstrated(
         project=project,
         scores=output,
@@ -124,6 +130,7 @@ def demo(
         metrics={name: str(value) for name, value in trained.version.metrics.items()},
         customer_id=customer,
         events=events,
+        rollouts=rollouts,
     )
 
 

@@ -22,7 +22,7 @@ from churnkit.ledger.sqlite_sink import SqliteSink
 from churnkit.project import Project
 from churnkit.registry.bundle import read_bundle
 from churnkit.registry.journal import holders
-from churnkit.settings import ServiceTable, read_settings
+from churnkit.settings import ServiceTable, Settings, read_settings
 from churnkit.usecases.bundles import find_bundle
 from churnkit.usecases.serving import bundle_predictor, find_version
 
@@ -30,6 +30,7 @@ Scorer = OnlineScorer
 Scores = OnlineScores
 Explanation = Explained
 Writer = GroupCommitWriter
+_JOB_CONNECTIONS = 3
 
 
 def open_for_service(folder: Path | str, database_url: str = "") -> Project:
@@ -44,14 +45,19 @@ def open_for_service(folder: Path | str, database_url: str = "") -> Project:
     ProjectNotFound : the folder holds no churnkit.toml
     SettingsInvalid : churnkit.toml cannot be used
     """
-    home = Path(folder).expanduser().resolve()
-    settings = read_settings(home)
+    settings = read_settings(home := Path(folder).expanduser().resolve())
     if database_url:
         ledger = settings.ledger.model_copy(update={"url": database_url})
         settings = settings.model_copy(update={"ledger": ledger})
     table = settings.service
     pool = Pool(table.pool_size, table.pool_timeout_seconds, table.request_timeout_seconds)
     return Project(home, settings, pool=pool)
+
+
+def open_with_settings(folder: Path, settings: Settings) -> Project:
+    """The project as the process of a job opens it: with the settings that the service has."""
+    pool = Pool(_JOB_CONNECTIONS, answer_seconds=settings.service.request_timeout_seconds)
+    return Project(folder, settings, pool=pool)
 
 
 def load_scorer(project: Project, version: str | None = None) -> OnlineScorer:

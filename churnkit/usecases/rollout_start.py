@@ -60,7 +60,7 @@ def start_rollout(
     attempt : the number of the attempt that is meant; asked for again while it runs, it is given
         back as it is. None: the next one
     why : a sentence for the journal
-    salt : of the assignment; None: a new one
+    salt : of the assignment; None: a new one. Of a rollout that is there, it is that one
 
     Raises
     ------
@@ -104,8 +104,11 @@ def _numbered(
 ) -> RolloutRow:
     """The row with its number and attempt; everything that speaks against it is said here.
 
-    Where the attempt that is asked for runs already, that one.
+    Where what is asked for was started already, that one.
     """
+    same = next((one for one in rows if one.salt == row.salt), None)
+    if same is not None:
+        return same
     held = holders(entries)
     going = next((one for one in rows if one.outcome is None), None)
     if going is not None:

@@ -150,7 +150,15 @@ class RolloutHistory(Result):
     def to_json(self) -> dict[str, object]:
         return {
             "rollout_id": self.row.rollout_id,
-            "steps": [step.model_dump(mode="json") for step in self.steps],
+            "steps": [_told(step) for step in self.steps],
+        }
+
+    def evidence_json(self) -> dict[str, object]:
+        """What is known, and each look that saw more."""
+        return {
+            **counted(Gathered.model_validate(self.row.evidence)),
+            "rollout_id": self.row.rollout_id,
+            "looks": [_told(step) for step in self.steps if step.decision],
         }
 
 
@@ -191,6 +199,10 @@ def counted(known: Gathered) -> dict[str, Any]:
         "outcomes_until": known.outcomes_until.isoformat() if known.outcomes_until else None,
         "waiting_for": known.waiting_for,
     }
+
+
+def _told(step: RolloutStep) -> dict[str, Any]:
+    return {**step.model_dump(mode="json"), "decision": step.decision or None}
 
 
 def _counted(known: Gathered) -> str:

@@ -123,6 +123,7 @@ def train(
     budget_seconds: float | None = None,
     seed: int | None = None,
     why: str = "",
+    mirror: bool = True,
     progress: Progress = silent,
     cancel: Cancel | None = None,
 ) -> Trained:
@@ -136,6 +137,7 @@ def train(
     budget_seconds : for the search, in seconds; None: what churnkit.toml says
     seed : of all that is random; None: what churnkit.toml says
     why : a sentence for the journal
+    mirror : show the run to MLflow, too
 
     Raises
     ------
@@ -157,7 +159,7 @@ def train(
             cancel.check()
         progress(Step("admitting the model"))
         version, alias = admit(project, table, trained, compiled, why or "trained", now)
-        notes = tell_mlflow(project, version, trained.record, progress)
+        notes = tell_mlflow(project, version, trained.record, progress) if mirror else ()
     return Trained(
         version=version,
         alias=alias,

@@ -13,6 +13,8 @@ from churnkit_service.guard import guarded
 from churnkit_service.lasting import lasting
 from churnkit_service.openapi import openapi
 from churnkit_service.routes import (
+    batches,
+    customers,
     documentation,
     events,
     explanations,
@@ -21,6 +23,7 @@ from churnkit_service.routes import (
     models,
     outcomes,
     predictions,
+    rollouts,
     stream,
 )
 from churnkit_service.service import SERVICE, Service
@@ -31,9 +34,12 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *events.ENDPOINTS,
     *stream.ENDPOINTS,
     *feed.ENDPOINTS,
+    *batches.ENDPOINTS,
     *explanations.ENDPOINTS,
+    *customers.ENDPOINTS,
     *models.ENDPOINTS,
     *outcomes.ENDPOINTS,
+    *rollouts.ENDPOINTS,
     *health.ENDPOINTS,
     *documentation.ENDPOINTS,
 )

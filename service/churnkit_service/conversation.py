@@ -22,8 +22,8 @@ from aiohttp import WSCloseCode, WSMsgType, web
 
 from churnkit.client.messages.problems import Fault
 from churnkit.client.messages.stream import LONGEST_ID
-from churnkit.domain.recording import PredictionColumns
 from churnkit.errors import ChurnkitError
+from churnkit_service.answering import answer
 from churnkit_service.endpoint import Call
 from churnkit_service.idempotency import Claim, claimed
 from churnkit_service.problems import (
@@ -36,7 +36,7 @@ from churnkit_service.problems import (
     shown,
 )
 from churnkit_service.reading import read_request
-from churnkit_service.scoring import predict
+from churnkit_service.scoring import Answered
 
 log = logging.getLogger("churnkit.service")
 _KEY = re.compile(r"[\x21-\x7e]{1,255}", re.ASCII)
@@ -51,7 +51,7 @@ class _Message:
     name: str | None = None
     answer: bytes = b""
     committed: Awaitable[bool] | None = None
-    columns: PredictionColumns | None = None
+    answered: Answered | None = None
     claim: Claim | None = None
     claims: ExitStack | None = None
     error: ChurnkitError | None = None
@@ -196,14 +196,13 @@ class Conversation:
             if known is not None:
                 message.answer = known.answer
                 return
-        answer, columns = await predict(self._call, read_request(data))
-        message.answer, message.columns = answer, columns
+        answered = message.answered = await answer(self._call, read_request(data))
+        message.answer = answered.body
         kept = None
         if message.claim is not None:
-            kept = message.claim.keep(200, answer, datetime.now(UTC))
-        if columns is not None or kept is not None:
-            parts = () if columns is None else (columns,)
-            message.committed = self._service.writer.submit(parts, kept)
+            kept = message.claim.keep(200, answered.body, datetime.now(UTC))
+        if answered.parts or kept is not None:
+            message.committed = self._service.writer.submit(answered.parts, kept)
 
     async def _claimed(self, claims: ExitStack, owner: str, key: str, what: bytes) -> Claim:
         """The key, when whoever works on it is done: the client's connection before, or the
@@ -241,8 +240,8 @@ class Conversation:
     async def _finished(self, message: _Message) -> bytes:
         """The answer's bytes, once what it says is committed."""
         try:
-            if message.error is None and message.committed is not None:
-                await self._commit(message, message.committed)
+            if message.error is None and message.answered is not None:
+                await self._commit(message, message.answered)
         except ChurnkitError as error:
             message.error = error
         except Exception:  # the last line of defence: a mistake of ours
@@ -259,15 +258,16 @@ class Conversation:
         self._answered.inc()
         return head + b"," + message.answer[1:]
 
-    async def _commit(self, message: _Message, committed: Awaitable[bool]) -> None:
-        if not await committed and message.claim is not None:
-            # Another process answered the same message a moment earlier: its answer counts.
-            known = await message.claim.find()
-            if known is not None:
-                message.answer = known.answer
-                return
-        if message.columns is not None:
-            self._service.count(message.columns)
+    async def _commit(self, message: _Message, answered: Answered) -> None:
+        if message.committed is not None:
+            committed = await message.committed
+            if not committed and message.claim is not None:
+                # Another process answered the same message a moment earlier: its answer counts.
+                known = await message.claim.find()
+                if known is not None:
+                    message.answer = known.answer
+                    return
+        self._service.committed(answered)
 
 
 _WORDS = {"drain": b"the service ends", "idle": b"no message came", "key": b"the key is not valid"}

@@ -44,6 +44,8 @@ class Endpoint:
     scope : what an API key needs; None: everybody may
     body, query : what is read, as pydantic models
     answers : by status, the model of the body (None: no JSON) and what it means
+    body_types : types of a file that the handler itself takes in, instead of ``body``
+    answer_types : types of a file that is answered, where it is not ``content_type``
     problems : kinds of problems that this address has besides those of every address
     bounded : all that the handler waits for has limits of its own
     lasting : the answer stays open (a WebSocket, a feed); see ``lasting.py``
@@ -58,6 +60,8 @@ class Endpoint:
     scope: Scope | None
     body: type[BaseModel] | None = None
     query: type[BaseModel] | None = None
+    body_types: tuple[str, ...] = ()
+    answer_types: tuple[str, ...] = ()
     answers: Mapping[int, tuple[type[BaseModel] | None, str]] = field(default_factory=dict)
     problems: tuple[type[ChurnkitError], ...] = ()
     idempotent_key: bool = False

@@ -34,6 +34,7 @@ def guarded(
     settings = service.settings
     handler = traced(endpoint) if settings.tracing else endpoint.handler
     scope, bounded = endpoint.scope, endpoint.bounded
+    takes_file = bool(endpoint.body_types)
     watch = service.watch(endpoint.method, endpoint.path)
     limit = settings.request_timeout_seconds
 
@@ -50,7 +51,7 @@ def guarded(
             if scope is not None:
                 caller.require(scope)
                 service.rates.take(caller.key_id)
-            body = await _body(request, settings.body_timeout_seconds)
+            body = b"" if takes_file else await _body(request, settings.body_timeout_seconds)
             call = Call(request, service, caller, request_id, body)
             if bounded:
                 response = await handler(call)
@@ -75,7 +76,8 @@ def guarded(
             response = problem(_internal(), request_id)
         finally:
             service.in_flight -= 1
-        finish(response, request_id)
+        if not response.prepared:
+            finish(response, request_id)
         if service.draining:
             response.force_close()
         watch(request, response.status, time.perf_counter() - start, request_id)

@@ -85,8 +85,29 @@ class KeyedRequest:
 
 
 @contextmanager
-def claimed(service: Service, owner: str, key: str, what: bytes) -> Iterator[Claim]:
+def in_flight(service: Service, owner: str, key: str) -> Iterator[None]:
     """Claims a key in this process while the block runs.
+
+    Raises
+    ------
+    RequestInFlight : another request with this key is being answered
+    """
+    claim, working = (owner, key), service.keys_in_flight
+    if claim in working:
+        raise RequestInFlight(
+            "a request with this Idempotency-Key is being answered.",
+            fix="Wait, then send it again to have its answer.",
+        )
+    working.add(claim)
+    try:
+        yield
+    finally:
+        working.discard(claim)
+
+
+@contextmanager
+def claimed(service: Service, owner: str, key: str, what: bytes) -> Iterator[Claim]:
+    """Claims a key for a request that is no HTTP request.
 
     Parameters
     ----------
@@ -97,21 +118,12 @@ def claimed(service: Service, owner: str, key: str, what: bytes) -> Iterator[Cla
     ------
     RequestInFlight : another request with this key is being answered
     """
-    claim, in_flight = (owner, key), service.keys_in_flight
-    if claim in in_flight:
-        raise RequestInFlight(
-            "a request with this Idempotency-Key is being answered.",
-            fix="Wait, then send it again to have its answer.",
-        )
-    in_flight.add(claim)
-    try:
+    with in_flight(service, owner, key):
         yield Claim(service, owner, key, hashlib.sha256(what).hexdigest())
-    finally:
-        in_flight.discard(claim)
 
 
 @asynccontextmanager
-async def keyed(call: Call) -> AsyncIterator[KeyedRequest | None]:
+async def claimed_key(call: Call) -> AsyncIterator[str | None]:
     """Claims the request's key in this process while the block runs; None without a key.
 
     Raises
@@ -127,6 +139,24 @@ async def keyed(call: Call) -> AsyncIterator[KeyedRequest | None]:
         raise RequestInvalid(
             f"{HEADER} needs 1 to 255 visible ASCII characters.", fix="A UUID is a good key."
         )
-    what = f"{call.request.method} {call.request.path}\n".encode() + call.body
-    with claimed(call.service, call.caller.key_id, key, what) as claim:
-        yield KeyedRequest(claim)
+    with in_flight(call.service, call.caller.key_id, key):
+        yield key
+
+
+@asynccontextmanager
+async def keyed(call: Call) -> AsyncIterator[KeyedRequest | None]:
+    """Claims the request's key in this process while the block runs; None without a key.
+
+    Raises
+    ------
+    RequestInvalid : the key has other characters than allowed, or too many
+    RequestInFlight : another request with this key is being answered
+    """
+    async with claimed_key(call) as key:
+        if key is None:
+            yield None
+        else:
+            what = f"{call.request.method} {call.request.path}\n".encode() + call.body
+            yield KeyedRequest(
+                Claim(call.service, call.caller.key_id, key, hashlib.sha256(what).hexdigest())
+            )

@@ -155,12 +155,45 @@ class Metrics:
             registry=registry,
             multiprocess_mode="livesum",
         )
+        self.shadows = Counter(
+            "churnkit_rollout_shadow_rows",
+            "Rows that the silent model of a rollout scored, failed on, or was not given (shed).",
+            ("outcome",),
+            registry=registry,
+        )
+        self.rollout_share = Gauge(
+            "churnkit_rollout_share_ratio",
+            "The share of customers whom a rollout's challenger answers.",
+            ("rollout_id", "challenger"),
+            registry=registry,
+            multiprocess_mode="livemax",
+        )
         self.model = Gauge(
             "churnkit_model_info",
             "The model version that answers.",
             ("model_version",),
             registry=registry,
             multiprocess_mode="livemax",
+        )
+
+        self.jobs = Gauge(
+            "churnkit_jobs",
+            "Jobs that wait or run, in the database that the replicas share.",
+            ("kind", "state"),
+            registry=registry,
+            multiprocess_mode="livemostrecent",
+        )
+        self.jobs_ended = Counter(
+            "churnkit_jobs_ended",
+            "Jobs that this service's processes ended, or left to others.",
+            ("kind", "ending"),
+            registry=registry,
+        )
+        self.job_rows = Counter(
+            "churnkit_job_rows",
+            "Rows that jobs committed.",
+            ("kind", "outcome"),
+            registry=registry,
         )
 
     def predicted(self, version: str, variant: str, bands: Sequence[str]) -> None:

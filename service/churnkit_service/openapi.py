@@ -35,9 +35,12 @@ _TAGS = {
     "predictions": "Score customers, and look up what was predicted.",
     "feed": "What happens, as it happens.",
     "events": "What customers did.",
+    "batches": "Score files of customers: upload, wait, fetch the result.",
     "explanations": "Why a customer has a probability, and what if.",
+    "customers": "The latest score of every customer, and what is known of one.",
     "models": "Which models there are, who serves, and who decided it.",
     "outcomes": "What became true of the customers, and who got which offer.",
+    "rollouts": "Whether a new model may take over.",
     "health": "For those who look after the service.",
     "documentation": "This contract.",
 }
@@ -111,7 +114,20 @@ def _operation(endpoint: Endpoint) -> dict[str, Any]:
             "required": True,
             "content": {"application/json": {"schema": _reference(endpoint.body)}},
         }
+    if endpoint.body_types:
+        operation["requestBody"] = {
+            "required": True,
+            "content": {kind: {"schema": _file(kind)} for kind in endpoint.body_types},
+        }
     return operation
+
+
+def _file(kind: str) -> dict[str, Any]:
+    """A file in a body of this type."""
+    content: dict[str, Any] = {"type": "string", "format": "binary", "minLength": 1}
+    if kind == "multipart/form-data":
+        return {"type": "object", "properties": {"file": content}, "required": ["file"]}
+    return content
 
 
 def _operation_id(endpoint: Endpoint) -> str:
@@ -180,14 +196,17 @@ def _responses(endpoint: Endpoint) -> dict[str, Any]:
     responses: dict[str, Any] = {}
     for status, (model, text) in endpoint.answers.items():
         schema: Any = {"type": "string"} if model is None else _reference(model)
+        kinds_of_body = endpoint.answer_types or (endpoint.content_type,)
         responses[str(status)] = {
             "description": text,
-            "content": {endpoint.content_type: {"schema": schema}} if status >= 200 else {},
+            "content": {}
+            if status in (101, 204)
+            else {kind: {"schema": schema} for kind in kinds_of_body},
         }
     kinds: list[type[ChurnkitError]] = [*endpoint.problems, *_EVERYWHERE]
     if endpoint.scope is not None:
         kinds += _GUARDED
-    if endpoint.body is not None:
+    if endpoint.body is not None or endpoint.body_types:
         kinds += _WITH_BODY
     by_status: dict[int, list[type[ChurnkitError]]] = {}
     for kind in kinds:

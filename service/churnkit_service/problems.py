@@ -141,6 +141,14 @@ STATUS: Mapping[type[errors.ChurnkitError], int] = {
     errors.Cancelled: 409,
     errors.ServiceError: 502,
     errors.UnknownKey: 404,
+    errors.UnknownRollout: 404,
+    errors.RolloutRunning: 409,
+    errors.RolloutChanged: 409,
+    errors.RolloutOver: 409,
+    errors.StepNotAllowed: 409,
+    errors.RolloutError: 422,
+    errors.UnknownJob: 404,
+    errors.JobError: 409,
 }
 """The HTTP status of the library's errors; the nearest base counts."""
 

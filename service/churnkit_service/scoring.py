@@ -6,17 +6,19 @@ import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import orjson
 
 from churnkit.client.messages.problems import Fault
 from churnkit.domain.identifiers import time_ordered_ids
 from churnkit.domain.recording import PredictionColumns
+from churnkit.domain.rollouts import RolloutFailure
 from churnkit.usecases.online import Scorer, Scores
 from churnkit_service.problems import RequestInvalid
 from churnkit_service.reading import Asked, Row
 from churnkit_service.service import Service
+from churnkit_service.shadows import Shadowed
 
 
 class Asking(Protocol):
@@ -34,6 +36,18 @@ class Asking(Protocol):
 _THREAD_FROM_ROWS = 64
 """So many rows are scored in a thread: the event loop answers others meanwhile."""
 VARIANT = "champion"
+
+
+class Answered(NamedTuple):
+    """An answer, and what belongs to it."""
+
+    body: bytes
+    parts: tuple[PredictionColumns, ...]
+    """To be committed before it is sent; in a rollout one for each model that answered."""
+    shadows: tuple[Shadowed, ...] = ()
+    """For the silent model, once they are committed."""
+    failures: tuple[RolloutFailure, ...] = ()
+    """What a rollout's challenger could not answer."""
 
 
 async def complete(service: Service, asked: Asked) -> dict[int, Fault]:
@@ -88,7 +102,7 @@ async def predict(call: Asking, asked: Asked) -> tuple[bytes, PredictionColumns 
         given = [i for i in given if i not in lacking]
     rows = [row for row in asked.rows if row is not None]
     scores = await score(scorer, rows, asked.reasons)
-    faults = _faults(asked, lacking, given, scores)
+    faults = faults_of(asked, lacking, given, scores)
     if faults and asked.on_error == "fail":
         raise refused(faults)
     good = [i for n, i in enumerate(given) if n not in scores.faults] if scores.faults else given
@@ -119,7 +133,7 @@ async def predict(call: Asking, asked: Asked) -> tuple[bytes, PredictionColumns 
     )
 
 
-def _faults(
+def faults_of(
     asked: Asked, lacking: Mapping[int, Fault], given: Sequence[int], scores: Scores
 ) -> list[Fault]:
     """Everything that is wrong, with each item's place in what was sent."""

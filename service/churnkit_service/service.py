@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 from prometheus_client import Counter
@@ -16,17 +16,26 @@ from churnkit.errors import ChurnkitError
 from churnkit.project import Project
 from churnkit.settings import ServiceTable
 from churnkit.usecases import online as usecases
+from churnkit.usecases import rollout_serving
 from churnkit.usecases.happenings import forget_happenings
+from churnkit.usecases.jobs import delete_old_jobs
 from churnkit_service.auth import Caller, KeyRing
 from churnkit_service.champion import Champion
 from churnkit_service.feed import Feed
+from churnkit_service.jobs import Jobs
 from churnkit_service.metrics import Metrics
 from churnkit_service.online import OnlineFeatures, StateFeatures
 from churnkit_service.presence import Presence
 from churnkit_service.queries import Queries
 from churnkit_service.rates import Rates
+from churnkit_service.refreshing import Refreshing
+from churnkit_service.rollouts import RunningRollout
 from churnkit_service.rounds import Rounds
+from churnkit_service.shadows import Shadowed, Shadows
 from churnkit_service.warm import WarmModels
+
+if TYPE_CHECKING:
+    from churnkit_service.scoring import Answered
 
 SERVICE: web.AppKey[Service] = web.AppKey("service")
 ANYBODY = Caller("", frozenset())
@@ -73,17 +82,46 @@ class Service:
         self.warm = WarmModels(lambda version: usecases.load_scorer(project, version))
         self.champion = Champion(
             lambda: usecases.serving_version(project),
-            self.warm.take,
+            lambda version: self.rollouts.ready(version) or self.warm.take(version),
             every_seconds=settings.reload_seconds,
         )
         self.feed = Feed(project, self.queries, self.metrics)
         self.presence = Presence(project, self.queries, self.champion, self.warm)
         self.rounds = Rounds()
+        self.refreshing = Refreshing(project, every_seconds=settings.refresh_seconds)
+        self.rounds.add("refresh", self.refreshing.round, every_seconds=settings.refresh_seconds)
         self.rounds.add("presence", self.presence.round, every_seconds=settings.reload_seconds)
+        rollout = project.settings.rollout
+        self.rollouts = RunningRollout(
+            mark=lambda: (rollout_serving.arms_mark(project), self.champion.version),
+            load=lambda before: rollout_serving.load_arms(project, before),
+            look=lambda: rollout_serving.look(project, every_seconds=rollout.look_seconds),
+            keep=lambda windows: rollout_serving.record_windows(project, windows),
+            every_seconds=settings.reload_seconds,
+            look_seconds=rollout.look_seconds,
+            changed=self.champion.look_now,
+        )
+        self.shadows = Shadows(
+            most_rows=rollout.shadow_rows,
+            submit=lambda parts: self.writer.submit(parts),
+            room=lambda: self.writer.pending_rows < settings.max_pending_rows / 2,
+            fail=lambda failures: rollout_serving.record_failures(project, failures),
+            look_up=self._look_up,
+            metrics=self.metrics,
+            readings=self.rollouts.readings,
+        )
         if online_features is None and project.settings.events is not None:
             self.online_features = StateFeatures(
                 self.queries, project, lambda: self.champion.scorer.feature_hash
             )
+        self.challenger_features: OnlineFeatures | None = None
+        """Reads the features of a rollout's challenger, where its FeatureSet is another one."""
+        if project.settings.events is not None:
+            self.challenger_features = StateFeatures(
+                self.queries, project, lambda: self.rollouts.challenger.feature_hash
+            )
+        self._shares: tuple[str, str] | None = None
+        self.jobs = Jobs(project, settings, self.queries, self.metrics)
         self.contract: dict[str, Any] = {}
         """The OpenAPI document, set by the application."""
         self.keys_in_flight: set[tuple[str, str]] = set()
@@ -99,6 +137,9 @@ class Service:
         """Reach the database and load the model."""
         self.writer = await usecases.open_writer(self.project, self.settings)
         await self.champion.start()
+        await self.rollouts.start()
+        self.shadows.start()
+        await self.jobs.start()
         self._tidying = asyncio.create_task(self._tidy(), name="churnkit-tidy")
         self.rounds.start()
 
@@ -112,10 +153,14 @@ class Service:
         if self._tidying is not None:
             self._tidying.cancel()
             await asyncio.gather(self._tidying, return_exceptions=True)
+        await self.jobs.close()
         await self.rounds.close()
         await self.champion.close()
+        await self.shadows.close()
+        await self.rollouts.close()
         await self.writer.close()
         await self.presence.close()
+        await self.refreshing.close()
         self.queries.close()
 
     def watch(self, method: str, route: str) -> Watch:
@@ -147,6 +192,30 @@ class Service:
 
         return seen
 
+    def committed(self, answered: Answered) -> None:
+        """Count what was committed, and begin what nobody waits for."""
+        for part in answered.parts:
+            self.count(part)
+        for job in answered.shadows:
+            self.shadows.offer(job)
+        if answered.failures:
+            self.shadows.failed(answered.failures)
+
+    async def _look_up(self, job: Shadowed) -> Sequence[Any]:
+        """A job's rows, where its model reads other features than the one that answered."""
+        answered_by = self.rollouts.challenger.feature_hash
+        features = self.online_features
+        if job.variant == rollout_serving.CHALLENGER:
+            answered_by, features = self.champion.scorer.feature_hash, self.challenger_features
+        if features is None or job.scorer.feature_hash == answered_by:
+            return job.rows
+        rows = list(job.rows)
+        names = [job.customers[i] for i in job.looked_up]
+        found = await features.features(names, job.as_of or job.made_at)
+        for i, row in zip(job.looked_up, found, strict=True):
+            rows[i] = row or {}
+        return rows
+
     def count(self, done: PredictionColumns) -> None:
         """Count committed predictions."""
         metrics, version = self.metrics, done.model_version
@@ -163,6 +232,12 @@ class Service:
         metrics.pending_rows.set(self.writer.pending_rows)
         metrics.ledger_up.set(1.0 if self.writer.available else 0.0)
         metrics.queries_busy.set(self.queries.busy)
+        if self._shares is not None:
+            metrics.rollout_share.labels(*self._shares).set(0.0)
+        if self.rollouts.live is not None:
+            arms = self.rollouts.live.arms
+            self._shares = (arms.rollout_id, arms.challenger)
+            metrics.rollout_share.labels(*self._shares).set(arms.share)
         if self.champion.version is not None:
             metrics.model.labels(self.champion.version).set(1.0)
         for seconds, size in zip(figures.seconds, figures.sizes, strict=True):
@@ -183,6 +258,7 @@ class Service:
                     await self.queries.run(usecases.forget_answers, self.project, before)
                     before = datetime.now(UTC) - timedelta(days=self.settings.feed_days)
                     await self.queries.run(forget_happenings, self.project, before)
+                    await self.queries.run(delete_old_jobs, self.project)
                 except ChurnkitError as error:
                     access.warning("not tidied", extra={"error": error.to_json()})
             turn += 1

@@ -20,7 +20,7 @@ import orjson
 
 from churnkit.client.messages.predictions import Prediction
 from churnkit.client.messages.problems import Fault
-from churnkit.domain.recording import IdempotentAnswer, PredictionColumns
+from churnkit.domain.recording import IdempotentAnswer
 from churnkit.errors import (
     BadValue,
     ChurnkitError,
@@ -29,6 +29,7 @@ from churnkit.errors import (
 )
 from churnkit.settings import BrokerTable
 from churnkit.usecases import online as usecases
+from churnkit_service.answering import answer
 from churnkit_service.broker.delivery import Dead, Delivery, Done, Later, Outcome, Publication
 from churnkit_service.events import read_events, take_in
 from churnkit_service.idempotency import Claim, claimed
@@ -41,7 +42,7 @@ from churnkit_service.problems import (
     status_of,
 )
 from churnkit_service.reading import read_request
-from churnkit_service.scoring import predict
+from churnkit_service.scoring import Answered
 from churnkit_service.service import Service
 
 log = logging.getLogger("churnkit.broker")
@@ -216,14 +217,14 @@ class Worker:
         data = _json(delivery.body)
         if isinstance(data, dict) and "items" not in data:
             data = {"items": [data]}  # one event
-        answer = await take_in(self._service, read_events(data), now=datetime.now(UTC))
-        assert answer is not None  # nothing was kept under a key
-        faults = [Fault.model_validate(one) for one in answer["errors"]]
+        taken = await take_in(self._service, read_events(data), now=datetime.now(UTC))
+        assert taken is not None  # nothing was kept under a key
+        faults = [Fault.model_validate(one) for one in taken["errors"]]
         late = "an event within online.lateness_days"
-        faults += [Fault(item=i, field="event_time", expected=late) for i in answer["late_items"]]
+        faults += [Fault(item=i, field="event_time", expected=late) for i in taken["late_items"]]
         if not faults:
             return Done()
-        n = answer["rejected"] + answer["too_late"]
+        n = taken["rejected"] + taken["too_late"]
         return Done(partly=EventsLeftOut(f"{n} of its events were not taken in.", faults=faults))
 
     # --- requests ----------------------------------------------------------------------------
@@ -237,26 +238,20 @@ class Worker:
         what = orjson.dumps(data, option=orjson.OPT_SORT_KEYS)
         with claimed(self._service, OWNER, delivery.key, what) as claim:
             known = await claim.find()
-            answer = await self._scored(delivery, data, claim) if known is None else known.answer
-        return Done(self._publications(delivery, name, answer))
+            body = await self._scored(delivery, data, claim) if known is None else known.answer
+        return Done(self._publications(delivery, name, body))
 
     async def _scored(self, delivery: Delivery, data: Any, claim: Claim) -> bytes:
         asked = read_request(data)
         n_items = len(asked.rows) + len({fault.item for fault in asked.skipped})
-        answer, columns = await predict(Asker(self._service, delivery.key), asked)
-        told = orjson.loads(answer)
+        answered = await answer(Asker(self._service, delivery.key), asked)
+        told = orjson.loads(answered.body)
         bad = {fault["item"] for fault in told["errors"]}
         ids = [delivery.prediction_id(i) for i in range(n_items) if i not in bad]
-        if columns is not None:
-            columns = dataclasses.replace(columns, prediction_ids=ids)
-        for one, prediction_id in zip(told["predictions"], ids, strict=True):
-            one["prediction_id"] = prediction_id
-        answer = orjson.dumps(told)
-        kept = claim.keep(200, answer, datetime.now(UTC))
+        answered = renamed(answered, told, ids)
+        kept = claim.keep(200, answered.body, datetime.now(UTC))
         try:
-            committed = await self._service.writer.submit(
-                () if columns is None else (columns,), kept
-            )
+            committed = await self._service.writer.submit(answered.parts, kept)
         except BadValue:
             recorded = await self._recorded(ids)
             if recorded is None:
@@ -267,12 +262,8 @@ class Worker:
             found = await claim.find()
             assert found is not None  # its key was in our way
             return found.answer
-        self._count(columns)
-        return answer
-
-    def _count(self, columns: PredictionColumns | None) -> None:
-        if columns is not None:
-            self._service.count(columns)
+        self._service.committed(answered)
+        return answered.body
 
     async def _recorded(self, ids: Sequence[str]) -> list[dict[str, Any]] | None:
         """These predictions as they were answered; None: they are not all there."""
@@ -308,6 +299,35 @@ class Worker:
             start = orjson.dumps({**head, "part": n, "parts": len(parts)})[:-1]
             found.append(Publication(f"{delivery.key}-{n}", start + b"," + part[1:]))
         return found
+
+
+def renamed(answered: Answered, told: dict[str, Any], ids: Sequence[str]) -> Answered:
+    """The same answer under other ids, wherever they are named.
+
+    Parameters
+    ----------
+    told : the answer's body as plain data; its predictions get the new ids, too
+    ids : in the order of the predictions
+    """
+    new: dict[str, str] = {}
+    for one, prediction_id in zip(told["predictions"], ids, strict=True):
+        new[one["prediction_id"]] = prediction_id
+        one["prediction_id"] = prediction_id
+    return Answered(
+        orjson.dumps(told),
+        tuple(
+            dataclasses.replace(part, prediction_ids=[new[one] for one in part.prediction_ids])
+            for part in answered.parts
+        ),
+        tuple(
+            dataclasses.replace(job, answers=[new[one] for one in job.answers])
+            for job in answered.shadows
+        ),
+        tuple(
+            failure.model_copy(update={"prediction_id": new[failure.prediction_id]})
+            for failure in answered.failures
+        ),
+    )
 
 
 def _json(body: bytes) -> Any:

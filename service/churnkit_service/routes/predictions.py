@@ -21,6 +21,7 @@ from churnkit.client.messages.problems import Fault
 from churnkit.domain.predictions import PredictionRow
 from churnkit.errors import LedgerBusy, NoChampion, StorageUnreachable
 from churnkit.usecases import online as usecases
+from churnkit_service.answering import answer
 from churnkit_service.endpoint import Call, Endpoint, json_response, read_json, read_query
 from churnkit_service.idempotency import KeyedRequest, keyed
 from churnkit_service.problems import (
@@ -30,7 +31,6 @@ from churnkit_service.problems import (
     RequestInvalid,
 )
 from churnkit_service.reading import read_request
-from churnkit_service.scoring import predict
 
 _ID = re.compile(r"[0-9A-Za-z_-]{1,64}", re.ASCII)
 
@@ -45,20 +45,19 @@ async def create(call: Call) -> web.Response:
 
 
 async def _create(call: Call, request: KeyedRequest | None) -> web.Response:
-    answer, columns = await predict(call, read_request(read_json(call)))
-    kept = None if request is None else request.keep(200, answer, datetime.now(UTC))
-    if columns is not None or kept is not None:
-        parts = () if columns is None else (columns,)
-        committed = await call.service.writer.submit(parts, kept)
+    answered = await answer(call, read_request(read_json(call)))
+    kept = None if request is None else request.keep(200, answered.body, datetime.now(UTC))
+    if answered.parts or kept is not None:
+        committed = await call.service.writer.submit(answered.parts, kept)
         if not committed and request is not None:
             # Another process answered the same request a moment earlier: its answer counts.
             replayed = await request.replay()
             if replayed is not None:
                 return replayed
-    if columns is not None:
-        call.service.count(columns)
+    call.service.committed(answered)
     return web.Response(
-        body=answer, headers={"Content-Type": "application/json", "Cache-Control": "no-store"}
+        body=answered.body,
+        headers={"Content-Type": "application/json", "Cache-Control": "no-store"},
     )
 
 
@@ -74,7 +73,7 @@ async def show(call: Call) -> web.Response:
             "there is no prediction with this id.",
             fix="Use an id from the answer of POST /v1/predictions.",
         )
-    return json_response(_recorded(row))
+    return json_response(recorded(row))
 
 
 async def history(call: Call) -> web.Response:
@@ -88,29 +87,37 @@ async def history(call: Call) -> web.Response:
         model_version=asked.model_version,
         since=asked.from_,
         until=asked.to,
-        after=None if asked.cursor is None else _place(asked.cursor),
+        after=None if asked.cursor is None else place(asked.cursor),
         limit=asked.limit + 1,
     )
     more = len(rows) > asked.limit
     page = rows[: asked.limit]
     return json_response(
         {
-            "predictions": [_recorded(row) for row in page],
-            "next_cursor": _cursor(page[-1]) if more else None,
+            "predictions": [recorded(row) for row in page],
+            "next_cursor": cursor_of(page[-1]) if more else None,
         }
     )
 
 
-def _recorded(row: PredictionRow) -> dict[str, Any]:
+def recorded(row: PredictionRow) -> dict[str, Any]:
+    """A prediction as it is shown."""
     return RecordedPrediction(**row.model_dump()).model_dump(mode="json")
 
 
-def _cursor(row: PredictionRow) -> str:
+def cursor_of(row: PredictionRow) -> str:
+    """Where a page ends whose last row this is."""
     text = f"{row.made_at.isoformat()} {row.prediction_id}"
     return base64.urlsafe_b64encode(text.encode()).decode()
 
 
-def _place(cursor: str) -> tuple[datetime, str]:
+def place(cursor: str) -> tuple[datetime, str]:
+    """Where the page before ended.
+
+    Raises
+    ------
+    RequestInvalid : this is no cursor of ours
+    """
     try:
         text = base64.b64decode(cursor.encode("ascii"), altchars=b"-_", validate=True).decode()
         moment, name = text.split(" ")

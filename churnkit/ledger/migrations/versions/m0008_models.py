@@ -8,7 +8,7 @@ from alembic import op
 from churnkit.ledger.tables import Moment, Sorted
 
 revision = "0008"
-down_revision = "0005"
+down_revision = "0006"
 branch_labels = None
 depends_on = None
 
@@ -44,7 +44,8 @@ def upgrade() -> None:
         sa.Column("model_version", sa.String(64), nullable=False),
         sa.Column("variant", sa.String(32), nullable=False),
         sa.Column("made_at", Moment, nullable=False),
-        sa.Column("drift_stream", sa.String(100)),
+        sa.Column("score_stream", sa.String(100)),
+        sa.Column("feature_stream", sa.String(100)),
         sa.PrimaryKeyConstraint("customer_id", name="pk_latest_scores"),
     )
     for columns in (

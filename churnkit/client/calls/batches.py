@@ -1,0 +1,85 @@
+"""Requests about batches."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+from urllib.parse import quote
+
+from churnkit.client.call import Call, new_key
+from churnkit.client.files import Download, File, Upload, rereadable, type_of
+from churnkit.client.messages.batches import Batch, BatchesPage, TableFormat
+from churnkit.client.messages.jobs import Deleted
+
+
+def submit(
+    file: File,
+    *,
+    format: TableFormat | None = None,
+    record: bool = True,
+    reasons: int = 0,
+    on_error: Literal["skip", "fail"] = "skip",
+    as_of: datetime | None = None,
+    idempotency_key: str | None = None,
+) -> Upload[Batch]:
+    """Upload a file of customers, to be scored.
+
+    Parameters
+    ----------
+    file : a path, or the bytes piece by piece
+    format : csv, ndjson or parquet; None: the path's ending says it
+    record : whether the predictions go into the ledger
+    reasons : for each customer
+    on_error : rows that cannot be scored are set aside (skip), or none is scored (fail)
+    as_of : the moment to look from, where the service knows the features; None: now
+    idempotency_key : the same key does the same work once; None: a new one
+    """
+    query = {"record": "true" if record else "false", "reasons": str(reasons), "on_error": on_error}
+    if format is not None:
+        query["format"] = format
+    if as_of is not None:
+        query["as_of"] = as_of.isoformat()
+    return Upload(
+        "POST",
+        "/v1/batches",
+        Batch,
+        query=query,
+        idempotency_key=idempotency_key or new_key(),
+        content_type=type_of(file, format),
+        file=rereadable(file),
+    )
+
+
+def show(batch_id: str) -> Call[Batch]:
+    """One batch."""
+    return Call("GET", _path(batch_id), Batch)
+
+
+def listed(
+    *, state: str | None = None, cursor: str | None = None, limit: int = 100
+) -> Call[BatchesPage]:
+    """A page of batches, the newest first."""
+    given = {"state": state, "cursor": cursor, "limit": str(limit)}
+    query = {name: value for name, value in given.items() if value is not None}
+    return Call("GET", "/v1/batches", BatchesPage, query=query)
+
+
+def cancel(batch_id: str) -> Call[Batch]:
+    """Stop a batch."""
+    return Call("POST", f"{_path(batch_id)}/cancel", Batch)
+
+
+def delete(batch_id: str) -> Call[Deleted]:
+    """Delete a batch with its files."""
+    return Call("DELETE", _path(batch_id), Deleted)
+
+
+def result(
+    batch_id: str, *, format: TableFormat = "csv", rows: Literal["scored", "failed"] = "scored"
+) -> Download:
+    """A batch's scores, or the rows that were set aside."""
+    return Download(f"{_path(batch_id)}/result", {"format": format, "rows": rows})
+
+
+def _path(batch_id: str) -> str:
+    return f"/v1/batches/{quote(batch_id, safe='')}"

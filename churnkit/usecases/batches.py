@@ -1,0 +1,371 @@
+"""Score an uploaded file as a job: piece by piece, each committed with all that it brought.
+
+A piece's predictions, its part of the result, the rows that were set aside and the place to go on
+from are one transaction. So a process may die at any moment: the next one goes on behind the last
+piece that was committed, and no row is in the ledger twice.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter, deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pydantic import Field
+
+from churnkit.data.part_formats import TableFormat, pack
+from churnkit.domain.frozen import Frozen
+from churnkit.domain.jobs import JobPart, JobProgress, RowFault, row_ids
+from churnkit.domain.recording import PredictionColumns
+from churnkit.errors import BadValue, DataEmpty
+from churnkit.inference.batch import one_thread_here, score_typed
+from churnkit.inference.predictor import Predictor
+from churnkit.ledger.job_claims import advance, working
+from churnkit.ledger.prediction_copy import insert_predictions
+from churnkit.project import Project
+from churnkit.registry.bundle import Bundle, read_bundle
+from churnkit.usecases.batch_rows import BatchFile, LookUp, Piece
+from churnkit.usecases.bundles import find_bundle
+from churnkit.usecases.job_work import Outcome, Work, now
+from churnkit.usecases.online_state import online_features
+from churnkit.usecases.serving import bundle_predictor, find_version
+
+VARIANT = "champion"
+RESULT, FAILED = "result", "failed"
+SHOWN_FAULTS = 20
+_SQLITE_ROWS = 2_000
+"""A commit keeps SQLite's other writers waiting: it shall be short."""
+_FAILED_SCHEMA = pa.schema(
+    [
+        ("row", pa.int64()),
+        *((name, pa.string()) for name in ("customer_id", "column", "given", "reason", "fix")),
+    ]
+)
+
+
+class BatchRequest(Frozen):
+    """What was asked of a batch."""
+
+    format: TableFormat
+    record: bool = True
+    reasons: int = 0
+    on_error: Literal["skip", "fail"] = "skip"
+    as_of: datetime | None = None
+
+
+class Tally(Frozen):
+    """Where a batch is: what a process that goes on needs to know."""
+
+    model_version: str
+    place: dict[str, int] = Field(default_factory=dict)
+    part: int = 0
+    """Number of the next part of the result."""
+    done: int = 0
+    failed: int = 0
+    mass: float = 0.0
+    """Sum of all probabilities."""
+    bands: dict[str, int] = Field(default_factory=dict)
+    unknown: dict[str, int] = Field(default_factory=dict)
+    """By column, rows with a category that the model never saw."""
+    faults: tuple[RowFault, ...] = ()
+    """The first ones."""
+    checked: bool = False
+    """Whether all rows were looked at before the first one was scored."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Scored:
+    piece: Piece
+    predictions: PredictionColumns | None
+    parts: list[tuple[str, bytes, int]]
+    mass: float
+    bands: Counter[str]
+    unknown: Counter[str]
+
+
+def result_schema(reasons: int) -> pa.Schema:
+    """The columns of a batch's result."""
+    fields: list[tuple[str, pa.DataType]] = [
+        ("row", pa.int64()),
+        ("customer_id", pa.string()),
+        ("prediction_id", pa.string()),
+        ("probability", pa.float64()),
+        ("risk_band", pa.string()),
+        ("model_version", pa.string()),
+        ("variant", pa.string()),
+        ("unknown_categories", pa.list_(pa.string())),
+    ]
+    for k in range(1, reasons + 1):
+        fields += [
+            (f"reason_{k}", pa.string()),
+            (f"reason_{k}_value", pa.string()),
+            (f"reason_{k}_points", pa.float64()),
+        ]
+    return pa.schema(fields)
+
+
+def failed_schema() -> pa.Schema:
+    """The columns of the rows that were set aside."""
+    return _FAILED_SCHEMA
+
+
+def score_batch(work: Work) -> Outcome:
+    """Score what was uploaded.
+
+    Raises
+    ------
+    NoChampion, BundleError : there is no model to score with
+    DataError : the file as a whole cannot be used; or a row, where nothing shall be set aside
+    Cancelled, LetGo : somebody asked to stop
+    """
+    project, job = work.project, work.job
+    asked = BatchRequest.model_validate(job.request)
+    begun = Tally.model_validate(job.checkpoint) if job.checkpoint else None
+    version = find_version(project, None if begun is None else begun.model_version)
+    bundle = read_bundle(find_bundle(project, version), manifest_hash=version.bundle_hash)
+    predictor = bundle_predictor(bundle, project.settings.serving)
+    path = work.fetch()
+    if path is None:
+        raise DataEmpty("the upload is gone.", fix="Upload it again.")
+    file = BatchFile(
+        path, asked.format, bundle.schema, predictor.encoder, _look_up(project, bundle, asked)
+    )
+    lines = _estimate(path, asked.format)
+    tally = begun or Tally(model_version=version.version)
+    rows = _rows_at_once(project)
+    if asked.on_error == "fail" and not tally.checked:
+        _refuse_broken(work, file, rows)
+        tally = tally.model_copy(update={"checked": True})
+    for scored in _scored(work, predictor, file, asked, tally, rows):
+        work.look()
+        tally = _commit(work, scored, tally, lines)
+    if not tally.done:
+        raise DataEmpty("there are no rows in it.", fix="Upload a file with customers.")
+    good = tally.done - tally.failed
+    return Outcome(
+        {"mean_probability": tally.mass / good if good else None, "bands": tally.bands},
+        progress=JobProgress(rows_total=tally.done, progress=1.0),
+    )
+
+
+def _look_up(project: Project, bundle: Bundle, asked: BatchRequest) -> LookUp | None:
+    if project.settings.events is None or bundle.features is None:
+        return None
+    feature_hash = bundle.manifest.feature_hash
+
+    def look_up(customer_ids: Sequence[str]) -> list[Any]:
+        found = online_features(project, customer_ids, as_of=asked.as_of, feature_hash=feature_hash)
+        return [one.values if one.known else None for one in found]
+
+    return look_up
+
+
+def _rows_at_once(project: Project) -> int:
+    rows = project.settings.service.job_rows
+    return min(rows, _SQLITE_ROWS) if project.ledger_url.startswith("sqlite") else rows
+
+
+def _estimate(path: Path, form: TableFormat) -> int | None:
+    """About how many rows there are, to show progress."""
+    if form == "parquet":
+        from pyarrow import parquet
+
+        try:
+            return int(parquet.read_metadata(path).num_rows)
+        except (pa.ArrowException, OSError):
+            return None  # reading it will say what is wrong
+    n = 0
+    with path.open("rb") as file:
+        while chunk := file.read(1 << 20):
+            n += chunk.count(b"\n")
+    return max(n, 1)
+
+
+def _refuse_broken(work: Work, file: BatchFile, rows: int) -> None:
+    """Look at all rows first: nothing shall be recorded if one of them cannot be scored."""
+    seen, broken = 0, 0
+    first: list[RowFault] = []
+    for piece in file.pieces(rows=rows, place={}):
+        work.look()
+        seen += len(piece.numbers) + len(piece.faults)
+        broken += len(piece.faults)
+        first += piece.faults[: SHOWN_FAULTS - len(first)]
+        work.latest = JobProgress(stage="checking", detail=f"{seen:,} rows")
+    if broken:
+        fault = first[0]
+        what = f"{broken:,} of {seen:,} rows cannot be scored; none was. The first: {fault.reason}"
+        fix = fault.fix or "Mend the rows, or send on_error=skip to set them aside."
+        raise BadValue(what, fix=fix, row=fault.row, column=fault.column or None)
+
+
+def _scored(
+    work: Work,
+    predictor: Predictor,
+    file: BatchFile,
+    asked: BatchRequest,
+    tally: Tally,
+    rows: int,
+) -> Iterator[_Scored]:
+    """Pieces in their order; while one is committed, others are read and scored."""
+    n_workers = max(1, (os.cpu_count() or 2) - 1)
+    with ThreadPoolExecutor(n_workers, initializer=one_thread_here) as pool:
+        waiting: deque[Future[_Scored]] = deque()
+        try:
+            for piece in file.pieces(rows=rows, place=tally.place):
+                waiting.append(pool.submit(_score, work.job.job_id, predictor, piece, asked))
+                if len(waiting) > n_workers:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
+
+
+def _score(job_id: str, predictor: Predictor, piece: Piece, asked: BatchRequest) -> _Scored:
+    parts: list[tuple[str, bytes, int]] = []
+    if piece.faults:
+        faults = [
+            {"row": fault.row, "customer_id": fault.customer_id, "column": fault.column,
+             "given": fault.given, "reason": fault.reason, "fix": fault.fix}
+            for fault in piece.faults
+        ]  # fmt: skip
+        table = pa.RecordBatch.from_pylist(faults, schema=_FAILED_SCHEMA)
+        parts.append((FAILED, pack(table), len(faults)))
+    if not piece.numbers:
+        return _Scored(piece, None, parts, 0.0, Counter(), Counter())
+    scores = score_typed(predictor, piece.batch, reasons=asked.reasons)
+    ids = row_ids(job_id, piece.numbers)
+    unseen = predictor.encoder.unseen_rows(piece.batch.columns)
+    n = len(ids)
+    columns = {name: scores.column(name) for name in scores.schema.names} | {
+        "row": pa.array(piece.numbers, pa.int64()),
+        "prediction_id": pa.array(ids, pa.string()),
+        "variant": pa.repeat(pa.scalar(VARIANT, pa.string()), n),
+        "unknown_categories": pa.array(
+            [unseen.get(i, ()) for i in range(n)], pa.list_(pa.string())
+        ),
+    }
+    schema = result_schema(asked.reasons)
+    result = pa.RecordBatch.from_arrays([columns[name] for name in schema.names], schema=schema)
+    parts.append((RESULT, pack(result), n))
+    bands = scores.column("risk_band").to_pylist()
+    return _Scored(
+        piece,
+        _predictions(scores, ids, bands, unseen, predictor.version, job_id, asked)
+        if asked.record
+        else None,
+        parts,
+        float(pc.sum(scores.column("probability")).as_py()),
+        Counter(bands),
+        Counter(name for names in unseen.values() for name in names),
+    )
+
+
+def _predictions(
+    scores: pa.RecordBatch,
+    ids: list[str],
+    bands: list[str],
+    unseen: dict[int, tuple[str, ...]],
+    version: str,
+    job_id: str,
+    asked: BatchRequest,
+) -> PredictionColumns:
+    n = len(ids)
+    unknown: list[str | None] = [None] * n
+    for i, names in unseen.items():
+        unknown[i] = json.dumps(names)
+    return PredictionColumns(
+        prediction_ids=ids,
+        customer_ids=scores.column("customer_id").to_pylist(),
+        probabilities=scores.column("probability").to_pylist(),
+        risk_bands=bands,
+        reasons=_reasons(scores, asked.reasons) if asked.reasons else ["[]"] * n,
+        unknown_categories=unknown,
+        model_version=version,
+        variant=VARIANT,
+        made_at=now(),
+        as_of=asked.as_of,
+        request_id=job_id,
+    )
+
+
+def _reasons(scores: pa.RecordBatch, wanted: int) -> list[str]:
+    ranked = [
+        zip(
+            scores.column(f"reason_{k}").to_pylist(),
+            scores.column(f"reason_{k}_value").to_pylist(),
+            scores.column(f"reason_{k}_points").to_pylist(),
+            strict=True,
+        )
+        for k in range(1, wanted + 1)
+    ]
+    return [
+        json.dumps(
+            [
+                {"column": column, "value": value, "points": points}
+                for column, value, points in row
+                if column is not None
+            ],
+            ensure_ascii=False,
+        )
+        for row in zip(*ranked, strict=True)
+    ]
+
+
+def _commit(work: Work, scored: _Scored, tally: Tally, lines: int | None) -> Tally:
+    piece = scored.piece
+    failed, n = len(piece.faults), len(piece.faults) + len(piece.numbers)
+    shown = (*tally.faults, *piece.faults)[:SHOWN_FAULTS]
+    after = tally.model_copy(
+        update={
+            "place": piece.place,
+            "part": tally.part + 1,
+            "done": tally.done + n,
+            "failed": tally.failed + failed,
+            "mass": tally.mass + scored.mass,
+            "bands": dict(Counter(tally.bands) + scored.bands),
+            "unknown": dict(Counter(tally.unknown) + scored.unknown),
+            "faults": shown,
+        }
+    )
+    share = None if lines is None else min(after.done / max(lines, after.done, 1), 1.0)
+    news = JobProgress(
+        rows_done=after.done,
+        rows_failed=after.failed,
+        progress=share,
+        stage="scoring",
+        detail=f"{after.done:,} rows",
+    )
+    with working(work.project.ledger.engine, work.job) as connection:
+        if scored.predictions is not None:
+            insert_predictions(connection, scored.predictions)
+        advance(
+            connection,
+            work.job,
+            news,
+            now(),
+            checkpoint=after.model_dump(mode="json"),
+            parts=[
+                JobPart(name, tally.part, content, rows) for name, content, rows in scored.parts
+            ],
+        )
+    work.latest = news
+    work.told(
+        {
+            "scored": len(piece.numbers),
+            "failed": failed,
+            "bands": dict(scored.bands) if scored.predictions is not None else {},
+            "model_version": tally.model_version,
+            "variant": VARIANT,
+        }
+    )
+    return after

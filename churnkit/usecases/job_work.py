@@ -1,0 +1,100 @@
+"""What the process of one job works with."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from churnkit.domain.jobs import Job, JobPart, JobProgress
+from churnkit.domain.progress import Cancel, Step
+from churnkit.errors import ChurnkitError, storage_errors
+from churnkit.ledger.jobs import next_part
+from churnkit.project import Project
+
+INPUT = "input"
+
+
+class LetGo(Exception):
+    """The process was told to stop: another one goes on with the job."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a job: a few words as plain data, and files.
+
+    ``drop`` names the job's files that are needed no more.
+    """
+
+    result: dict[str, Any]
+    parts: Sequence[JobPart] = ()
+    drop: tuple[str, ...] = (INPUT,)
+    progress: JobProgress | None = None
+
+
+@dataclass
+class Work:
+    """One job in its process.
+
+    Parameters
+    ----------
+    project : on the service's database; its folder's DuckDB is not opened
+    folder : a temporary one of this job's own
+    told : hears of rows that were committed: counts by name
+    """
+
+    project: Project
+    job: Job
+    folder: Path
+    told: Callable[[dict[str, Any]], None] = lambda counts: None
+    cancel: Cancel = field(default_factory=Cancel)
+    stop: threading.Event = field(default_factory=threading.Event)
+    latest: JobProgress = field(default_factory=JobProgress)
+    """The latest news, which the heartbeat takes along."""
+
+    def progress(self, step: Step) -> None:
+        """Hear of progress (see ``churnkit.domain.progress``)."""
+        self.latest = JobProgress(stage=step.stage, progress=step.done, detail=step.detail)
+
+    def look(self) -> None:
+        """Stop here if somebody asked.
+
+        Raises
+        ------
+        Cancelled : the job is not wanted any more
+        LetGo : this process shall end
+        """
+        self.cancel.check()
+        if self.stop.is_set():
+            raise LetGo
+
+    def fetch(self, name: str = INPUT, *, job_id: str = "", ending: str = "") -> Path | None:
+        """One of a job's files as a file in this job's folder; None: it is not there."""
+        path = self.folder / f"{name}{ending}"
+        number = -1
+        owner = job_id or self.job.job_id
+        engine = self.project.ledger.engine
+        with storage_errors(path), path.open("wb") as file:
+            while part := next_part(engine, owner, name, number):
+                self.look()
+                file.write(part.content)
+                number = part.number
+        return path if number >= 0 else None
+
+
+def now() -> datetime:
+    """The present, for the ledger."""
+    return datetime.now(UTC)
+
+
+def told_error(error: ChurnkitError) -> dict[str, Any]:
+    """An error as a job keeps it: without folders of the machine that it happened on."""
+    places = {
+        name: value
+        for name, value in error.to_json()["where"].items()  # type: ignore[attr-defined]  # a dict
+        if name in ("row", "column", "field", "version")
+    }
+    return {"code": error.code, "what": error.what, "fix": error.fix, "where": places}

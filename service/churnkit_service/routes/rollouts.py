@@ -1,0 +1,276 @@
+"""``/v1/rollouts``: whether a new model may take over."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import orjson
+from aiohttp import web
+
+from churnkit.client.messages.message import Answer
+from churnkit.client.messages.rollouts import (
+    Rollout,
+    RolloutEvidenceAnswer,
+    RolloutHistoryAnswer,
+    RolloutLook,
+    RolloutMove,
+    RolloutsAnswer,
+    RolloutStart,
+)
+from churnkit.errors import (
+    BundleError,
+    NoChampion,
+    PlanInvalid,
+    RolloutChanged,
+    RolloutOver,
+    RolloutRunning,
+    StepNotAllowed,
+    StorageUnreachable,
+    UnknownModelVersion,
+    UnknownRollout,
+)
+from churnkit.usecases import rollout_start, rollouts
+from churnkit.usecases.rollout_views import RolloutView
+from churnkit_service.endpoint import Call, Endpoint, Handler, json_response, read_body
+from churnkit_service.idempotency import KeyedRequest, keyed
+from churnkit_service.problems import IdempotencyKeyReused, RequestInFlight, RequestInvalid
+
+
+async def create(call: Call) -> web.Response:
+    """Start a rollout."""
+    async with keyed(call) as request:
+        if request is not None:
+            replayed = await request.replay()
+            if replayed is not None:
+                return replayed
+        return await _create(call, request)
+
+
+async def _create(call: Call, request: KeyedRequest | None) -> web.Response:
+    asked = read_body(call, RolloutStart)
+    service = call.service
+    view = await service.queries.run(
+        rollout_start.start_rollout,
+        service.project,
+        asked.challenger,
+        plan=asked.plan,
+        overrides=asked.overrides,
+        customers=asked.customers,
+        predictions_per_day=asked.predictions_per_day,
+        attempt=asked.attempt,
+        why=asked.why,
+        who=_who(call),
+        # A request that is sent again asks for the same assignment: it is the same rollout.
+        salt=None if request is None else _salt(call, request.claim.key),
+    )
+    service.rollouts.look_now()
+    body = orjson.dumps(_told(Rollout, view.to_json()))
+    if request is not None:
+        await service.writer.submit((), request.keep(201, body, datetime.now(UTC)))
+    return web.Response(
+        status=201,
+        body=body,
+        headers={
+            "Content-Type": "application/json",
+            "Cache-Control": "no-store",
+            "Location": f"/v1/rollouts/{view.rollout_id}",
+        },
+    )
+
+
+async def index(call: Call) -> web.Response:
+    """All rollouts."""
+    service = call.service
+    found = await service.queries.run(rollouts.list_rollouts, service.project)
+    return json_response(_told(RolloutsAnswer, found.to_json()))
+
+
+async def show(call: Call) -> web.Response:
+    """One rollout, with its evidence."""
+    service = call.service
+    view = await service.queries.run(rollouts.rollout_status, service.project, _named(call))
+    return json_response(_told(Rollout, view.to_json()))
+
+
+async def history(call: Call) -> web.Response:
+    """What was done with it."""
+    service = call.service
+    told = await service.queries.run(rollouts.rollout_history, service.project, _named(call))
+    return json_response(_told(RolloutHistoryAnswer, told.to_json()))
+
+
+async def evidence(call: Call) -> web.Response:
+    """What is known of it, and how it came to be known."""
+    service = call.service
+    told = await service.queries.run(
+        rollouts.rollout_history, service.project, _named(call), all_looks=True
+    )
+    return json_response(_told(RolloutEvidenceAnswer, told.evidence_json()))
+
+
+async def advance(call: Call) -> web.Response:
+    """Look now."""
+    service = call.service
+    looked = await service.queries.run(
+        rollouts.advance_rollout, service.project, _named(call), who=_who(call)
+    )
+    if looked.acted:
+        service.rollouts.look_now()
+    return json_response(_told(RolloutLook, looked.to_json()))
+
+
+async def pause(call: Call) -> web.Response:
+    """Keep it as it is."""
+    return await _move(call, rollouts.pause_rollout)
+
+
+async def resume(call: Call) -> web.Response:
+    """Go on."""
+    return await _move(call, rollouts.resume_rollout)
+
+
+async def promote(call: Call) -> web.Response:
+    """Let the challenger serve everybody."""
+    return await _move(call, rollouts.promote_rollout)
+
+
+async def abort(call: Call) -> web.Response:
+    """Back to the champion alone."""
+    return await _move(call, rollouts.abort_rollout)
+
+
+async def _move(call: Call, move: Callable[..., RolloutView]) -> web.Response:
+    asked = read_body(call, RolloutMove)
+    service = call.service
+    view = await service.queries.run(
+        move,
+        service.project,
+        _named(call),
+        why=asked.why,
+        who=_who(call),
+        expected_revision=asked.expected_revision,
+    )
+    service.rollouts.look_now()
+    return json_response(_told(Rollout, view.to_json()))
+
+
+def _named(call: Call) -> str:
+    return call.request.match_info["rollout_id"]
+
+
+def _who(call: Call) -> str:
+    return f"API key {call.caller.key_id}"
+
+
+def _salt(call: Call, key: str) -> str:
+    text = f"{call.caller.key_id}\n{key}".encode()
+    return hashlib.blake2b(text, digest_size=16).hexdigest()
+
+
+def _told(model: type[Answer], plain: object) -> object:
+    return model.model_validate(plain).model_dump(mode="json")
+
+
+_MOVES = (UnknownRollout, RolloutOver, RolloutChanged, StepNotAllowed, RequestInvalid)
+
+
+def _move_endpoint(name: str, handler: Handler, summary: str) -> Endpoint:
+    return Endpoint(
+        "POST",
+        f"/v1/rollouts/{{rollout_id}}/{name}",
+        handler,
+        summary,
+        "rollouts",
+        "operate",
+        body=RolloutMove,
+        answers={200: (Rollout, "How it stands now.")},
+        problems=(*_MOVES, BundleError, StorageUnreachable),
+        description="What is so already is left as it is, so that it may be sent again.",
+    )
+
+
+ENDPOINTS = (
+    Endpoint(
+        "POST",
+        "/v1/rollouts",
+        create,
+        "Start a rollout",
+        "rollouts",
+        "operate",
+        body=RolloutStart,
+        answers={201: (Rollout, "The rollout, in shadow.")},
+        problems=(
+            RequestInvalid,
+            PlanInvalid,
+            NoChampion,
+            UnknownModelVersion,
+            RolloutRunning,
+            StepNotAllowed,
+            BundleError,
+            RequestInFlight,
+            IdempotencyKeyReused,
+            StorageUnreachable,
+        ),
+        idempotent_key=True,
+        description="From now on both models score each request; who is answered by the challenger "
+        "follows from the stage. At most one rollout runs.",
+    ),
+    Endpoint(
+        "GET",
+        "/v1/rollouts",
+        index,
+        "List rollouts",
+        "rollouts",
+        "read",
+        answers={200: (RolloutsAnswer, "All of them, the oldest first.")},
+        problems=(StorageUnreachable,),
+    ),
+    Endpoint(
+        "GET",
+        "/v1/rollouts/{rollout_id}",
+        show,
+        "Show a rollout with its evidence",
+        "rollouts",
+        "read",
+        answers={200: (Rollout, "Where it stands, and what was seen at the latest look.")},
+        problems=(UnknownRollout, StorageUnreachable),
+    ),
+    Endpoint(
+        "GET",
+        "/v1/rollouts/{rollout_id}/history",
+        history,
+        "Show what was done with a rollout",
+        "rollouts",
+        "read",
+        answers={200: (RolloutHistoryAnswer, "Each step with its reason, the oldest first.")},
+        problems=(UnknownRollout, StorageUnreachable),
+    ),
+    Endpoint(
+        "GET",
+        "/v1/rollouts/{rollout_id}/evidence",
+        evidence,
+        "Show the evidence of a rollout, look by look",
+        "rollouts",
+        "read",
+        answers={200: (RolloutEvidenceAnswer, "Counts, and each look that saw more.")},
+        problems=(UnknownRollout, StorageUnreachable),
+    ),
+    Endpoint(
+        "POST",
+        "/v1/rollouts/{rollout_id}/advance",
+        advance,
+        "Look at a rollout now",
+        "rollouts",
+        "operate",
+        answers={200: (RolloutLook, "What was seen, and whether it changed something.")},
+        problems=(UnknownRollout, BundleError, StorageUnreachable),
+        description="Takes in what matured, decides, and does it: one step at most. The service "
+        "does the same every `rollout.look_seconds`.",
+    ),
+    _move_endpoint("pause", pause, "Pause a rollout"),
+    _move_endpoint("resume", resume, "Resume a rollout"),
+    _move_endpoint("promote", promote, "Promote the challenger now"),
+    _move_endpoint("abort", abort, "Abort a rollout"),
+)

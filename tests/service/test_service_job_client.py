@@ -1,0 +1,101 @@
+"""Jobs through the typed clients, and what is counted of them."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import json
+import time
+from pathlib import Path
+
+import pytest
+
+from churnkit.client.asynchronous import AsyncClient
+from churnkit.client.blocking import Client
+from churnkit.client.messages.batches import Batch
+from churnkit.errors import DataUnreadable, ServiceRefused, ServiceUnreachable
+from tests.live import Live, item
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """Three customers, one of whom cannot be scored."""
+    items = [item("a"), item("b", tenure="x"), item("c")]
+    path = tmp_path / "customers.ndjson"
+    path.write_text("\n".join(map(json.dumps, items)), encoding="utf-8")
+    return path
+
+
+def test_a_file_from_a_path(served: Live, file: Path, tmp_path: Path) -> None:
+    seen: list[Batch] = []
+    with Client(served.url, key=served.keys["all"]) as client:
+        batch = client.batches.submit(file, reasons=1)
+        assert batch.state == "queued"
+        batch = client.batches.wait_for(batch, timeout_seconds=60, progress=seen.append)
+        assert (batch.state, batch.done, batch.failed) == ("finished", 3, 1)
+        assert seen[-1] == batch
+        assert batch.errors[0].customer_id == "b"
+        scores = client.batches.result(batch.id, tmp_path / "scores.csv")
+        with scores.open(encoding="utf-8", newline="") as stream:
+            assert [row["customer_id"] for row in csv.DictReader(stream)] == ["a", "c"]
+        failed = client.batches.result(
+            batch.id, tmp_path / "f.ndjson", format="ndjson", rows="failed"
+        )
+        assert json.loads(failed.read_text(encoding="utf-8"))["row"] == 2
+        assert batch.id in [one.id for one in client.batches.list(page_size=1)]
+        client.batches.delete(batch.id)
+        with pytest.raises(ServiceRefused) as caught:
+            client.batches.result(batch.id, tmp_path / "scores.csv")
+        assert caught.value.where["type"] == "/problems/unknown-job"
+        assert len(scores.read_bytes().splitlines()) == 3  # what was there stays
+        with pytest.raises(DataUnreadable):
+            client.batches.submit(tmp_path / "nowhere.csv")
+
+
+def test_pieces_from_asyncio(served: Live, file: Path, tmp_path: Path) -> None:
+    async def main() -> None:
+        async with AsyncClient(served.url, key=served.keys["all"]) as client:
+            pieces = (bytes([byte]) for byte in file.read_bytes())
+            batch = await client.batches.submit(pieces, format="ndjson", record=False)
+            batch = await client.batches.wait_for(batch, timeout_seconds=60)
+            assert (batch.state, batch.done, batch.failed) == ("finished", 3, 1)
+            scores = await client.batches.result(batch.id, tmp_path / "s.parquet", format="parquet")
+            assert scores.read_bytes()[:4] == b"PAR1"
+            assert (await client.batches.cancel(batch.id)).state == "finished"
+            assert batch.id in [one.id async for one in client.batches.list(state="finished")]
+            await client.batches.delete(batch.id)
+            with pytest.raises(ServiceRefused):
+                await client.batches.show(batch.id)
+
+    asyncio.run(main())
+
+
+def test_waiting_ends(served: Live) -> None:
+    at = "2026-01-01T00:00:00Z"
+    batch = Batch(
+        id="0" * 32, state="queued", created_at=at, format="csv", record=True, reasons=0,
+        on_error="skip", done=0, failed=0,
+    )  # fmt: skip
+    with Client(served.url, key=served.keys["all"]) as client, pytest.raises(ServiceUnreachable):
+        client.batches.wait_for(batch, timeout_seconds=0)
+
+
+def test_jobs_are_counted(served: Live, file: Path) -> None:
+    def figure(name: str) -> float:
+        text = served.ask("GET", "/metrics").content.decode()
+        found = [line for line in text.splitlines() if line.startswith(name)]
+        return float(found[0].rpartition(" ")[2]) if found else 0.0
+
+    done = 'churnkit_job_rows_total{kind="batch",outcome="scored"}'
+    failed = 'churnkit_job_rows_total{kind="batch",outcome="failed"}'
+    over = 'churnkit_jobs_ended_total{ending="finished",kind="batch"}'
+    before = figure(done), figure(failed), figure(over)
+    with Client(served.url, key=served.keys["all"]) as client:
+        client.batches.wait_for(client.batches.submit(file))
+    end = time.monotonic() + 10
+    while (figure(done), figure(failed), figure(over)) != (
+        before[0] + 2, before[1] + 1, before[2] + 1
+    ):  # fmt: skip
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    assert figure('churnkit_jobs{kind="batch",state="queued"}') == 0
