@@ -2,7 +2,7 @@
 
 ChurnkitError
 ├── ProjectError: ProjectNotFound · ProjectExists · ProjectBusy · SettingsInvalid
-├── DataError: DataUnreadable · DataEmpty · ColumnMissing · BadValue ·
+├── DataError: DataUnreadable · DataEmpty · ColumnMissing · BadValue (BadEvents) ·
 │   TargetInvalid · DuplicateIds · TooManyColumns · LeakageFound · UnknownCustomer ·
 │   TooManyBroken · LogChanged · LabelsNotMatured · UnknownEventType · MomentTooOld ·
 │   NoOnlineState · HoldoutInvalid · Ambiguous: AmbiguousTarget ·
@@ -13,13 +13,11 @@ ChurnkitError
 │   ParityFailed ·
 │   BundleError: BundleUnreadable · BundleTampered · BundleTooNew · BundleForeign · UntrustedType
 ├── RolloutError: PlanInvalid · EvidenceInvalid · RolloutOver · StepNotAllowed
-├── MonitoringError: BaselineChanged · NothingMatured
-├── JobError: UnknownJob · JobActive · ClaimLost · JobGivenUp · JobHasNoResult
-├── MonitoringError: BaselineChanged · NothingMatured · AlertNotSent
 ├── MonitoringError: BaselineChanged · NothingMatured · AlertNotSent
 ├── JobError: UnknownJob · JobActive · ClaimLost · JobGivenUp · JobHasNoResult
 ├── UnknownKey
 ├── ServiceError: ServiceUnreachable · ServiceRefused
+├── BrokerUnreachable
 ├── StorageError: StorageUnreachable · LedgerBusy · FolderReadOnly · FolderNotEmpty · DiskFull
 ├── MissingDependency
 └── Cancelled
@@ -35,7 +33,10 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from churnkit.domain.events import EventFault
 
 
 class ChurnkitError(Exception):
@@ -155,6 +156,13 @@ class Ambiguous(DataError):
         super().__init__(what, fix=fix, **where)
         self.options = tuple(options)
         self.question = question
+
+
+class BadEvents(BadValue):
+    """Delivered events that cannot be read; none of them was taken in."""
+
+    faults: tuple[EventFault, ...] = ()
+    """Each event that cannot be read, and why."""
 
 
 class AmbiguousTarget(Ambiguous):
@@ -435,6 +443,10 @@ class ServiceUnreachable(ServiceError):
 
 class ServiceRefused(ServiceError):
     """The service refused the request; ``where`` has its problem's type and status."""
+
+
+class BrokerUnreachable(ChurnkitError):
+    """The message broker does not answer, or refuses us."""
 
 
 class UnknownKey(ChurnkitError):

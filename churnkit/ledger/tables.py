@@ -513,3 +513,20 @@ retrainings = sa.Table(
     sa.Column("seen_at", Moment, nullable=False),
     sa.Column("ended_at", Moment),
 )
+
+# What consoles are told as it happens; of who serves and of decisions the journal tells.
+happenings = sa.Table(
+    "happenings",
+    metadata,
+    sa.Column(
+        "sequence",
+        sa.BigInteger().with_variant(sa.Integer, "sqlite"),
+        primary_key=True,
+        autoincrement=True,
+    ),
+    sa.Column("at", Moment, nullable=False),
+    sa.Column("kind", sa.String(32), nullable=False),
+    sa.Column("document", Document, nullable=False),
+    sa.Index("ix_happenings_at", "at"),
+    sqlite_autoincrement=True,
+)
