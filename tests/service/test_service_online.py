@@ -3,48 +3,23 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 import churnkit as ck
 from churnkit.client.blocking import Client
-from churnkit.data.samples.locate import cdnow_path
-from churnkit.settings import write_settings
-from churnkit.usecases import training
 from tests.live import Live, live
-
-END = datetime(1998, 6, 30, tzinfo=UTC)
+from tests.online_project import END
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(tmp_path_factory: pytest.TempPathFactory, online_folder: Path) -> Path:
     """A project of the first customers of CDNOW, with a champion and online states."""
-    home = tmp_path_factory.mktemp("online")
-    head, *rows = cdnow_path().read_text(encoding="utf-8").splitlines(keepends=True)
-    log = home / "purchases.txt"
-    some = [row for row in rows if int(row.split()[0]) <= 1_500]
-    log.write_text(head + "".join(some), encoding="utf-8")
-    project = ck.create_event_project(
-        home / "project", log, ck.LogOptions(horizon_days=180)
-    ).project
-    with project, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training, "tell_mlflow", lambda *_: ())
-        settings = project.settings
-        project.settings = settings.model_copy(
-            update={
-                "churn": settings.churn.model_copy(update={"as_of": ("1997-07-01", "1998-01-01")}),
-                "training": settings.training.model_copy(
-                    update={"candidates": ("logistic_regression",)}
-                ),
-            }
-        )
-        write_settings(project.folder, project.settings)
-        ck.train(project, budget_seconds=10, seed=1)
-        ck.rebuild_online(project)
-    return project.folder
+    return Path(shutil.copytree(online_folder, tmp_path_factory.mktemp("online") / "project"))
 
 
 @pytest.fixture(scope="module")
