@@ -388,7 +388,8 @@ def _commit(work: Work, scored: _Scored, tally: Tally, lines: int | None) -> Tal
                 JobPart(name, tally.part, content, rows) for name, content, rows in scored.parts
             ],
         )
-    work.latest = news
+    # The counts were committed; the heartbeat must not take them back to an earlier piece's.
+    work.latest = JobProgress(stage=news.stage, detail=news.detail)
     work.told(
         {
             "scored": len(piece.numbers),

@@ -103,6 +103,11 @@ def test_a_silent_process_loses_its_job_and_writes_no_more(engine: sa.Engine) ->
     found = jobs.find_job(engine, name)
     assert found is not None
     assert (found.rows_done, found.checkpoint, found.attempts) == (5, {"n": 5}, 0)
+    # A heartbeat with older news takes nothing back.
+    job_claims.keep_claim(engine, second, JobProgress(rows_done=3, stage="scoring"), now)
+    found = jobs.find_job(engine, name)
+    assert found is not None
+    assert (found.rows_done, found.stage) == (5, "scoring")
 
 
 def _predictions(customers: list[str], reasons: str = "[]") -> PredictionColumns:
