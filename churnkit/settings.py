@@ -382,6 +382,9 @@ class ServiceTable(_Table):
     job_hours: float = Field(
         168.0, gt=0, description="How long jobs that ended, and their files, are kept."
     )
+    dataset_hours: float = Field(
+        2_160.0, gt=0, description="The same for data sets and trainings: reports need them."
+    )
     max_upload_bytes: int = Field(2_000_000_000, ge=1_000, description="Of one upload.")
     upload_timeout_seconds: float = Field(3_600.0, gt=0, description="For an upload to arrive.")
     bundles: str = Field("", description="A folder of bundles by hash; empty: the database's.")

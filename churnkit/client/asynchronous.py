@@ -33,7 +33,13 @@ from churnkit.client.files import (
     beside,
     file_headers,
 )
-from churnkit.client.jobs_asynchronous import AsyncBatches
+from churnkit.client.jobs_asynchronous import (
+    AsyncBatches,
+    AsyncDatasets,
+    AsyncFeatures,
+    AsyncReports,
+    AsyncTrainings,
+)
 from churnkit.client.messages.customers import (
     CustomerCounts,
     CustomerDetail,
@@ -110,6 +116,10 @@ class AsyncClient:
             total=None, sock_connect=5.0, sock_read=timeout_seconds
         )
         self.batches = AsyncBatches(self)
+        self.datasets = AsyncDatasets(self)
+        self.features = AsyncFeatures(self)
+        self.trainings = AsyncTrainings(self)
+        self.reports = AsyncReports(self)
         self._trouble = (aiohttp.ClientError, OSError, TimeoutError)
 
     async def __aenter__(self) -> AsyncClient:

@@ -25,7 +25,7 @@ from churnkit.client.calls import (
 )
 from churnkit.client.calls.rollouts import Move
 from churnkit.client.files import PIECE_BYTES, Download, Upload, appearing, file_headers
-from churnkit.client.jobs import Batches
+from churnkit.client.jobs import Batches, Datasets, Features, Reports, Trainings
 from churnkit.client.messages.customers import (
     CustomerCounts,
     CustomerDetail,
@@ -98,6 +98,10 @@ class Client:
         timeout = urllib3.Timeout(connect=min(5.0, timeout_seconds), read=timeout_seconds)
         self._pool = urllib3.PoolManager(timeout=timeout, retries=False, maxsize=16)
         self.batches = Batches(self)
+        self.datasets = Datasets(self)
+        self.features = Features(self)
+        self.trainings = Trainings(self)
+        self.reports = Reports(self)
         self._trouble = (urllib3.exceptions.HTTPError, OSError)
 
     def __enter__(self) -> Client:

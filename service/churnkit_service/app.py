@@ -13,14 +13,18 @@ from churnkit_service.openapi import openapi
 from churnkit_service.routes import (
     batches,
     customers,
+    datasets,
     documentation,
     explanations,
+    features,
     figures,
     health,
     models,
     outcomes,
     predictions,
+    reports,
     rollouts,
+    trainings,
 )
 from churnkit_service.service import SERVICE, Service
 from churnkit_service.unmatched import PATH, unmatched
@@ -28,6 +32,10 @@ from churnkit_service.unmatched import PATH, unmatched
 ENDPOINTS: tuple[Endpoint, ...] = (
     *predictions.ENDPOINTS,
     *batches.ENDPOINTS,
+    *datasets.ENDPOINTS,
+    *features.ENDPOINTS,
+    *trainings.ENDPOINTS,
+    *reports.ENDPOINTS,
     *explanations.ENDPOINTS,
     *customers.ENDPOINTS,
     *models.ENDPOINTS,

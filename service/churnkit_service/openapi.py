@@ -34,6 +34,10 @@ _WITH_BODY = (BodyMalformed, MediaTypeUnsupported, BodyTooLarge, RequestTimeout)
 _TAGS = {
     "predictions": "Score customers, and look up what was predicted.",
     "batches": "Score files of customers: upload, wait, fetch the result.",
+    "datasets": "Files to learn from: upload them, see what they hold.",
+    "features": "Features of an uploaded log: suggested, built, explained.",
+    "trainings": "Learn models from data sets.",
+    "reports": "Reports of models that were trained here.",
     "explanations": "Why a customer has a probability, and what if.",
     "customers": "The latest score of every customer, and what is known of one.",
     "models": "Which models there are, who serves, and who decided it.",
