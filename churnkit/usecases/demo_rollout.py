@@ -96,7 +96,7 @@ def demo_rollout(
             say("   Simulated weeks later:", _run(world, "it knows the contracts"))
             _train(project, HIDDEN, "the export lost the contracts", progress, cancel)
             say("16. Another: v3 was trained on an export that had lost them again.", None)
-            say("   It is stopped before it answers many:", _run(world, "trained last night"))
+            say("   It is stopped:", _run(world, "trained last night"))
     project = open_project(folder)
     plot = project.reports / "rollouts.png"
     with project:
