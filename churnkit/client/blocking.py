@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from types import EllipsisType, TracebackType
@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from churnkit.client.call import Call, is_passing, refuse
 from churnkit.client.calls import (
     customers,
+    events,
     explanations,
     figures,
     health,
@@ -32,6 +33,7 @@ from churnkit.client.messages.customers import (
     CustomerScore,
     CustomerSort,
 )
+from churnkit.client.messages.events import EventsAnswer
 from churnkit.client.messages.explanations import ExplanationsAnswer, RecordedExplanation
 from churnkit.client.messages.figures import MetricsSummary
 from churnkit.client.messages.health import Readiness
@@ -250,6 +252,18 @@ class Client:
             cursor = page.next_cursor
             if cursor is None:
                 return
+
+    def send_events(
+        self,
+        items: Sequence[Mapping[str, Any]],
+        *,
+        on_error: Literal["fail", "skip"] = "fail",
+        idempotency_key: str | None = None,
+    ) -> EventsAnswer:
+        """Take events into the online features; see ``calls.events.send_events``."""
+        return self.send(
+            events.send_events(items, on_error=on_error, idempotency_key=idempotency_key)
+        )
 
     def explain(
         self,

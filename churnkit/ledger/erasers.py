@@ -93,6 +93,7 @@ WITHOUT_CUSTOMERS: dict[str, str] = {
     "refreshes": "how far a reading got",
     "replicas": "processes",
     "model_loads": "models",
+    "retrainings": "figures of many customers",
 }
 """Tables that know no customer, each with the reason."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib.metadata import version
 
 from aiohttp import web
@@ -9,14 +10,17 @@ from aiohttp import web
 from churnkit_service.cors import allow_origins
 from churnkit_service.endpoint import Endpoint
 from churnkit_service.guard import guarded
+from churnkit_service.lasting import lasting
 from churnkit_service.openapi import openapi
 from churnkit_service.routes import (
     batches,
     customers,
     datasets,
     documentation,
+    events,
     explanations,
     features,
+    feed,
     figures,
     health,
     models,
@@ -24,6 +28,7 @@ from churnkit_service.routes import (
     predictions,
     reports,
     rollouts,
+    stream,
     trainings,
 )
 from churnkit_service.service import SERVICE, Service
@@ -31,6 +36,9 @@ from churnkit_service.unmatched import PATH, unmatched
 
 ENDPOINTS: tuple[Endpoint, ...] = (
     *predictions.ENDPOINTS,
+    *events.ENDPOINTS,
+    *stream.ENDPOINTS,
+    *feed.ENDPOINTS,
     *batches.ENDPOINTS,
     *datasets.ENDPOINTS,
     *features.ENDPOINTS,
@@ -47,14 +55,21 @@ ENDPOINTS: tuple[Endpoint, ...] = (
 )
 
 
-def make_app(service: Service) -> web.Application:
+def make_app(service: Service, endpoints: Sequence[Endpoint] = ENDPOINTS) -> web.Application:
     """The application; the service is started and closed by whoever runs it."""
     app = web.Application(client_max_size=service.settings.max_body_bytes)
     app[SERVICE] = service
     if service.settings.cors_origins:
         app.on_response_prepare.append(allow_origins(service.settings.cors_origins))
-    service.contract = openapi(ENDPOINTS, version("churnkit"))
-    for endpoint in ENDPOINTS:
-        app.router.add_route(endpoint.method, endpoint.path, guarded(endpoint, service))
+    service.contract = openapi(endpoints, version("churnkit"))
+    for endpoint in endpoints:
+        handler = (lasting if endpoint.lasting else guarded)(endpoint, service)
+        app.router.add_route(endpoint.method, endpoint.path, handler)
     app.router.add_route("*", PATH, unmatched)
+    app.on_shutdown.append(_end_connections)
     return app
+
+
+async def _end_connections(app: web.Application) -> None:
+    """What stays open would be waited for."""
+    app[SERVICE].begin_drain()

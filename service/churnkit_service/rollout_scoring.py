@@ -21,9 +21,8 @@ from churnkit.domain.rollouts import RolloutFailure
 from churnkit.errors import ChurnkitError
 from churnkit.usecases.online import Scorer, Scores
 from churnkit.usecases.rollout_serving import CHALLENGER, CHAMPION, LiveArms
-from churnkit_service.endpoint import Call
 from churnkit_service.reading import Asked, Row
-from churnkit_service.scoring import Answered, complete, faults_of, refused, score
+from churnkit_service.scoring import Answered, Asking, complete, faults_of, refused, score
 from churnkit_service.service import Service
 from churnkit_service.shadows import Shadowed
 
@@ -49,7 +48,7 @@ class _Silent:
     why: str = ""
 
 
-async def predict_in_rollout(call: Call, asked: Asked, live: LiveArms) -> Answered:
+async def predict_in_rollout(call: Asking, asked: Asked, live: LiveArms) -> Answered:
     """Score a request by the arms of its customers.
 
     Raises
@@ -147,7 +146,7 @@ async def _rows_for(
 
 
 def _answered(
-    call: Call,
+    call: Asking,
     asked: Asked,
     live: LiveArms,
     sides: Sequence[_Side],
@@ -205,7 +204,7 @@ def _answered(
 
 
 def _columns(
-    call: Call,
+    call: Asking,
     asked: Asked,
     live: LiveArms,
     side: _Side,

@@ -63,7 +63,7 @@ async def _create(call: Call, request: KeyedRequest | None) -> web.Response:
         why=asked.why,
         who=_who(call),
         # A request that is sent again asks for the same assignment: it is the same rollout.
-        salt=None if request is None else _salt(call, request.key),
+        salt=None if request is None else _salt(call, request.claim.key),
     )
     service.rollouts.look_now()
     body = orjson.dumps(_told(Rollout, view.to_json()))
