@@ -6,6 +6,8 @@ look is of the minute in which it is looked at.
 
 from __future__ import annotations
 
+import asyncio
+import copy
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -49,14 +51,21 @@ class Minutes:
         self._before = sample(metrics)
         self._counted: dict[tuple[datetime, Route], Requests] = {}
         self._tidied = time.monotonic()
+        self._writing: asyncio.Future[None] | None = None
 
     async def round(self) -> None:
         """Write what was counted since the last time; once it is written it is forgotten."""
         minute = datetime.now(UTC).replace(second=0, microsecond=0)
         self._count(minute)
-        counted = dict(self._counted)
+        # A round that was broken off still writes, and must not write after the next one.
+        if self._writing is not None:
+            await asyncio.gather(self._writing, return_exceptions=True)
+        counted = copy.deepcopy(self._counted)
         if counted:
-            await self._queries.run(write_minutes, self._project, self._replica, counted)
+            self._writing = asyncio.ensure_future(
+                self._queries.run(write_minutes, self._project, self._replica, counted)
+            )
+            await asyncio.shield(self._writing)
             # The present minute goes on: its row is written again with what comes.
             self._counted = {key: n for key, n in self._counted.items() if key[0] == minute}
         if time.monotonic() - self._tidied > _TIDY_SECONDS:

@@ -45,7 +45,7 @@ SERVICE: web.AppKey[Service] = web.AppKey("service")
 ANYBODY = Caller("", frozenset())
 access = logging.getLogger("churnkit.access")
 _SLOW_SECONDS = 1.0
-_PATIENCE_SECONDS = 1.0
+_PATIENCE_SECONDS = 5.0
 Watch = Callable[[web.Request, int, float, str], None]
 
 
@@ -186,6 +186,7 @@ class Service:
 
     async def _write_last_minutes(self) -> None:
         """What was answered since the last round; without a database it is lost."""
+        self.measure()  # what was added up on the way goes into the counters
         try:
             async with asyncio.timeout(_PATIENCE_SECONDS):
                 await self.minutes.round()
