@@ -41,6 +41,18 @@ if TYPE_CHECKING:
     from churnkit.usecases.online_state import online_features, rebuild_online, receive_events
     from churnkit.usecases.profiling import profile
     from churnkit.usecases.reports import write_report
+    from churnkit.usecases.rollout_replaying import replay_rollout
+    from churnkit.usecases.rollout_start import start_rollout
+    from churnkit.usecases.rollouts import (
+        abort_rollout,
+        advance_rollout,
+        list_rollouts,
+        pause_rollout,
+        promote_rollout,
+        resume_rollout,
+        rollout_history,
+        rollout_status,
+    )
     from churnkit.usecases.scoring import score
     from churnkit.usecases.simulating import simulate
     from churnkit.usecases.training import repeat, train
@@ -77,6 +89,16 @@ _HOMES = {
     "serving_at": "churnkit.usecases.models",
     "verify_models": "churnkit.usecases.models",
     "export_head": "churnkit.usecases.models",
+    "start_rollout": "churnkit.usecases.rollout_start",
+    "list_rollouts": "churnkit.usecases.rollouts",
+    "rollout_status": "churnkit.usecases.rollouts",
+    "advance_rollout": "churnkit.usecases.rollouts",
+    "pause_rollout": "churnkit.usecases.rollouts",
+    "resume_rollout": "churnkit.usecases.rollouts",
+    "promote_rollout": "churnkit.usecases.rollouts",
+    "abort_rollout": "churnkit.usecases.rollouts",
+    "replay_rollout": "churnkit.usecases.rollout_replaying",
+    "rollout_history": "churnkit.usecases.rollouts",
     "history": "churnkit.usecases.history",
     "write_report": "churnkit.usecases.reports",
     "doctor": "churnkit.usecases.doctor",
@@ -116,6 +138,16 @@ __all__ = [
     "serving_at",
     "verify_models",
     "export_head",
+    "start_rollout",
+    "list_rollouts",
+    "rollout_status",
+    "advance_rollout",
+    "pause_rollout",
+    "resume_rollout",
+    "promote_rollout",
+    "abort_rollout",
+    "replay_rollout",
+    "rollout_history",
     "history",
     "write_report",
     "doctor",

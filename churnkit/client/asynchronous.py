@@ -18,6 +18,7 @@ from churnkit.client.calls import (
     customers,
     events,
     explanations,
+    figures,
     health,
     models,
     outcomes,
@@ -34,7 +35,13 @@ from churnkit.client.files import (
     beside,
     file_headers,
 )
-from churnkit.client.jobs_asynchronous import AsyncBatches
+from churnkit.client.jobs_asynchronous import (
+    AsyncBatches,
+    AsyncDatasets,
+    AsyncFeatures,
+    AsyncReports,
+    AsyncTrainings,
+)
 from churnkit.client.messages.customers import (
     CustomerCounts,
     CustomerDetail,
@@ -44,6 +51,7 @@ from churnkit.client.messages.customers import (
 from churnkit.client.messages.events import EventsAnswer
 from churnkit.client.messages.explanations import ExplanationsAnswer, RecordedExplanation
 from churnkit.client.messages.feed import FeedEvent
+from churnkit.client.messages.figures import MetricsSummary
 from churnkit.client.messages.health import Readiness
 from churnkit.client.messages.message import Answer
 from churnkit.client.messages.models import (
@@ -119,6 +127,10 @@ class AsyncClient:
             total=None, sock_connect=5.0, sock_read=timeout_seconds
         )
         self.batches = AsyncBatches(self)
+        self.datasets = AsyncDatasets(self)
+        self.features = AsyncFeatures(self)
+        self.trainings = AsyncTrainings(self)
+        self.reports = AsyncReports(self)
         self._trouble = (aiohttp.ClientError, OSError, TimeoutError)
         # A quiet feed has a comment every so often: without one the connection is dead.
         self._open_timeout = aiohttp.ClientTimeout(
@@ -447,6 +459,28 @@ class AsyncClient:
     ) -> CustomerDetail:
         """What is known of one customer: a page of predictions, outcomes, treatments."""
         return await self.send(customers.customer(customer_id, cursor=cursor, limit=page_size))
+
+    async def metrics_summary(
+        self,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        bucket_seconds: int | None = None,
+        model_version: str | None = None,
+        variant: str | None = None,
+        route: str | None = None,
+    ) -> MetricsSummary:
+        """Volume, latency, errors, scores and drift; see ``calls.figures.metrics_summary``."""
+        return await self.send(
+            figures.metrics_summary(
+                since=since,
+                until=until,
+                bucket_seconds=bucket_seconds,
+                model_version=model_version,
+                variant=variant,
+                route=route,
+            )
+        )
 
     async def models(self) -> ModelsAnswer:
         """All model versions, and who serves."""

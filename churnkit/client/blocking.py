@@ -17,6 +17,7 @@ from churnkit.client.calls import (
     customers,
     events,
     explanations,
+    figures,
     health,
     models,
     outcomes,
@@ -25,7 +26,7 @@ from churnkit.client.calls import (
 )
 from churnkit.client.calls.rollouts import Move
 from churnkit.client.files import PIECE_BYTES, Download, Upload, appearing, file_headers
-from churnkit.client.jobs import Batches
+from churnkit.client.jobs import Batches, Datasets, Features, Reports, Trainings
 from churnkit.client.messages.customers import (
     CustomerCounts,
     CustomerDetail,
@@ -34,6 +35,7 @@ from churnkit.client.messages.customers import (
 )
 from churnkit.client.messages.events import EventsAnswer
 from churnkit.client.messages.explanations import ExplanationsAnswer, RecordedExplanation
+from churnkit.client.messages.figures import MetricsSummary
 from churnkit.client.messages.health import Readiness
 from churnkit.client.messages.models import (
     Aliases,
@@ -98,6 +100,10 @@ class Client:
         timeout = urllib3.Timeout(connect=min(5.0, timeout_seconds), read=timeout_seconds)
         self._pool = urllib3.PoolManager(timeout=timeout, retries=False, maxsize=16)
         self.batches = Batches(self)
+        self.datasets = Datasets(self)
+        self.features = Features(self)
+        self.trainings = Trainings(self)
+        self.reports = Reports(self)
         self._trouble = (urllib3.exceptions.HTTPError, OSError)
 
     def __enter__(self) -> Client:
@@ -344,6 +350,28 @@ class Client:
     ) -> CustomerDetail:
         """What is known of one customer: a page of predictions, outcomes, treatments."""
         return self.send(customers.customer(customer_id, cursor=cursor, limit=page_size))
+
+    def metrics_summary(
+        self,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        bucket_seconds: int | None = None,
+        model_version: str | None = None,
+        variant: str | None = None,
+        route: str | None = None,
+    ) -> MetricsSummary:
+        """Volume, latency, errors, scores and drift; see ``calls.figures.metrics_summary``."""
+        return self.send(
+            figures.metrics_summary(
+                since=since,
+                until=until,
+                bucket_seconds=bucket_seconds,
+                model_version=model_version,
+                variant=variant,
+                route=route,
+            )
+        )
 
     def models(self) -> ModelsAnswer:
         """All model versions, and who serves."""

@@ -8,7 +8,7 @@ process that was given up, and wakes, writes nothing any more.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
@@ -184,7 +184,7 @@ def end_job(
     result: Mapping[str, Any] | None = None,
     error: Mapping[str, Any] | None = None,
     progress: JobProgress | None = None,
-    parts: Sequence[JobPart] = (),
+    parts: Iterable[JobPart] = (),
     drop: Sequence[str] = ("input",),
 ) -> None:
     """A job is over.

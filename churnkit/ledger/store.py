@@ -21,6 +21,7 @@ from churnkit.errors import BadValue, UnknownModelVersion, did_you_mean
 from churnkit.ledger import tables
 from churnkit.ledger.engine import Pool, make_engine, migrate
 from churnkit.ledger.idempotent import keep_answer
+from churnkit.ledger.rollouts import insert_failures
 from churnkit.ledger.transactions import reading, writing
 
 _CHUNK = 1_000
@@ -57,9 +58,7 @@ class Recording:
 
     def add_failures(self, failures: Iterable[RolloutFailure]) -> None:
         """Add that a rollout's model could not score what the other one answered."""
-        values = [failure.model_dump() for failure in failures]
-        if values:
-            self._connection.execute(sa.insert(tables.rollout_failures), values)
+        insert_failures(self._connection, failures)
 
 
 class JournalTurn:

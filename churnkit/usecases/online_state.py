@@ -40,6 +40,7 @@ from churnkit.project import Project
 from churnkit.reporting.tables import escape_text
 from churnkit.usecases.features import AsOf, open_features
 from churnkit.usecases.result import Result
+from churnkit.usecases.suppressing import suppressed_in
 
 
 @dataclass(frozen=True, repr=False)
@@ -220,6 +221,9 @@ def receive_once(
         places[id(event)] = position
     if faults and on_error == "fail":
         raise _bad_events(faults)
+    suppressed = suppressed_in(project)
+    for erased in suppressed(by_customer) if suppressed is not None else ():
+        del by_customer[erased]
     results: dict[str, Taken] = {plan: Taken() for plan in plans}
     late: dict[str, None] = {}
 

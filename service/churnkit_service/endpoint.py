@@ -90,7 +90,9 @@ def read_json(call: Call) -> Any:
     BodyMalformed : it is not JSON, or nested too deeply
     """
     # Asking for the type keeps web pages out that send forms across origins.
-    if call.request.content_type != "application/json":
+    # Most clients send exactly this; others are parsed.
+    given = call.request.headers.get("Content-Type")
+    if given != "application/json" and call.request.content_type != "application/json":
         raise MediaTypeUnsupported(
             "the body's type is not application/json.", fix="Send 'Content-Type: application/json'."
         )

@@ -42,14 +42,13 @@ class Metrics:
 
     def __init__(self) -> None:
         self._registry = registry = CollectorRegistry()
-        self._by_labels: dict[tuple[str, str, str], Counter] = {}
         self.requests = Counter(
             "churnkit_http_requests",
             "Answered requests.",
             ("method", "route", "status"),
             registry=registry,
         )
-        self.request_seconds = Histogram(
+        self.request_seconds = ManyHistogram(
             "churnkit_http_request_duration_seconds",
             "Time from a request's head to its answer.",
             ("method", "route"),
@@ -198,12 +197,8 @@ class Metrics:
 
     def predicted(self, version: str, variant: str, bands: Sequence[str]) -> None:
         """Count predictions by their risk bands."""
-        for band, n in Counted(bands).items() if len(bands) > 1 else ((bands[0], 1),):
-            labels = (version, variant, band)
-            counter = self._by_labels.get(labels)
-            if counter is None:
-                counter = self._by_labels[labels] = self.predictions.labels(*labels)
-            counter.inc(n)
+        for band, n in Counted(bands).items():
+            self.predictions.labels(version, variant, band).inc(n)
 
     def broker_message(self, role: str, outcome: str, seconds: float) -> None:
         """Count one delivery."""

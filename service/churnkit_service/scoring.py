@@ -118,7 +118,7 @@ async def predict(call: Asking, asked: Asked) -> tuple[bytes, PredictionColumns 
     unknown: list[str | None] = [None] * len(good)
     for i, names in scores.unknown.items():
         unknown[i] = orjson.dumps(names).decode()
-    return answer, PredictionColumns(
+    columns = PredictionColumns(
         prediction_ids=ids,
         customer_ids=customers,
         probabilities=scores.probabilities,
@@ -131,6 +131,8 @@ async def predict(call: Asking, asked: Asked) -> tuple[bytes, PredictionColumns 
         as_of=asked.as_of,
         request_id=call.request_id,
     )
+    service.noting.note(columns, asked.rows, good)
+    return answer, columns
 
 
 def faults_of(

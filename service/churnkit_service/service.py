@@ -9,7 +9,6 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
-from prometheus_client import Counter
 
 from churnkit.domain.recording import PredictionColumns
 from churnkit.errors import ChurnkitError
@@ -19,11 +18,14 @@ from churnkit.usecases import online as usecases
 from churnkit.usecases import rollout_serving
 from churnkit.usecases.happenings import forget_happenings
 from churnkit.usecases.jobs import delete_old_jobs
+from churnkit_service import noting
 from churnkit_service.auth import Caller, KeyRing
 from churnkit_service.champion import Champion
 from churnkit_service.feed import Feed
 from churnkit_service.jobs import Jobs
 from churnkit_service.metrics import Metrics
+from churnkit_service.minutes import Minutes
+from churnkit_service.noting import Noting
 from churnkit_service.online import OnlineFeatures, StateFeatures
 from churnkit_service.presence import Presence
 from churnkit_service.queries import Queries
@@ -32,6 +34,7 @@ from churnkit_service.refreshing import Refreshing
 from churnkit_service.rollouts import RunningRollout
 from churnkit_service.rounds import Rounds
 from churnkit_service.shadows import Shadowed, Shadows
+from churnkit_service.tallies import Tallies
 from churnkit_service.warm import WarmModels
 
 if TYPE_CHECKING:
@@ -41,6 +44,7 @@ SERVICE: web.AppKey[Service] = web.AppKey("service")
 ANYBODY = Caller("", frozenset())
 access = logging.getLogger("churnkit.access")
 _SLOW_SECONDS = 1.0
+_PATIENCE_SECONDS = 1.0
 Watch = Callable[[web.Request, int, float, str], None]
 
 
@@ -68,6 +72,7 @@ class Service:
         self.settings = settings
         self.online_features = online_features
         self.metrics = Metrics()
+        self.tallies = Tallies(self.metrics)
         self.rates = Rates(settings.rate_per_second)
         self.queries = Queries(
             settings.pool_size,
@@ -90,6 +95,16 @@ class Service:
         self.rounds = Rounds()
         self.refreshing = Refreshing(project, every_seconds=settings.refresh_seconds)
         self.rounds.add("refresh", self.refreshing.round, every_seconds=settings.refresh_seconds)
+        self.minutes = Minutes(
+            project,
+            self.queries,
+            self.metrics,
+            replica=self.presence.replica,
+            version=lambda: self.champion.version,
+        )
+        self.rounds.add("minutes", self.minutes.round, every_seconds=settings.refresh_seconds)
+        self.noting = Noting(project, rows_per_second=settings.drift_rows)
+        self.rounds.add("noting", self.noting.round, every_seconds=noting.EVERY_SECONDS)
         self.rounds.add("presence", self.presence.round, every_seconds=settings.reload_seconds)
         rollout = project.settings.rollout
         self.rollouts = RunningRollout(
@@ -155,28 +170,32 @@ class Service:
             await asyncio.gather(self._tidying, return_exceptions=True)
         await self.jobs.close()
         await self.rounds.close()
+        await self._write_last_minutes()
         await self.champion.close()
         await self.shadows.close()
         await self.rollouts.close()
         await self.writer.close()
         await self.presence.close()
         await self.refreshing.close()
+        self.measure()
         self.queries.close()
+
+    async def _write_last_minutes(self) -> None:
+        """What was answered since the last round; without a database it is lost."""
+        try:
+            async with asyncio.timeout(_PATIENCE_SECONDS):
+                await self.minutes.round()
+        except (ChurnkitError, TimeoutError):
+            access.warning("the last figures were not written")
 
     def watch(self, method: str, route: str) -> Watch:
         """Counts and logs the answers of one route."""
-        seconds = self.metrics.request_seconds.labels(method, route)
-        counters: dict[int, Counter] = {}
+        tally = self.tallies.route(method, route)
         log_all = self.settings.access_log == "all"
         log_errors = self.settings.access_log != "off"
 
         def seen(request: web.Request, status: int, took: float, request_id: str) -> None:
-            counter = counters.get(status)
-            if counter is None:
-                counter = self.metrics.requests.labels(method, route, str(status))
-                counters[status] = counter
-            counter.inc()
-            seconds.observe(took)
+            tally.add(status, took)
             if log_all or (log_errors and (status >= 400 or took > _SLOW_SECONDS)):
                 # The route's template, never the path: it could name a customer.
                 access.info(
@@ -218,15 +237,11 @@ class Service:
 
     def count(self, done: PredictionColumns) -> None:
         """Count committed predictions."""
-        metrics, version = self.metrics, done.model_version
-        metrics.predicted(version, done.variant, done.risk_bands)
-        metrics.probability.labels(version).observe_many(done.probabilities)
-        unknown = sum(names is not None for names in done.unknown_categories)
-        if unknown:
-            metrics.unknown_categories.labels(version).inc(unknown)
+        self.tallies.predicted(done)
 
     def measure(self) -> None:
-        """Bring the gauges up to date; called before a scrape."""
+        """Bring the figures up to date; called before a scrape."""
+        self.tallies.flush()
         metrics, figures = self.metrics, self.writer.figures
         metrics.in_flight.set(self.in_flight)
         metrics.pending_rows.set(self.writer.pending_rows)

@@ -20,7 +20,10 @@ def test_public_names_are_pinned() -> None:
         "suggest_features", "list_features", "build_features", "show_features", "export_features",
         "rebuild_online", "receive_events", "online_features",
         "train", "repeat", "evaluate", "score", "explain", "list_models", "show_model", "promote",
-        "rollback", "journal", "serving_at", "verify_models", "export_head", "history",
+        "rollback", "journal", "serving_at", "verify_models", "export_head",
+        "start_rollout", "list_rollouts", "rollout_status", "advance_rollout",
+        "pause_rollout", "resume_rollout", "promote_rollout", "abort_rollout", "replay_rollout",
+        "rollout_history", "history",
         "write_report", "doctor", "simulate", "ChurnClassifier",
     ]  # fmt: skip
     for name in churnkit.__all__:

@@ -12,6 +12,9 @@ from churnkit_service.problems import all_kinds, type_of
 
 from tests.live import Live, item
 
+SETTINGS = {"jobs": 0}
+"""Whatever the tester uploads is not worked on: it would only take time."""
+
 
 def test_every_address_is_in_the_contract_with_its_scope(served: Live) -> None:
     document = served.ask("GET", "/openapi.json", key=None).json

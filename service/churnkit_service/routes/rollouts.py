@@ -114,7 +114,7 @@ async def advance(call: Call) -> web.Response:
     """Look now."""
     service = call.service
     looked = await service.queries.run(
-        rollouts.advance_rollout, service.project, _named(call), who=_who(call)
+        rollouts.advance_rollout, service.project, _named(call), who=_who(call), past=False
     )
     if looked.acted:
         service.rollouts.look_now()
