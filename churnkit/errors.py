@@ -135,13 +135,6 @@ class BadValue(DataError):
     """A value that its column cannot hold."""
 
 
-class BadEvents(BadValue):
-    """Delivered events that cannot be read; none of them was taken in."""
-
-    faults: tuple[EventFault, ...] = ()
-    """Each event that cannot be read, and why."""
-
-
 class Ambiguous(DataError):
     """Something that churnkit does not guess silently; somebody may be asked.
 
@@ -163,6 +156,13 @@ class Ambiguous(DataError):
         super().__init__(what, fix=fix, **where)
         self.options = tuple(options)
         self.question = question
+
+
+class BadEvents(BadValue):
+    """Delivered events that cannot be read; none of them was taken in."""
+
+    faults: tuple[EventFault, ...] = ()
+    """Each event that cannot be read, and why."""
 
 
 class AmbiguousTarget(Ambiguous):
@@ -372,10 +372,6 @@ class NothingMatured(MonitoringError):
     """No customer's label has matured, or only one class of them."""
 
 
-class AlertNotSent(MonitoringError):
-    """A webhook or a mail server did not take an alert."""
-
-
 # --- jobs -------------------------------------------------------------------------------
 
 
@@ -401,6 +397,10 @@ class JobGivenUp(JobError):
 
 class JobHasNoResult(JobError):
     """The job ended without what was asked for."""
+
+
+class AlertNotSent(MonitoringError):
+    """A webhook or a mail server did not take an alert."""
 
 
 # --- storage ----------------------------------------------------------------------------

@@ -467,6 +467,57 @@ class TreatmentsTable(_Table):
     )
 
 
+class AlertsTable(_Table):
+    """To whom alerts go. Secrets are only in the environment: CHURNKIT_SMTP_PASSWORD, and
+    CHURNKIT_WEBHOOK_SECRET, which signs what a webhook gets."""
+
+    webhook_url: str = Field("", description="Alerts are posted there; empty: nowhere.")
+    email_to: Words = Field((), description="Who gets alerts by e-mail.")
+    email_from: str = Field("churnkit@localhost", description="Who they come from.")
+    smtp_host: str = Field("", description="The mail server; empty: no e-mail.")
+    smtp_port: int = Field(587, ge=1, le=65_535)
+    smtp_security: Literal["none", "starttls", "tls"] = Field(
+        "starttls", description="none, starttls or tls."
+    )
+    smtp_user: str = Field("", description="Who logs in there; empty: nobody needs to.")
+    remind_days: float = Field(7.0, gt=0, description="An alert that goes on is sent again.")
+    settle_hours: float = Field(24.0, ge=0, description="Gone for less, it has not ended.")
+    most_per_hour: int = Field(10, ge=1, description="More wait for the next time.")
+    timeout_seconds: float = Field(10.0, gt=0, description="For a webhook or a mail server.")
+
+
+class RetentionTable(_Table):
+    """How many days rows are kept, by table; 0: for ever."""
+
+    predictions: Days = Field(0, description="Counted from when they were made.")
+    outcomes: Days = Field(0, description="Counted from when they were recorded.")
+    treatments: Days = Field(0, description="Counted from the treatment.")
+    idempotency: Days = Field(0, description="Answers under idempotency keys.")
+    online_state: Days = Field(0, description="Counted from a customer's last event.")
+    rejected_files: Days = Field(0, description="Rows that imports set aside.")
+    reports: Days = Field(0, description="Reports.")
+
+
+class RetrainingTable(_Table):
+    """When a new model is made by itself; 0 or false: that is no reason."""
+
+    every_days: float = Field(30.0, ge=0, description="By the calendar.")
+    new_labels: int = Field(0, ge=0, description="When so many labels have matured.")
+    drift: bool = Field(True, description="When drift of more than a trifle is proven.")
+    decay: bool = Field(True, description="When matured quality is worse than promised.")
+    fewest_days: float = Field(1.0, ge=0, description="Never more often than this.")
+    refresh_data: bool = Field(
+        True, description="Read the source again first, where it is a table of customers."
+    )
+    rollout: bool = Field(True, description="Start a rollout in shadow, unless it is worse.")
+    check_hours: float = Field(
+        0.0, ge=0, description="How often the service looks whether one is due; 0: never."
+    )
+    step_minutes: float = Field(
+        120.0, gt=0, description="After so long without a sign of life another process takes over."
+    )
+
+
 class BrokerTable(_Table):
     """Events and requests that come over a message broker (``churnkit consume``)."""
 
@@ -506,37 +557,6 @@ class BrokerTable(_Table):
     )
 
 
-class AlertsTable(_Table):
-    """To whom alerts go. Secrets are only in the environment: CHURNKIT_SMTP_PASSWORD, and
-    CHURNKIT_WEBHOOK_SECRET, which signs what a webhook gets."""
-
-    webhook_url: str = Field("", description="Alerts are posted there; empty: nowhere.")
-    email_to: Words = Field((), description="Who gets alerts by e-mail.")
-    email_from: str = Field("churnkit@localhost", description="Who they come from.")
-    smtp_host: str = Field("", description="The mail server; empty: no e-mail.")
-    smtp_port: int = Field(587, ge=1, le=65_535)
-    smtp_security: Literal["none", "starttls", "tls"] = Field(
-        "starttls", description="none, starttls or tls."
-    )
-    smtp_user: str = Field("", description="Who logs in there; empty: nobody needs to.")
-    remind_days: float = Field(7.0, gt=0, description="An alert that goes on is sent again.")
-    settle_hours: float = Field(24.0, ge=0, description="Gone for less, it has not ended.")
-    most_per_hour: int = Field(10, ge=1, description="More wait for the next time.")
-    timeout_seconds: float = Field(10.0, gt=0, description="For a webhook or a mail server.")
-
-
-class RetentionTable(_Table):
-    """How many days rows are kept, by table; 0: for ever."""
-
-    predictions: Days = Field(0, description="Counted from when they were made.")
-    outcomes: Days = Field(0, description="Counted from when they were recorded.")
-    treatments: Days = Field(0, description="Counted from the treatment.")
-    idempotency: Days = Field(0, description="Answers under idempotency keys.")
-    online_state: Days = Field(0, description="Counted from a customer's last event.")
-    rejected_files: Days = Field(0, description="Rows that imports set aside.")
-    reports: Days = Field(0, description="Reports.")
-
-
 class Settings(_Table):
     """The whole of churnkit.toml."""
 
@@ -559,6 +579,7 @@ class Settings(_Table):
     treatments: TreatmentsTable = TreatmentsTable()
     alerts: AlertsTable = AlertsTable()
     retention: RetentionTable = RetentionTable()
+    retraining: RetrainingTable = RetrainingTable()
 
     @model_validator(mode="before")
     @classmethod

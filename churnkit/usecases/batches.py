@@ -393,9 +393,12 @@ def _commit(work: Work, scored: _Scored, tally: Tally, lines: int | None) -> Tal
         {
             "scored": len(piece.numbers),
             "failed": failed,
-            "bands": dict(scored.bands) if scored.predictions else {},
-            "model_version": tally.model_version,
-            "variant": VARIANT,
+            "recorded": [
+                [part.model_version, part.variant, band, count]
+                for part in scored.predictions
+                if part.shadow_of is None
+                for band, count in Counter(part.risk_bands).items()
+            ],
         }
     )
     return after

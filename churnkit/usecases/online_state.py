@@ -219,11 +219,11 @@ def receive_once(
             continue
         by_customer.setdefault(customer, []).append(event)
         places[id(event)] = position
-    if faults and on_error == "fail":
-        raise _bad_events(faults)
     suppressed = suppressed_in(project)
     for erased in suppressed(by_customer) if suppressed is not None else ():
         del by_customer[erased]
+    if faults and on_error == "fail":
+        raise _bad_events(faults)
     results: dict[str, Taken] = {plan: Taken() for plan in plans}
     late: dict[str, None] = {}
 

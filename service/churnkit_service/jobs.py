@@ -152,6 +152,5 @@ class Jobs:
         rows = self._metrics.job_rows
         rows.labels(job.kind, "scored").inc(news["scored"])
         rows.labels(job.kind, "failed").inc(news["failed"])
-        for band, n in news["bands"].items():
-            labels = (news["model_version"], news["variant"], band)
-            self._metrics.predictions.labels(*labels).inc(n)
+        for version, variant, band, n in news["recorded"]:
+            self._metrics.predictions.labels(version, variant, band).inc(n)

@@ -168,6 +168,8 @@ def _answered(
         if not side.places:
             continue
         parts.append(_columns(call, asked, live, side, ids, customers, made_at, told))
+        if side.variant == CHAMPION:  # the challenger may read other columns than were sent
+            call.service.noting.note(parts[-1], rows, side.places)
         quiet = CHAMPION if side.variant == CHALLENGER else CHALLENGER
         shadowed = [k for k in side.places if quiet == CHAMPION or k not in unable]
         if shadowed:

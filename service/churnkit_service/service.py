@@ -31,6 +31,7 @@ from churnkit_service.presence import Presence
 from churnkit_service.queries import Queries
 from churnkit_service.rates import Rates
 from churnkit_service.refreshing import Refreshing
+from churnkit_service.retraining import Retraining
 from churnkit_service.rollouts import RunningRollout
 from churnkit_service.rounds import Rounds
 from churnkit_service.shadows import Shadowed, Shadows
@@ -106,6 +107,9 @@ class Service:
         self.noting = Noting(project, rows_per_second=settings.drift_rows)
         self.rounds.add("noting", self.noting.round, every_seconds=noting.EVERY_SECONDS)
         self.rounds.add("presence", self.presence.round, every_seconds=settings.reload_seconds)
+        retraining = Retraining(project)
+        if retraining.every_seconds:
+            self.rounds.add("retraining", retraining.round, every_seconds=retraining.every_seconds)
         rollout = project.settings.rollout
         self.rollouts = RunningRollout(
             mark=lambda: (rollout_serving.arms_mark(project), self.champion.version),

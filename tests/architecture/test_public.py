@@ -24,6 +24,8 @@ def test_public_names_are_pinned() -> None:
         "start_rollout", "list_rollouts", "rollout_status", "advance_rollout",
         "pause_rollout", "resume_rollout", "promote_rollout", "abort_rollout", "replay_rollout",
         "rollout_history", "history",
+        "import_outcomes", "outcome_status", "import_treatments", "set_holdout", "show_holdouts",
+        "matured_pairs", "monitor", "erase", "retain",
         "write_report", "doctor", "simulate", "ChurnClassifier",
     ]  # fmt: skip
     for name in churnkit.__all__:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import churnkit as ck
+from churnkit.client.blocking import Client
 from tests.live import Live, live
 from tests.online_project import END
 
@@ -68,3 +70,28 @@ def test_a_customer_without_events_is_named_and_the_others_are_scored(running: L
 def test_a_moment_that_was_summed_up_is_a_problem(running: Live) -> None:
     told = running.predict({"customer_id": "00002"}, as_of="1998-01-01T00:00:00+00:00")
     assert (told.status, told.kind) == (422, "moment-too-old")
+
+
+@pytest.mark.parametrize("kind", ["text/csv", "application/x-ndjson"])
+def test_a_batch_may_name_its_customers_alone(running: Live, kind: str) -> None:
+    names = ["00002", "nobody", "00003"]
+    if kind == "text/csv":
+        body = "\n".join(["customer_id", *names])
+    else:
+        body = "\n".join(f'{{"customer_id": "{name}"}}' for name in names)
+    when = END.strftime("%Y-%m-%dT%H:%M:%SZ")
+    with Client(running.url, key=running.keys["all"]) as client:
+        batch = client.batches.submit(
+            [body.encode()], format="csv" if kind == "text/csv" else "ndjson", as_of=END
+        )
+        batch = client.batches.wait_for(batch, timeout_seconds=60)
+        assert (batch.state, batch.done, batch.failed) == ("finished", 3, 1), batch.error
+        assert batch.errors[0].customer_id == "nobody"
+    told = running.ask("GET", f"/v1/batches/{batch.id}/result?format=ndjson").content
+    scored = [json.loads(line) for line in told.splitlines()]
+    one, two = running.predict({"customer_id": "00002"}, {"customer_id": "00003"}, as_of=when).json[
+        "predictions"
+    ]
+    assert [row["probability"] for row in scored] == [one["probability"], two["probability"]]
+    recorded = running.ask("GET", f"/v1/predictions/{scored[0]['prediction_id']}").json
+    assert datetime.fromisoformat(recorded["as_of"]) == END
