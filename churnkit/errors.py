@@ -2,17 +2,18 @@
 
 ChurnkitError
 ├── ProjectError: ProjectNotFound · ProjectExists · ProjectBusy · SettingsInvalid
-├── DataError: DataUnreadable · DataEmpty · ColumnMissing · BadValue · AmbiguousTarget ·
+├── DataError: DataUnreadable · DataEmpty · ColumnMissing · BadValue ·
 │   TargetInvalid · DuplicateIds · TooManyColumns · LeakageFound · UnknownCustomer ·
-│   AmbiguousLog · TooManyBroken · LogChanged · LabelsNotMatured · UnknownEventType ·
-│   MomentTooOld · NoOnlineState · HoldoutInvalid
+│   TooManyBroken · LogChanged · LabelsNotMatured · UnknownEventType · MomentTooOld ·
+│   NoOnlineState · HoldoutInvalid · Ambiguous: AmbiguousTarget ·
+│   AmbiguousLog · AmbiguousSheet
 ├── FeatureError: FeaturesExist · AsOfInvalid · TooLittleMemory
 ├── TrainingError: TooFewRows · BudgetTooSmall · UnknownRun · RunUnreadable · CannotRepeat
 ├── RegistryError: NoChampion · UnknownModelVersion · NothingToRollBack · AliasMoved ·
 │   ParityFailed ·
 │   BundleError: BundleUnreadable · BundleTampered · BundleTooNew · BundleForeign · UntrustedType
 ├── RolloutError: PlanInvalid · EvidenceInvalid · RolloutOver · StepNotAllowed
-├── MonitoringError: BaselineChanged · NothingMatured
+├── MonitoringError: BaselineChanged · NothingMatured · AlertNotSent
 ├── JobError: UnknownJob · JobActive · ClaimLost · JobGivenUp · JobHasNoResult
 ├── UnknownKey
 ├── ServiceError: ServiceUnreachable · ServiceRefused
@@ -28,7 +29,7 @@ from __future__ import annotations
 import difflib
 import errno
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import ClassVar
@@ -130,7 +131,30 @@ class BadValue(DataError):
     """A value that its column cannot hold."""
 
 
-class AmbiguousTarget(DataError):
+class Ambiguous(DataError):
+    """Something that churnkit does not guess silently; somebody may be asked.
+
+    Parameters
+    ----------
+    options : the possible answers, as they are; where they are shown, they may be cut short
+    question : what is asked for, the same word whenever it is asked; empty: the target
+    """
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        fix: str = "",
+        options: Sequence[str] = (),
+        question: str = "",
+        **where: object,
+    ) -> None:
+        super().__init__(what, fix=fix, **where)
+        self.options = tuple(options)
+        self.question = question
+
+
+class AmbiguousTarget(Ambiguous):
     """Several columns could be the target (or none); churnkit does not guess silently."""
 
 
@@ -154,7 +178,11 @@ class UnknownCustomer(DataError):
     """No row for this customer."""
 
 
-class AmbiguousLog(DataError):
+class AmbiguousSheet(Ambiguous):
+    """An Excel file has several sheets with rows, and none was named."""
+
+
+class AmbiguousLog(Ambiguous):
     """It is not clear what a column of events is for; churnkit does not guess silently."""
 
 
@@ -331,6 +359,10 @@ class BaselineChanged(MonitoringError):
 
 class NothingMatured(MonitoringError):
     """No customer's label has matured, or only one class of them."""
+
+
+class AlertNotSent(MonitoringError):
+    """A webhook or a mail server did not take an alert."""
 
 
 # --- jobs -------------------------------------------------------------------------------

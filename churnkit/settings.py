@@ -26,6 +26,8 @@ from pydantic import (
 from churnkit.errors import ProjectNotFound, SettingsInvalid, storage_errors
 
 FILE_NAME = "churnkit.toml"
+_QUIET = ("outcomes", "treatments", "alerts", "retention")
+"""Tables that are written only where they say other than usual."""
 BUILT_COLUMNS = {"target": "churned", "positive": "true", "id": "customer_id", "time": "as_of"}
 """[columns] of the table that is built from events."""
 FORMAT = 1
@@ -99,7 +101,9 @@ class DataTable(_Table):
     """Where the customers come from."""
 
     source: str = Field(
-        "", description="A file (CSV, Parquet, Excel) or a database URL; empty: [events]."
+        "",
+        description="A file (CSV, Parquet, Excel) or a database URL, in which ${NAME} is an "
+        "environment variable; empty: [events].",
     )
     query: str = Field("", description="The SQL query, when the source is a database URL.")
     sheet: str = Field("", description="The sheet, when the source is an Excel file.")
@@ -352,6 +356,15 @@ class ServiceTable(_Table):
     refresh_seconds: float = Field(
         2.0, gt=0, description="How often latest scores and figures take in new predictions."
     )
+    figures_days: int = Field(
+        90, ge=3, le=3_650, description="How long figures of volume, latency and drift are kept."
+    )
+    drift_days: int = Field(
+        30, ge=1, le=366, description="Drift is tested anew so often; a customer counts once."
+    )
+    drift_rows: int = Field(
+        500, ge=0, description="Rows per second and process whose features are counted; 0: none."
+    )
     keys_seconds: float = Field(5.0, ge=0, description="How long a revoked key may still work.")
     drain_seconds: float = Field(20.0, gt=0, description="To finish what was begun, at the end.")
     lame_duck_seconds: float = Field(
@@ -432,6 +445,37 @@ class TreatmentsTable(_Table):
     )
 
 
+class AlertsTable(_Table):
+    """To whom alerts go. Secrets are only in the environment: CHURNKIT_SMTP_PASSWORD, and
+    CHURNKIT_WEBHOOK_SECRET, which signs what a webhook gets."""
+
+    webhook_url: str = Field("", description="Alerts are posted there; empty: nowhere.")
+    email_to: Words = Field((), description="Who gets alerts by e-mail.")
+    email_from: str = Field("churnkit@localhost", description="Who they come from.")
+    smtp_host: str = Field("", description="The mail server; empty: no e-mail.")
+    smtp_port: int = Field(587, ge=1, le=65_535)
+    smtp_security: Literal["none", "starttls", "tls"] = Field(
+        "starttls", description="none, starttls or tls."
+    )
+    smtp_user: str = Field("", description="Who logs in there; empty: nobody needs to.")
+    remind_days: float = Field(7.0, gt=0, description="An alert that goes on is sent again.")
+    settle_hours: float = Field(24.0, ge=0, description="Gone for less, it has not ended.")
+    most_per_hour: int = Field(10, ge=1, description="More wait for the next time.")
+    timeout_seconds: float = Field(10.0, gt=0, description="For a webhook or a mail server.")
+
+
+class RetentionTable(_Table):
+    """How many days rows are kept, by table; 0: for ever."""
+
+    predictions: Days = Field(0, description="Counted from when they were made.")
+    outcomes: Days = Field(0, description="Counted from when they were recorded.")
+    treatments: Days = Field(0, description="Counted from the treatment.")
+    idempotency: Days = Field(0, description="Answers under idempotency keys.")
+    online_state: Days = Field(0, description="Counted from a customer's last event.")
+    rejected_files: Days = Field(0, description="Rows that imports set aside.")
+    reports: Days = Field(0, description="Reports.")
+
+
 class Settings(_Table):
     """The whole of churnkit.toml."""
 
@@ -451,6 +495,8 @@ class Settings(_Table):
     online: OnlineTable = OnlineTable()
     outcomes: OutcomesTable = OutcomesTable()
     treatments: TreatmentsTable = TreatmentsTable()
+    alerts: AlertsTable = AlertsTable()
+    retention: RetentionTable = RetentionTable()
 
     @model_validator(mode="before")
     @classmethod
@@ -516,7 +562,10 @@ def settings_text(settings: Settings) -> str:
     document.add(tomlkit.comment("What churnkit knows about this project. Edit it freely."))
     for name in type(settings).model_fields:
         part = getattr(settings, name)
-        if part is None or (name in ("churn", "online") and settings.events is None):
+        if part is None or (name == "online" and settings.events is None):
+            continue
+        quiet = name in _QUIET or (name == "churn" and settings.events is None)
+        if quiet and part == type(part)():
             continue
         table = tomlkit.table()
         for key, field in type(part).model_fields.items():

@@ -17,6 +17,7 @@ from churnkit.client.call import Call, is_passing, refuse
 from churnkit.client.calls import (
     customers,
     explanations,
+    figures,
     health,
     models,
     outcomes,
@@ -40,6 +41,7 @@ from churnkit.client.messages.customers import (
     CustomerSort,
 )
 from churnkit.client.messages.explanations import ExplanationsAnswer, RecordedExplanation
+from churnkit.client.messages.figures import MetricsSummary
 from churnkit.client.messages.health import Readiness
 from churnkit.client.messages.models import (
     Aliases,
@@ -346,6 +348,28 @@ class AsyncClient:
     ) -> CustomerDetail:
         """What is known of one customer: a page of predictions, outcomes, treatments."""
         return await self.send(customers.customer(customer_id, cursor=cursor, limit=page_size))
+
+    async def metrics_summary(
+        self,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        bucket_seconds: int | None = None,
+        model_version: str | None = None,
+        variant: str | None = None,
+        route: str | None = None,
+    ) -> MetricsSummary:
+        """Volume, latency, errors, scores and drift; see ``calls.figures.metrics_summary``."""
+        return await self.send(
+            figures.metrics_summary(
+                since=since,
+                until=until,
+                bucket_seconds=bucket_seconds,
+                model_version=model_version,
+                variant=variant,
+                route=route,
+            )
+        )
 
     async def models(self) -> ModelsAnswer:
         """All model versions, and who serves."""

@@ -16,6 +16,7 @@ from churnkit.client.call import Call, is_passing, refuse
 from churnkit.client.calls import (
     customers,
     explanations,
+    figures,
     health,
     models,
     outcomes,
@@ -32,6 +33,7 @@ from churnkit.client.messages.customers import (
     CustomerSort,
 )
 from churnkit.client.messages.explanations import ExplanationsAnswer, RecordedExplanation
+from churnkit.client.messages.figures import MetricsSummary
 from churnkit.client.messages.health import Readiness
 from churnkit.client.messages.models import (
     Aliases,
@@ -330,6 +332,28 @@ class Client:
     ) -> CustomerDetail:
         """What is known of one customer: a page of predictions, outcomes, treatments."""
         return self.send(customers.customer(customer_id, cursor=cursor, limit=page_size))
+
+    def metrics_summary(
+        self,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        bucket_seconds: int | None = None,
+        model_version: str | None = None,
+        variant: str | None = None,
+        route: str | None = None,
+    ) -> MetricsSummary:
+        """Volume, latency, errors, scores and drift; see ``calls.figures.metrics_summary``."""
+        return self.send(
+            figures.metrics_summary(
+                since=since,
+                until=until,
+                bucket_seconds=bucket_seconds,
+                model_version=model_version,
+                variant=variant,
+                route=route,
+            )
+        )
 
     def models(self) -> ModelsAnswer:
         """All model versions, and who serves."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Literal, assert_never
+from typing import Literal, Protocol, assert_never
 
 from churnkit.data.event_tables import attribute_column, quoted
 from churnkit.domain.events import LogSchema
@@ -31,6 +31,16 @@ REQUESTS = "feature_requests"
 KEYS = ("customer_no", "as_of_us")
 ColumnKind = Literal["integer", "number", "boolean", "category"]
 _WHOLE = ("count", "distinct", "active_days", "recency_days", "since_first_days")
+
+
+class EventFigures(Protocol):
+    """Where event features come from."""
+
+    def figure(self, feature: EventFeature) -> str:
+        """The SQL of a feature over the columns of ``joins``."""
+
+    def joins(self) -> str:
+        """The LEFT JOINs that bring those columns to the requests ``r``."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +65,7 @@ def compile_features(
     everyone: bool = False,
     words: Mapping[str, Sequence[str]] = MappingProxyType({}),
     repeated: bool = True,
+    given: EventFigures | None = None,
 ) -> Statement:
     """Write the statement.
 
@@ -66,8 +77,9 @@ def compile_features(
     everyone : whether (nearly) all customers are requested; changes the speed, not the result
     words : text column of events → *all* words that the log holds in it, if they are few
     repeated : whether a request may be there twice; False promises that none is: quicker
+    given : where event features come from; None: the statement computes them from the events
     """
-    scan = EventScan(schema, moment, everyone, words)
+    scan = given or EventScan(schema, moment, everyone, words)
     direct: dict[str, str] = {}
     attributes: list[str] = []
     subscriptions = False

@@ -12,17 +12,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from churnkit.data.event_tables import EVENTS, category_column, value_column
+from churnkit.data.event_tables import EVENTS, value_column
 from churnkit.domain.events import US_PER_DAY, LogSchema
-from churnkit.features.conditions import Stream, scaled, stream_sql, text
+from churnkit.features.conditions import Stream, scaled, stream_sql
 from churnkit.features.definitions import EVENT_TYPE, EventFeature
 from churnkit.features.moment import Moment
+from churnkit.features.words import MOST_WORDS, word_bits_sql, word_column
 
 SET_DAYS = 64
 MOST_SETS = 40
 """Longer spans of days are counted by grouping: 41 bit sets cost more than a second scan."""
-MOST_WORDS = 62
-"""So many words fit into a bit set; a signed BIGINT does not take a shift by 63."""
 _BIT = "CASE WHEN (age & 63) = 63 THEN -9223372036854775807 - 1 ELSE CAST(1 AS BIGINT) << (age & 63) END"  # noqa: E501 - one expression
 
 
@@ -143,8 +142,7 @@ class EventScan:
         """How many different words, or days if the column is empty."""
         few = self.schema.event_types if column == EVENT_TYPE else self.words.get(column, ())
         if 0 < len(few) <= MOST_WORDS:
-            cases = "".join(f" WHEN {text(word)} THEN {1 << at}" for at, word in enumerate(few))
-            sql = f"CAST(CASE {_word(column)}{cases} END AS BIGINT)"
+            sql = word_bits_sql(column, few)
             bits = self._per_event.setdefault(sql, f"v{len(self._per_event)}")
             found = self._aggregate("bit_or", bits, stream, window)
             return f"CAST(bit_count({found}) AS BIGINT)"
@@ -194,7 +192,7 @@ class EventScan:
         return f"SELECT {keys}, {sums}\nFROM ({aged}) f\nGROUP BY {keys}"
 
     def _scan_words(self, stream: Stream, column: str, counts: dict[str, str]) -> str:
-        word = _word(column) if column else "e.dayno"
+        word = word_column(column) if column else "e.dayno"
         conditions = [part for part in (stream_sql(stream, self.schema),) if part]
         if column and column != EVENT_TYPE:
             conditions.append(f"{word} IS NOT NULL")
@@ -235,10 +233,6 @@ class EventScan:
         listed = ", ".join([*keys, f"{day} - e.dayno AS age", *columns])
         where = " AND ".join([f"e.t_us <= {us}", f"e.known_us <= {us}", *conditions])
         return f"SELECT {listed} FROM {source} WHERE {where}"
-
-
-def _word(column: str) -> str:
-    return f"e.{EVENT_TYPE if column == EVENT_TYPE else category_column(column)}"
 
 
 def _counted(function: str, of: str, conditions: Sequence[str]) -> str:

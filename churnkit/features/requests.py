@@ -16,8 +16,8 @@ from churnkit.features.moment import Moment
 
 ASKED = "feature_asked"
 """All pairs: customer_id, customer_no (below 0: never seen), as_of_us, as_of_day."""
-MOST_MOMENTS = 400
-"""Up to so many moments each is computed by a scan of its own, if enough customers share it."""
+ASKED_CUSTOMERS = "feature_customers"
+"""All customers in them: customer_id, customer_no."""
 
 
 @dataclass(frozen=True)
@@ -27,12 +27,12 @@ class Asked:
     Attributes
     ----------
     moments : each different moment → how many customers, in order
-    n_known : how many customers the log has
+    n_customers : how many customers of the log were asked for
     n_unknown : how many others were asked for
     """
 
     moments: dict[Moment, int]
-    n_known: int
+    n_customers: int
     n_unknown: int
 
     @property
@@ -49,7 +49,7 @@ def ask(
     customers: pa.Array | None = None,
     pairs: pa.Table | None = None,
 ) -> Asked:
-    """Put the requests into a temporary table.
+    """Put the requests into temporary tables.
 
     Parameters
     ----------
@@ -72,8 +72,8 @@ def ask(
     if not rows:
         raise DataEmpty("no customer was asked for.", fix="Name one, or import events first.")
     (counted,) = connection.execute(
-        f"SELECT (SELECT count(*) FROM {CUSTOMERS}), "
-        f"(SELECT count(DISTINCT customer_no) FROM {ASKED} WHERE customer_no < 0)"
+        "SELECT count(*) FILTER (customer_no >= 0), "
+        f"count(*) FILTER (customer_no < 0) FROM {ASKED_CUSTOMERS}"
     ).fetchall()
     return Asked({Moment(us, day): n for us, day, n in rows}, *counted)
 
@@ -89,14 +89,20 @@ def _ask_panel(
     moments = pa.array([_aware(moment) for moment in as_of], pa.timestamp("us", tz="UTC"))
     _with_moments(connection, zone, moments)
     if customers is None:
-        connection.execute(
-            f"CREATE OR REPLACE TEMP TABLE {ASKED} AS SELECT customer_id, customer_no, as_of_us, "
-            f"as_of_day FROM feature_moments, {CUSTOMERS}"
+        _replace_view(
+            connection, ASKED_CUSTOMERS, f"SELECT customer_id, customer_no FROM {CUSTOMERS}"
         )
     else:
         ids = pa.table({"customer_id": pa.array(customers).cast(pa.string())})
         with _registered(connection, "feature_ids", ids):
-            _number(connection, "SELECT * FROM feature_ids, feature_moments")
+            _number(connection, "feature_ids")
+    # A view: twelve moments of a million customers need no room.
+    _replace_view(
+        connection,
+        ASKED,
+        "SELECT c.customer_id, c.customer_no, m.as_of_us, m.as_of_day "
+        f"FROM feature_moments m, {ASKED_CUSTOMERS} c",
+    )
 
 
 def _ask_pairs(connection: duckdb.DuckDBPyConnection, zone: str, pairs: pa.Table) -> None:
@@ -122,7 +128,14 @@ def _ask_pairs(connection: duckdb.DuckDBPyConnection, zone: str, pairs: pa.Table
     )
     _with_moments(connection, zone, moments.unique())
     with _registered(connection, "feature_pairs", table):
-        _number(connection, "SELECT * FROM feature_pairs JOIN feature_moments USING (as_of_us)")
+        _number(connection, "feature_pairs")
+        connection.execute(
+            "CREATE OR REPLACE TEMP TABLE feature_asked_pairs AS "
+            "SELECT DISTINCT c.customer_id, c.customer_no, m.as_of_us, m.as_of_day "
+            f"FROM feature_pairs JOIN feature_moments m USING (as_of_us) "
+            f"JOIN {ASKED_CUSTOMERS} c USING (customer_id)"
+        )
+    _replace_view(connection, ASKED, "SELECT * FROM feature_asked_pairs")
 
 
 def _with_moments(connection: duckdb.DuckDBPyConnection, zone: str, moments: pa.Array) -> None:
@@ -143,16 +156,17 @@ def _number(connection: duckdb.DuckDBPyConnection, wanted: str) -> None:
     """Give customers their numbers; those who were never seen get numbers below 0."""
     connection.execute(
         "CREATE OR REPLACE TEMP TABLE feature_numbers AS "
-        f"WITH asked AS (SELECT DISTINCT customer_id FROM ({wanted})), "
+        f"WITH asked AS (SELECT DISTINCT customer_id FROM {wanted}), "
         f"unknown AS (SELECT customer_id FROM asked ANTI JOIN {CUSTOMERS} USING (customer_id)) "
         "SELECT customer_id, CAST(-row_number() OVER (ORDER BY customer_id) AS INTEGER) "
         "AS customer_no FROM unknown UNION ALL "
         f"SELECT customer_id, customer_no FROM {CUSTOMERS} SEMI JOIN asked USING (customer_id)"
     )
-    connection.execute(
-        f"CREATE OR REPLACE TEMP TABLE {ASKED} AS SELECT DISTINCT n.customer_id, n.customer_no, "
-        f"a.as_of_us, a.as_of_day FROM ({wanted}) a JOIN feature_numbers n USING (customer_id)"
-    )
+    _replace_view(connection, ASKED_CUSTOMERS, "SELECT * FROM feature_numbers")
+
+
+def _replace_view(connection: duckdb.DuckDBPyConnection, name: str, sql: str) -> None:
+    connection.execute(f"CREATE OR REPLACE TEMP VIEW {name} AS {sql}")
 
 
 @contextmanager

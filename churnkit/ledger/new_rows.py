@@ -25,13 +25,14 @@ class NewRows:
     """Rows of ``predictions p``.
 
     ``where`` is a condition in SQL with ``parameters``; ``position`` is to be handed to the next
-    look. ``again`` says that rows which were seen before are among them, ``more`` that others
-    wait.
+    look. ``first`` says that nobody looked before, ``again`` that rows which were seen before are
+    among them, ``more`` that others wait.
     """
 
     where: str
     parameters: dict[str, Any]
     position: str
+    first: bool = False
     again: bool = False
     more: bool = False
 
@@ -52,7 +53,7 @@ def _by_snapshot(connection: sa.Connection, before: dict[str, Any] | None) -> Ne
     seen, top = connection.execute(sa.text(query)).one()
     position = json.dumps({"snapshot": seen})
     if before is None:
-        return NewRows("true", {}, position)
+        return NewRows("true", {}, position, first=True)
     lowest = int(before["snapshot"].partition(":")[0])
     if lowest > int(top):  # the database was restored on a server that counts anew
         return NewRows("true", {}, position, again=True)
@@ -85,6 +86,7 @@ def _by_number(connection: sa.Connection, before: dict[str, Any] | None) -> NewR
         "p.rowid > :low and p.rowid <= :high",
         {"low": low, "high": high},
         json.dumps({"row": row, "prediction_id": name}),
-        again,
-        high < top,
+        first=before is None,
+        again=again,
+        more=high < top,
     )

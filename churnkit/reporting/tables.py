@@ -188,6 +188,8 @@ def trials_table(record: RunRecord) -> RenderableType:
     for name in sorted(names, key=lambda name: best[name].log_loss):
         n = sum(trial.candidate == name for trial in record.trials)
         chosen = "chosen" if name == record.best.candidate else ""
+        if chosen and record.why_chosen:
+            chosen = f"chosen: {record.why_chosen}"
         table.add_row(
             candidate_title(name),
             str(n),

@@ -223,7 +223,7 @@ def build_features(
     as_of : moments with a zone, or texts: a date is that midnight in the project's zone
     output : a .parquet or .csv file; None keeps the rows in ``result.table``
     customers : their ids; None: all customers of the log
-    memory_bytes : how much memory DuckDB may use; what does not fit goes to the disk
+    memory_bytes : how much memory may be used; what does not fit goes to the disk
 
     Raises
     ------
@@ -245,7 +245,13 @@ def build_features(
         ids = None if customers is None else pa.array(list(customers), pa.string())
         asked = ask(connection, schema.zone, as_of=moments, customers=ids)
         for batch in stream_features(
-            connection, features, schema, asked, progress=progress, cancel=cancel
+            connection,
+            features,
+            schema,
+            asked,
+            memory_bytes=memory_bytes,
+            progress=progress,
+            cancel=cancel,
         ):
             if writer is None:
                 kept.append(batch)

@@ -37,6 +37,7 @@ from churnkit.project import Project
 from churnkit.reporting.tables import escape_text
 from churnkit.usecases.features import AsOf, open_features
 from churnkit.usecases.result import Result
+from churnkit.usecases.suppressing import suppressed_in
 
 
 @dataclass(frozen=True, repr=False)
@@ -170,6 +171,9 @@ def receive_events(
             error.where["item"] = position
             raise
         by_customer.setdefault(customer, []).append(event)
+    suppressed = suppressed_in(project)
+    for erased in suppressed(by_customer) if suppressed is not None else ():
+        del by_customer[erased]
     results: dict[str, Taken] = {}
     late: list[str] = []
 

@@ -37,6 +37,7 @@ _TAGS = {
     "explanations": "Why a customer has a probability, and what if.",
     "customers": "The latest score of every customer, and what is known of one.",
     "models": "Which models there are, who serves, and who decided it.",
+    "metrics": "Volume, latency, errors, scores and drift.",
     "outcomes": "What became true of the customers, and who got which offer.",
     "rollouts": "Whether a new model may take over.",
     "health": "For those who look after the service.",

@@ -106,7 +106,7 @@ async def predict(call: Call, asked: Asked) -> tuple[bytes, PredictionColumns | 
     unknown: list[str | None] = [None] * len(good)
     for i, names in scores.unknown.items():
         unknown[i] = orjson.dumps(names).decode()
-    return answer, PredictionColumns(
+    columns = PredictionColumns(
         prediction_ids=ids,
         customer_ids=customers,
         probabilities=scores.probabilities,
@@ -119,6 +119,8 @@ async def predict(call: Call, asked: Asked) -> tuple[bytes, PredictionColumns | 
         as_of=asked.as_of,
         request_id=call.request_id,
     )
+    service.noting.note(columns, asked.rows, good)
+    return answer, columns
 
 
 def faults_of(

@@ -17,10 +17,13 @@ from churnkit.settings import ServiceTable
 from churnkit.usecases import online as usecases
 from churnkit.usecases import rollout_serving
 from churnkit.usecases.jobs import delete_old_jobs
+from churnkit_service import noting
 from churnkit_service.auth import Caller, KeyRing
 from churnkit_service.champion import Champion
 from churnkit_service.jobs import Jobs
 from churnkit_service.metrics import Metrics
+from churnkit_service.minutes import Minutes
+from churnkit_service.noting import Noting
 from churnkit_service.online import OnlineFeatures, StateFeatures
 from churnkit_service.presence import Presence
 from churnkit_service.queries import Queries
@@ -39,6 +42,7 @@ SERVICE: web.AppKey[Service] = web.AppKey("service")
 ANYBODY = Caller("", frozenset())
 access = logging.getLogger("churnkit.access")
 _SLOW_SECONDS = 1.0
+_PATIENCE_SECONDS = 1.0
 Watch = Callable[[web.Request, int, float, str], None]
 
 
@@ -88,6 +92,16 @@ class Service:
         self.rounds = Rounds()
         self.refreshing = Refreshing(project, every_seconds=settings.refresh_seconds)
         self.rounds.add("refresh", self.refreshing.round, every_seconds=settings.refresh_seconds)
+        self.minutes = Minutes(
+            project,
+            self.queries,
+            self.metrics,
+            replica=self.presence.replica,
+            version=lambda: self.champion.version,
+        )
+        self.rounds.add("minutes", self.minutes.round, every_seconds=settings.refresh_seconds)
+        self.noting = Noting(project, rows_per_second=settings.drift_rows)
+        self.rounds.add("noting", self.noting.round, every_seconds=noting.EVERY_SECONDS)
         self.rounds.add("presence", self.presence.round, every_seconds=settings.reload_seconds)
         rollout = project.settings.rollout
         self.rollouts = RunningRollout(
@@ -144,6 +158,7 @@ class Service:
             await asyncio.gather(self._tidying, return_exceptions=True)
         await self.jobs.close()
         await self.rounds.close()
+        await self._write_last_minutes()
         await self.champion.close()
         await self.shadows.close()
         await self.rollouts.close()
@@ -152,6 +167,14 @@ class Service:
         await self.refreshing.close()
         self.measure()
         self.queries.close()
+
+    async def _write_last_minutes(self) -> None:
+        """What was answered since the last round; without a database it is lost."""
+        try:
+            async with asyncio.timeout(_PATIENCE_SECONDS):
+                await self.minutes.round()
+        except (ChurnkitError, TimeoutError):
+            access.warning("the last figures were not written")
 
     def watch(self, method: str, route: str) -> Watch:
         """Counts and logs the answers of one route."""

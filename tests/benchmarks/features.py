@@ -120,7 +120,10 @@ def build(path: Path, features: str, n_dates: int, memory: int | None = None) ->
         schema = log_schema(db)
         asked = ask(db, "UTC", as_of=dates)
         chosen = FeatureSet.model_validate_json(features)
-        return sum(batch.num_rows for batch in stream_features(db, chosen, schema, asked))
+        return sum(
+            batch.num_rows
+            for batch in stream_features(db, chosen, schema, asked, memory_bytes=memory)
+        )
 
 
 def build_in_2_gb(path: Path, features: str, n_dates: int) -> int:

@@ -97,7 +97,7 @@ class Feed:
 def test_online_equals_duckdb(case: Case, seed: int) -> None:
     plan = layout(EVERYTHING, case.log.schema(), lateness_us=LATENESS)
     feed = Feed(case.log, plan, random.Random(seed))
-    offline = built(case.log, EVERYTHING, case.pairs, by_moment=False)
+    offline = built(case.log, EVERYTHING, case.pairs, plan="statement")
     for customer, as_of_us in sorted(case.pairs, key=lambda pair: pair[1]):
         feed.deliver(as_of_us)
         found = read_features(feed.state(customer), plan, as_of_us=as_of_us)
@@ -112,7 +112,7 @@ def test_a_moment_within_the_lateness_is_read_after_later_events_came(
     case: Case, seed: int
 ) -> None:
     plan = layout(EVERYTHING, case.log.schema(), lateness_us=LATENESS)
-    offline = built(case.log, EVERYTHING, case.pairs, by_moment=False)
+    offline = built(case.log, EVERYTHING, case.pairs, plan="statement")
     for customer, as_of_us in case.pairs:
         feed = Feed(case.log, plan, random.Random(seed))
         feed.deliver(as_of_us)
