@@ -20,6 +20,8 @@ from churnkit.ledger.tables import predictions, rollout_failures, rollout_window
 from churnkit.usecases.rollout_arms import running_arms
 from tests.live import Live, item, live
 
+REPLICAS = "long"
+
 QUICK = {"reload_seconds": 0.05}
 
 
