@@ -2,7 +2,7 @@
 
 ChurnkitError
 ├── ProjectError: ProjectNotFound · ProjectExists · ProjectBusy · SettingsInvalid
-├── DataError: DataUnreadable · DataEmpty · ColumnMissing · BadValue ·
+├── DataError: DataUnreadable · DataEmpty · ColumnMissing · BadValue (BadEvents) ·
 │   TargetInvalid · DuplicateIds · TooManyColumns · LeakageFound · UnknownCustomer ·
 │   TooManyBroken · LogChanged · LabelsNotMatured · UnknownEventType · MomentTooOld ·
 │   NoOnlineState · HoldoutInvalid · Ambiguous: AmbiguousTarget ·
@@ -17,6 +17,7 @@ ChurnkitError
 ├── JobError: UnknownJob · JobActive · ClaimLost · JobGivenUp · JobHasNoResult
 ├── UnknownKey
 ├── ServiceError: ServiceUnreachable · ServiceRefused
+├── BrokerUnreachable
 ├── StorageError: StorageUnreachable · LedgerBusy · FolderReadOnly · FolderNotEmpty · DiskFull
 ├── MissingDependency
 └── Cancelled
@@ -32,7 +33,10 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from churnkit.domain.events import EventFault
 
 
 class ChurnkitError(Exception):
@@ -152,6 +156,13 @@ class Ambiguous(DataError):
         super().__init__(what, fix=fix, **where)
         self.options = tuple(options)
         self.question = question
+
+
+class BadEvents(BadValue):
+    """Delivered events that cannot be read; none of them was taken in."""
+
+    faults: tuple[EventFault, ...] = ()
+    """Each event that cannot be read, and why."""
 
 
 class AmbiguousTarget(Ambiguous):
@@ -361,10 +372,6 @@ class NothingMatured(MonitoringError):
     """No customer's label has matured, or only one class of them."""
 
 
-class AlertNotSent(MonitoringError):
-    """A webhook or a mail server did not take an alert."""
-
-
 # --- jobs -------------------------------------------------------------------------------
 
 
@@ -390,6 +397,10 @@ class JobGivenUp(JobError):
 
 class JobHasNoResult(JobError):
     """The job ended without what was asked for."""
+
+
+class AlertNotSent(MonitoringError):
+    """A webhook or a mail server did not take an alert."""
 
 
 # --- storage ----------------------------------------------------------------------------
@@ -432,6 +443,10 @@ class ServiceUnreachable(ServiceError):
 
 class ServiceRefused(ServiceError):
     """The service refused the request; ``where`` has its problem's type and status."""
+
+
+class BrokerUnreachable(ChurnkitError):
+    """The message broker does not answer, or refuses us."""
 
 
 class UnknownKey(ChurnkitError):

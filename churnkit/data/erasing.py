@@ -8,11 +8,14 @@ import io
 import json
 import re
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from zipfile import BadZipFile
 
 import duckdb
+import numpy as np
 import openpyxl
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -25,6 +28,7 @@ from churnkit.data.event_tables import CUSTOMERS, quoted
 from churnkit.data.fact_columns import as_text
 from churnkit.data.importing import write_table
 from churnkit.data.reading import read_arrow, read_schema
+from churnkit.data.rejected import HEADER
 from churnkit.data.zones import moment_us
 from churnkit.errors import DataUnreadable, storage_errors
 
@@ -117,27 +121,78 @@ def _copy_without(database: Path, path: Path, customer_id: str) -> int:
     return removed
 
 
-def erase_from_file(path: Path, customer_id: str) -> int | None:
+def is_distinctive(customer_id: str) -> bool:
+    """Whether a text like this is hardly anything but this id, wherever it stands."""
+    n = len(customer_id)
+    return n >= 8 or (n >= 5 and any(letter.isalpha() for letter in customer_id))
+
+
+def erase_from_file(path: Path, customer_id: str, columns: Collection[str]) -> int | None:
     """Remove a customer's rows from a file of rows.
 
-    A row is his when one of its values is his id; in lines of JSON, and in rows that an import set
-    aside, also when the id is a value inside.
+    Parameters
+    ----------
+    columns : names of columns that name customers. In a file without any of them a row is his
+        when one of its values is his id, if the id is distinctive: "7" may be anything
 
     Returns
     -------
     n : how many rows were removed; None: this is no file of rows
+
+    Raises
+    ------
+    DataUnreadable : the file cannot be read as what its name says
     """
     suffixes = [one.lower() for one in path.suffixes]
     ending = suffixes[-1] if suffixes else ""
     zipped = ending == ".gz"
     if zipped:
         ending = suffixes[-2] if len(suffixes) > 1 else ""
-    editors: dict[str, Callable[[Path, str, bool], int]] = {
+    editors: dict[str, Callable[[Path, _Match, bool], int]] = {
         ".csv": _csv, ".tsv": _csv, ".txt": _csv, ".jsonl": _lines, ".ndjson": _lines,
         ".parquet": _parquet, ".pq": _parquet, ".xlsx": _excel, ".xlsm": _excel,
     }  # fmt: skip
     editor = editors.get(ending)
-    return None if editor is None else editor(path, customer_id, zipped)
+    if editor is None:
+        return None
+    try:
+        return editor(path, _Match(customer_id, frozenset(columns)), zipped)
+    except (pa.ArrowException, csv.Error, BadZipFile, EOFError, KeyError, ValueError) as error:
+        raise DataUnreadable("the file cannot be read.", file=path) from error
+
+
+@dataclass(frozen=True)
+class _Match:
+    """Tells a customer's rows."""
+
+    customer_id: str
+    columns: frozenset[str]
+
+    def places(self, header: Sequence[str]) -> list[int]:
+        """Where to look in the rows under a header."""
+        named = [i for i, name in enumerate(header) if name.strip() in self.columns]
+        if named or not is_distinctive(self.customer_id):
+            return named
+        return list(range(len(header)))
+
+    def value(self, value: object) -> bool:
+        """Whether a value is the id."""
+        return value is not None and str(value).strip() == self.customer_id
+
+    def raw(self, text: str) -> bool:
+        """Whether what an import set aside is his: a row as JSON, or a line that was none."""
+        try:
+            row = json.loads(text)
+        except ValueError:
+            parts = (part.strip(" \"'") for part in re.split(r"[,;\t|]", text))
+            return is_distinctive(self.customer_id) and self.customer_id in parts
+        return isinstance(row, dict) and self.document(row)
+
+    def document(self, row: Mapping[str, object]) -> bool:
+        """Whether a row as JSON is his."""
+        named = [value for name, value in row.items() if name in self.columns]
+        looked = named or (list(row.values()) if is_distinctive(self.customer_id) else [])
+        return any(self.value(value) for value in looked)
 
 
 def mentions(path: Path, customer_id: str) -> bool:
@@ -151,24 +206,27 @@ def _word(text: bytes) -> re.Pattern[bytes]:
     return re.compile(rb"(?<![0-9A-Za-z_-])" + re.escape(text) + rb"(?![0-9A-Za-z_-])")
 
 
-def _csv(path: Path, customer_id: str, zipped: bool) -> int:
+def _csv(path: Path, match: _Match, zipped: bool) -> int:
     content = _read(path, zipped)
-    if customer_id.encode() not in content and not zipped and content.isascii():
+    if match.customer_id.encode() not in content and content.isascii():
         return 0
     encoding, text, _ = sniff_bytes(path)
     delimiter = sniff_delimiter(text)
     whole = content.decode(encoding, errors="surrogateescape")
-    word = re.compile(r'(?<![\w-])"?' + re.escape(json.dumps(customer_id)) + r"(?![\w-])")
+    lines = _Recorded(io.StringIO(whole, newline=""))
     kept, n = [], 0
-    lines = io.StringIO(whole, newline="")
-    raw = _Recorded(lines)
-    for row in csv.reader(raw, delimiter=delimiter):
-        written = raw.take()
-        his = any(value.strip() == customer_id for value in row)
-        his = his or any(word.search(value) for value in row)
-        his = his or (len(row) == 1 and customer_id in re.split(r"[,;\t|]", row[0]))
-        his = his or any(customer_id in re.split(r"[,;\t|]", value) for value in row[-1:])
-        if his:
+    places: list[int] | None = None
+    raw: int | None = None
+    for row in csv.reader(lines, delimiter=delimiter):
+        written = lines.take()
+        if places is None:
+            places = match.places(row)
+            # Rows that an import set aside are in one column, as they came.
+            raw = row.index("raw") if tuple(row) == HEADER else None
+            kept.append(written)
+            continue
+        his = any(match.value(row[i]) for i in places if i < len(row))
+        if his or (raw is not None and raw < len(row) and match.raw(row[raw])):
             n += 1
         else:
             kept.append(written)
@@ -198,50 +256,44 @@ class _Recorded:
         return text
 
 
-def _lines(path: Path, customer_id: str, zipped: bool) -> int:
-    forms = [json.dumps(customer_id).encode(), json.dumps(customer_id, ensure_ascii=False).encode()]
+def _lines(path: Path, match: _Match, zipped: bool) -> int:
     lines = _read(path, zipped).splitlines(keepends=True)
-    kept = [line for line in lines if not any(form in line for form in forms)]
+    kept = []
+    for line in lines:
+        row = json.loads(line) if line.strip() else None
+        if not (isinstance(row, dict) and match.document(row)):
+            kept.append(line)
     if len(kept) < len(lines):
         _write(path, b"".join(kept), zipped)
     return len(lines) - len(kept)
 
 
-def _parquet(path: Path, customer_id: str, zipped: bool) -> int:
-    try:
-        table = pq.read_table(path, partitioning=None)
-    except (pa.ArrowException, OSError) as error:
-        raise DataUnreadable("this Parquet file cannot be read.", file=path) from error
-    keep = None
-    for column in table.columns:
+def _parquet(path: Path, match: _Match, zipped: bool) -> int:
+    table = pq.read_table(path, partitioning=None)
+    keep = np.ones(table.num_rows, dtype=np.bool_)
+    for place in match.places(table.column_names):
+        column = table.column(place)
         kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
-        if not (pa.types.is_string(kind) or pa.types.is_large_string(kind)
-                or pa.types.is_string_view(kind) or pa.types.is_integer(kind)):  # fmt: skip
-            continue
-        other = pc.invert(_is(column, customer_id))
-        # A number that equals the id may be any number: only columns named like ids count.
-        if pa.types.is_integer(kind):
-            name = table.column_names[table.columns.index(column)]
-            if not re.search(r"id$|customer", name, re.IGNORECASE):
-                continue
-        keep = other if keep is None else pc.and_(keep, other)
-    kept = table if keep is None else table.filter(keep)
-    n = int(table.num_rows - kept.num_rows)
+        if not pa.types.is_nested(kind):
+            keep &= ~_is(column, match.customer_id).to_numpy().astype(np.bool_)
+    n = int((~keep).sum())
     if n:
         with storage_errors(path):
             temporary = path.with_name(path.name + ".new")
-            pq.write_table(kept, temporary)
+            pq.write_table(table.filter(pa.array(keep)), temporary)
             temporary.replace(path)
     return n
 
 
-def _excel(path: Path, customer_id: str, zipped: bool) -> int:
+def _excel(path: Path, match: _Match, zipped: bool) -> int:
     book = openpyxl.load_workbook(path)
     n = 0
     for sheet in book.worksheets:
-        for row in range(sheet.max_row, 0, -1):
-            values = (cell.value for cell in sheet[row])
-            if any(value is not None and str(value).strip() == customer_id for value in values):
+        header = [str(cell.value or "") for cell in sheet[1]]
+        places = match.places(header)
+        for row in range(sheet.max_row, 1, -1):
+            values = [cell.value for cell in sheet[row]]
+            if any(match.value(values[i]) for i in places if i < len(values)):
                 sheet.delete_rows(row)
                 n += 1
     if n:

@@ -13,6 +13,7 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
+from churnkit.ledger.refreshing import hold_refreshes
 from churnkit.ledger.tables import metadata
 from churnkit.ledger.transactions import writing
 
@@ -92,6 +93,7 @@ WITHOUT_CUSTOMERS: dict[str, str] = {
     "refreshes": "how far a reading got",
     "replicas": "processes",
     "model_loads": "models",
+    "retrainings": "figures of many customers",
 }
 """Tables that know no customer, each with the reason."""
 
@@ -112,6 +114,7 @@ def erase_rows(connection: sa.Connection, customer_id: str) -> dict[str, int]:
     -------
     removed : rows by table, without zeros
     """
+    hold_refreshes(connection)
     removed: dict[str, int] = {}
     # Those that look a customer up by his predictions come before the predictions.
     for name, eraser in ERASERS.items():

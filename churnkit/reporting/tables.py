@@ -254,13 +254,15 @@ def versions_table(
 
 
 def journal_table(entries: Sequence[JournalEntry]) -> RenderableType:
-    """Every change of who serves."""
+    """Every change of who serves, and every customer who was erased."""
     table = _table("#", "when (UTC)", "who", "what", "why", numbers=(0,))
     for entry in entries:
         before = f" (was {entry.previous_version})" if entry.previous_version else ""
         what = f"{entry.action}: {entry.alias} {entry.version or 'nobody'}{before}"
         if entry.alias == "challenger" and "rollout" in entry.evidence:  # nobody's alias moved
             what = f"{entry.action}: rollout {entry.evidence['rollout']}"
+        if entry.action == "erase":
+            what = "erase: a customer"
         table.add_row(
             str(entry.sequence),
             f"{entry.at:%Y-%m-%d %H:%M:%S}",

@@ -10,9 +10,15 @@ from pathlib import Path
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from churnkit.data.erasing import erase_from_file, erase_from_log, erase_from_table, mentions
+from churnkit.data.erasing import (
+    erase_from_file,
+    erase_from_log,
+    erase_from_table,
+    is_distinctive,
+    mentions,
+)
 from churnkit.domain.progress import Progress, Step, silent
-from churnkit.errors import SettingsInvalid, storage_errors
+from churnkit.errors import DataError, SettingsInvalid, storage_errors
 from churnkit.ledger.erasers import clean_pages, erase_rows, overwriting
 from churnkit.ledger.suppressions import add_suppression
 from churnkit.project import Project, user_name
@@ -153,7 +159,7 @@ def erase(
         remains=tuple(remains),
         sources=_outside(project),
         clean=clean,
-        note=_note(project),
+        note=_note(project, wanted),
     )
 
 
@@ -192,11 +198,23 @@ def _from_files(project: Project, customer_id: str) -> tuple[dict[str, int], lis
     deleted: list[str] = []
     remains: list[str] = []
     again = [project.folder / name for name in _MADE_AGAIN]
+    if not is_distinctive(customer_id):  # a short id is found in rows only: it may be any number
+        again = [project.reports]
+    settings = project.settings
+    columns = {"customer_id", settings.columns.id, settings.outcomes.customer_id,
+               settings.treatments.customer_id}  # fmt: skip
+    tables = (settings.events, settings.attributes, settings.subscriptions)
+    columns |= {table.customer_id for table in tables if table is not None}
+    columns.discard("")
     for path in sorted(project.folder.rglob("*")):
         if path.is_symlink() or not path.is_file() or path.name.endswith(_NOT_ROWS):
             continue
         name = str(path.relative_to(project.folder))
-        n = erase_from_file(path, customer_id)
+        try:
+            n = erase_from_file(path, customer_id, columns)
+        except DataError:
+            remains.append(f"{name} (perhaps: it cannot be read)")
+            continue
         if n:
             removed[name] = n
         if not mentions(path, customer_id):
@@ -207,7 +225,11 @@ def _from_files(project: Project, customer_id: str) -> tuple[dict[str, int], lis
             with storage_errors(path):
                 path.unlink()
             deleted.append(name)
-        elif name != "churnkit.toml" and not path.is_relative_to(project.store / "bundles"):
+        elif (
+            name != "churnkit.toml"
+            and is_distinctive(customer_id)
+            and not path.is_relative_to(project.store / "bundles")
+        ):
             remains.append(name)
     for path in project.store.glob(".import-*"):  # of an import that was killed
         shutil.rmtree(path, ignore_errors=True)
@@ -227,8 +249,13 @@ def _outside(project: Project) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def _note(project: Project) -> str:
+def _note(project: Project, customer_id: str) -> str:
     text = "Backups, and what was exported from the project, are not in churnkit's reach."
+    if not is_distinctive(customer_id):
+        text += (
+            " The id is so short that it was looked for only in columns that name customers: look "
+            "through texts and tables of your own in the project folder."
+        )
     if project.ledger.engine.dialect.name == "postgresql":
         text += (
             " PostgreSQL's own log, its archives and its free pages may hold old bytes until they "

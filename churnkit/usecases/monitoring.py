@@ -89,7 +89,7 @@ class Monitored(Result):
             currency=self.currency,
             counting=self.counting,
             n_waiting_days=self.n_waiting_days,
-            alerts=[(a.severity, a.what, a.request) for a in self.alerts],
+            alerts=[(a.severity, a.sentence, a.request) for a in self.alerts],
             told=self._told(),
         )
 

@@ -73,7 +73,7 @@ def send_alerts(
             project=project.settings.project.name,
             at=now,
             lines=[
-                Line(a.severity, a.subject, a.what, a.since, a.evidence, a.request)
+                Line(a.severity, a.subject, a.sentence, a.since, a.evidence, a.request)
                 for a in decided.send
             ],
             ended=decided.ended,

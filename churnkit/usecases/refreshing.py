@@ -8,12 +8,10 @@ from typing import Any
 
 from churnkit.ledger import refreshing
 from churnkit.ledger.engine import Pool, make_engine
-from churnkit.ledger.refreshing import MINUTES_FOR, Refresh, forget_latest
+from churnkit.ledger.refreshing import MINUTES_FOR, Refresh
 from churnkit.ledger.service_minutes import join_scores
 from churnkit.project import Project
 from churnkit.usecases.drifting import take_drift
-
-__all__ = ["Refreshed", "Refresher", "forget_latest"]
 
 
 @dataclass(frozen=True)

@@ -16,10 +16,12 @@ from churnkit.project import Project
 from churnkit.settings import ServiceTable
 from churnkit.usecases import online as usecases
 from churnkit.usecases import rollout_serving
+from churnkit.usecases.happenings import forget_happenings
 from churnkit.usecases.jobs import delete_old_jobs
 from churnkit_service import noting
 from churnkit_service.auth import Caller, KeyRing
 from churnkit_service.champion import Champion
+from churnkit_service.feed import Feed
 from churnkit_service.jobs import Jobs
 from churnkit_service.metrics import Metrics
 from churnkit_service.minutes import Minutes
@@ -29,6 +31,7 @@ from churnkit_service.presence import Presence
 from churnkit_service.queries import Queries
 from churnkit_service.rates import Rates
 from churnkit_service.refreshing import Refreshing
+from churnkit_service.retraining import Retraining
 from churnkit_service.rollouts import RunningRollout
 from churnkit_service.rounds import Rounds
 from churnkit_service.shadows import Shadowed, Shadows
@@ -88,6 +91,7 @@ class Service:
             lambda version: self.rollouts.ready(version) or self.warm.take(version),
             every_seconds=settings.reload_seconds,
         )
+        self.feed = Feed(project, self.queries, self.metrics)
         self.presence = Presence(project, self.queries, self.champion, self.warm)
         self.rounds = Rounds()
         self.refreshing = Refreshing(project, every_seconds=settings.refresh_seconds)
@@ -103,6 +107,9 @@ class Service:
         self.noting = Noting(project, rows_per_second=settings.drift_rows)
         self.rounds.add("noting", self.noting.round, every_seconds=noting.EVERY_SECONDS)
         self.rounds.add("presence", self.presence.round, every_seconds=settings.reload_seconds)
+        retraining = Retraining(project)
+        if retraining.every_seconds:
+            self.rounds.add("retraining", retraining.round, every_seconds=retraining.every_seconds)
         rollout = project.settings.rollout
         self.rollouts = RunningRollout(
             mark=lambda: (rollout_serving.arms_mark(project), self.champion.version),
@@ -139,6 +146,10 @@ class Service:
         self.keys_in_flight: set[tuple[str, str]] = set()
         self.in_flight = 0
         self.draining = False
+        self.drained = asyncio.Event()
+        """Set when what stays open is to come to its end."""
+        self.connections = 0
+        """WebSockets and feeds that are open."""
         self._tidying: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -150,6 +161,11 @@ class Service:
         await self.jobs.start()
         self._tidying = asyncio.create_task(self._tidy(), name="churnkit-tidy")
         self.rounds.start()
+
+    def begin_drain(self) -> None:
+        """Take nothing new; what was begun is finished."""
+        self.draining = True
+        self.drained.set()
 
     async def close(self) -> None:
         """Write what waits, then let go of everything."""
@@ -260,6 +276,8 @@ class Service:
                 try:
                     before = datetime.now(UTC) - keep
                     await self.queries.run(usecases.forget_answers, self.project, before)
+                    before = datetime.now(UTC) - timedelta(days=self.settings.feed_days)
+                    await self.queries.run(forget_happenings, self.project, before)
                     await self.queries.run(delete_old_jobs, self.project)
                 except ChurnkitError as error:
                     access.warning("not tidied", extra={"error": error.to_json()})

@@ -163,6 +163,24 @@ def test_nothing_is_left_of_him_and_all_of_the_others(project: Project, tmp_path
     assert project.ledger_url.startswith("postgres") or done.clean
 
 
+def test_a_short_id_takes_nobody_else_with_it(project: Project) -> None:
+    folder = project.folder
+    written(folder / "a.csv", "customer_id,tenure", "7,1", "8,7", "9,7")
+    written(folder / "b.csv", "name,tenure", "x,7")
+    written(folder / "c.ndjson", '{"customer_id": 7, "n": 1}', '{"customer_id": 8, "n": 7}')
+    pq.write_table(pa.table({"customer_id": [7, 8], "n": [1, 7]}), folder / "d.parquet")
+    (folder / "broken.parquet").write_bytes(b"PAR1 is no table")
+    before = project.store / "rejected" / "events-1.csv"
+    kept = before.read_text(encoding="utf-8")
+    done = erase(project, "7", now=NOW)
+    assert done.file_rows == {"a.csv": 1, "c.ndjson": 1, "d.parquet": 1}
+    assert (folder / "a.csv").read_text(encoding="utf-8").splitlines()[1:] == ["8,7", "9,7"]
+    assert pq.read_table(folder / "d.parquet").to_pylist() == [{"customer_id": 8, "n": 7}]
+    assert before.read_text(encoding="utf-8") == kept
+    assert done.remains == ("broken.parquet (perhaps: it cannot be read)",)
+    assert "so short" in done.note
+
+
 def test_he_is_left_out_of_all_that_is_taken_in_later(project: Project, tmp_path: Path) -> None:
     erase(project, NAME, now=NOW)
     data = tmp_path / "customers.csv"
