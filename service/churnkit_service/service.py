@@ -174,6 +174,7 @@ class Service:
             await asyncio.gather(self._tidying, return_exceptions=True)
         await self.jobs.close()
         await self.rounds.close()
+        self.tallies.flush()
         await self._write_last_minutes()
         await self.champion.close()
         await self.shadows.close()

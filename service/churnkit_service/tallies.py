@@ -1,11 +1,13 @@
 """What single requests add to the figures, kept until a second is over or somebody scrapes.
 
 Prometheus' client takes a lock for each figure and looks labels up; for a thousand requests at
-once it costs hardly more than for one.
+once it costs hardly more than for one. Where several processes share their figures, any of them
+may be scraped, so nothing is kept back.
 """
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 
 from churnkit.domain.recording import PredictionColumns
@@ -18,8 +20,9 @@ _MOST = 1_000
 class RouteTally:
     """Answers of one method of one route."""
 
-    def __init__(self, metrics: Metrics, method: str, route: str) -> None:
+    def __init__(self, metrics: Metrics, method: str, route: str, most: int) -> None:
         self._metrics = metrics
+        self._most = most
         self._labels = method, route
         self._histogram = metrics.request_seconds.labels(method, route)
         self._statuses: list[int] = []
@@ -29,7 +32,7 @@ class RouteTally:
         """One request was answered."""
         self._statuses.append(status)
         self._seconds.append(seconds)
-        if len(self._seconds) >= _MOST:
+        if len(self._seconds) >= self._most:
             self.flush()
 
     def flush(self) -> None:
@@ -48,6 +51,7 @@ class Tallies:
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
+        self._most = 1 if "PROMETHEUS_MULTIPROC_DIR" in os.environ else _MOST
         self._routes: dict[tuple[str, str], RouteTally] = {}
         self._predictions: dict[tuple[str, str], list[PredictionColumns]] = {}
         self._n_predictions = 0
@@ -56,14 +60,16 @@ class Tallies:
         """The tally of a route; its name is a template, so there are few."""
         tally = self._routes.get((method, route))
         if tally is None:
-            tally = self._routes[method, route] = RouteTally(self._metrics, method, route)
+            tally = self._routes[method, route] = RouteTally(
+                self._metrics, method, route, self._most
+            )
         return tally
 
     def predicted(self, done: PredictionColumns) -> None:
         """Predictions were committed."""
         self._predictions.setdefault((done.model_version, done.variant), []).append(done)
         self._n_predictions += len(done)
-        if self._n_predictions >= _MOST:
+        if self._n_predictions >= self._most:
             self._flush_predictions()
 
     def flush(self) -> None:

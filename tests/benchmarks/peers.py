@@ -2,7 +2,9 @@
 
 ``python tests/benchmarks/peers.py usual PORT PROJECT DATABASE`` is the stack of the usual
 tutorial: FastAPI, the same scikit-learn pipeline on a one-row frame, one INSERT and COMMIT per
-request. ``… echo PORT`` is a bare aiohttp server that reads JSON and sends it back.
+request. ``… echo PORT`` is a bare aiohttp server that reads JSON and sends it back;
+``… durable_echo PORT DATABASE`` is the same, but answers when its row is committed, in one commit
+with all that wait.
 """
 
 from __future__ import annotations
@@ -90,9 +92,56 @@ def echo(port: int) -> None:
     web.run_app(app, host="127.0.0.1", port=port, access_log=None, print=None)
 
 
+_INSERT = (
+    "insert into predictions (prediction_id, customer_id, model_version, probability, risk_band, "
+    "variant, made_at, reasons) select id, customer, 'v1', 0.5, 'low', 'champion', now(), '[]' "
+    "from unnest($1::text[], $2::text[]) as row(id, customer)"
+)
+
+
+def durable_echo(port: int, database: str) -> None:
+    """A bare aiohttp server that commits before it answers: the floor of this disk."""
+    import asyncio
+
+    import asyncpg
+    import orjson
+    import uvloop
+    from aiohttp import web
+
+    waiting: list[tuple[str, str, asyncio.Future[None]]] = []
+    some = asyncio.Event()
+
+    async def answer(request: web.Request) -> web.Response:
+        content = orjson.loads(await request.read())
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        waiting.append((uuid.uuid4().hex, content["items"][0]["customer_id"], done))
+        some.set()
+        await done
+        return web.Response(
+            body=orjson.dumps(content), headers={"Content-Type": "application/json"}
+        )
+
+    async def write() -> None:
+        connection = await asyncpg.connect(database.replace("+psycopg2", ""))
+        while True:
+            await some.wait()
+            some.clear()
+            group = waiting.copy()
+            waiting.clear()
+            await connection.execute(_INSERT, [g[0] for g in group], [g[1] for g in group])
+            for _, _, done in group:
+                done.set_result(None)
+
+    async def start(app: web.Application) -> None:
+        app["writer"] = asyncio.create_task(write())
+
+    app = web.Application(client_max_size=10**8)
+    app.on_startup.append(start)
+    app.router.add_post("/v1/predictions", answer)
+    uvloop.install()
+    web.run_app(app, host="127.0.0.1", port=port, access_log=None, print=None)
+
+
 if __name__ == "__main__":
     kind, port, *rest = sys.argv[1:]
-    if kind == "usual":
-        usual(int(port), *rest)
-    else:
-        echo(int(port))
+    {"usual": usual, "echo": echo, "durable_echo": durable_echo}[kind](int(port), *rest)

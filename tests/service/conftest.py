@@ -14,9 +14,14 @@ from tests.live import Live, live
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Each database; modules with ``REPLICAS`` also ask two replicas in turns."""
+    """Each database; modules with ``REPLICAS`` also ask two replicas in turns.
+
+    ``REPLICAS = "long"`` does so in the long tests.
+    """
     if "served" in metafunc.fixturenames:
-        replicas = ["replicas"] if getattr(metafunc.module, "REPLICAS", False) else []
+        wanted = getattr(metafunc.module, "REPLICAS", False)
+        marks = [pytest.mark.long] if wanted == "long" else []
+        replicas = [pytest.param("replicas", marks=marks)] if wanted else []
         metafunc.parametrize(
             "served", ["sqlite", "postgresql", *replicas], indirect=True, scope="module"
         )

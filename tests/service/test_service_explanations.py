@@ -13,6 +13,8 @@ from churnkit.client.blocking import Client
 from churnkit.usecases.models import list_models
 from tests.live import FEATURES, Live, Told, item
 
+REPLICAS = "long"
+
 
 def _explain(served: Live, *items: dict[str, Any], **asked: Any) -> Told:
     return served.ask("POST", "/v1/explanations", {"items": list(items), **asked})

@@ -14,6 +14,8 @@ from churnkit.client.messages.outcomes import OutcomeItem
 from churnkit.usecases.holdouts import end_holdout, set_holdout
 from tests.live import Live, item
 
+REPLICAS = "long"
+
 OLD = "2024-03-01T00:00:00Z"
 
 

@@ -21,6 +21,8 @@ from churnkit.usecases.rollout_arms import running_arms
 from tests.live import Live, item, live
 from tests.service.test_service_batches import as_csv, customers, ended, lines, result, upload
 
+REPLICAS = "long"
+
 QUICK = {"reload_seconds": 0.05}
 
 

@@ -20,6 +20,8 @@ from churnkit.ledger.keys import add_key
 from churnkit.usecases import keys as usecases
 from tests.live import FEATURES, Live, item, live
 
+REPLICAS = "long"
+
 PATHS = (
     ("POST", "/v1/predictions", "score"),
     ("GET", "/v1/predictions", "read"),
