@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from churnkit.usecases.create import create_project
     from churnkit.usecases.create_events import LogOptions, create_event_project
     from churnkit.usecases.doctor import doctor
+    from churnkit.usecases.erasing import erase
     from churnkit.usecases.evaluating import evaluate
     from churnkit.usecases.event_importing import import_facts
     from churnkit.usecases.explaining import explain
@@ -26,8 +27,10 @@ if TYPE_CHECKING:
         suggest_features,
     )
     from churnkit.usecases.history import history
+    from churnkit.usecases.holdouts import set_holdout, show_holdouts
     from churnkit.usecases.importing import import_data
     from churnkit.usecases.labels import labels
+    from churnkit.usecases.maturing import matured_pairs
     from churnkit.usecases.models import (
         export_head,
         journal,
@@ -38,12 +41,29 @@ if TYPE_CHECKING:
         show_model,
         verify_models,
     )
+    from churnkit.usecases.monitoring import monitor
     from churnkit.usecases.online_state import online_features, rebuild_online, receive_events
+    from churnkit.usecases.outcomes import import_outcomes, outcome_status
     from churnkit.usecases.profiling import profile
     from churnkit.usecases.reports import write_report
+    from churnkit.usecases.retention import retain
+    from churnkit.usecases.retraining import retrain
+    from churnkit.usecases.rollout_replaying import replay_rollout
+    from churnkit.usecases.rollout_start import start_rollout
+    from churnkit.usecases.rollouts import (
+        abort_rollout,
+        advance_rollout,
+        list_rollouts,
+        pause_rollout,
+        promote_rollout,
+        resume_rollout,
+        rollout_history,
+        rollout_status,
+    )
     from churnkit.usecases.scoring import score
     from churnkit.usecases.simulating import simulate
     from churnkit.usecases.training import repeat, train
+    from churnkit.usecases.treatments import import_treatments
 
 _HOMES = {
     "ChurnkitError": "churnkit.errors",
@@ -66,6 +86,7 @@ _HOMES = {
     "online_features": "churnkit.usecases.online_state",
     "train": "churnkit.usecases.training",
     "repeat": "churnkit.usecases.training",
+    "retrain": "churnkit.usecases.retraining",
     "evaluate": "churnkit.usecases.evaluating",
     "score": "churnkit.usecases.scoring",
     "explain": "churnkit.usecases.explaining",
@@ -77,7 +98,26 @@ _HOMES = {
     "serving_at": "churnkit.usecases.models",
     "verify_models": "churnkit.usecases.models",
     "export_head": "churnkit.usecases.models",
+    "start_rollout": "churnkit.usecases.rollout_start",
+    "list_rollouts": "churnkit.usecases.rollouts",
+    "rollout_status": "churnkit.usecases.rollouts",
+    "advance_rollout": "churnkit.usecases.rollouts",
+    "pause_rollout": "churnkit.usecases.rollouts",
+    "resume_rollout": "churnkit.usecases.rollouts",
+    "promote_rollout": "churnkit.usecases.rollouts",
+    "abort_rollout": "churnkit.usecases.rollouts",
+    "replay_rollout": "churnkit.usecases.rollout_replaying",
+    "rollout_history": "churnkit.usecases.rollouts",
     "history": "churnkit.usecases.history",
+    "import_outcomes": "churnkit.usecases.outcomes",
+    "outcome_status": "churnkit.usecases.outcomes",
+    "import_treatments": "churnkit.usecases.treatments",
+    "set_holdout": "churnkit.usecases.holdouts",
+    "show_holdouts": "churnkit.usecases.holdouts",
+    "matured_pairs": "churnkit.usecases.maturing",
+    "monitor": "churnkit.usecases.monitoring",
+    "erase": "churnkit.usecases.erasing",
+    "retain": "churnkit.usecases.retention",
     "write_report": "churnkit.usecases.reports",
     "doctor": "churnkit.usecases.doctor",
     "simulate": "churnkit.usecases.simulating",
@@ -105,6 +145,7 @@ __all__ = [
     "online_features",
     "train",
     "repeat",
+    "retrain",
     "evaluate",
     "score",
     "explain",
@@ -116,7 +157,26 @@ __all__ = [
     "serving_at",
     "verify_models",
     "export_head",
+    "start_rollout",
+    "list_rollouts",
+    "rollout_status",
+    "advance_rollout",
+    "pause_rollout",
+    "resume_rollout",
+    "promote_rollout",
+    "abort_rollout",
+    "replay_rollout",
+    "rollout_history",
     "history",
+    "import_outcomes",
+    "outcome_status",
+    "import_treatments",
+    "set_holdout",
+    "show_holdouts",
+    "matured_pairs",
+    "monitor",
+    "erase",
+    "retain",
     "write_report",
     "doctor",
     "simulate",

@@ -2,20 +2,22 @@
 
 ChurnkitError
 ├── ProjectError: ProjectNotFound · ProjectExists · ProjectBusy · SettingsInvalid
-├── DataError: DataUnreadable · DataEmpty · ColumnMissing · BadValue · AmbiguousTarget ·
+├── DataError: DataUnreadable · DataEmpty · ColumnMissing · BadValue (BadEvents) ·
 │   TargetInvalid · DuplicateIds · TooManyColumns · LeakageFound · UnknownCustomer ·
-│   AmbiguousLog · TooManyBroken · LogChanged · LabelsNotMatured · UnknownEventType ·
-│   MomentTooOld · NoOnlineState · HoldoutInvalid
+│   TooManyBroken · LogChanged · LabelsNotMatured · UnknownEventType · MomentTooOld ·
+│   NoOnlineState · HoldoutInvalid · Ambiguous: AmbiguousTarget ·
+│   AmbiguousLog · AmbiguousSheet
 ├── FeatureError: FeaturesExist · AsOfInvalid · TooLittleMemory
 ├── TrainingError: TooFewRows · BudgetTooSmall · UnknownRun · RunUnreadable · CannotRepeat
 ├── RegistryError: NoChampion · UnknownModelVersion · NothingToRollBack · AliasMoved ·
 │   ParityFailed ·
 │   BundleError: BundleUnreadable · BundleTampered · BundleTooNew · BundleForeign · UntrustedType
 ├── RolloutError: PlanInvalid · EvidenceInvalid · RolloutOver · StepNotAllowed
-├── MonitoringError: BaselineChanged · NothingMatured
+├── MonitoringError: BaselineChanged · NothingMatured · AlertNotSent
 ├── JobError: UnknownJob · JobActive · ClaimLost · JobGivenUp · JobHasNoResult
 ├── UnknownKey
 ├── ServiceError: ServiceUnreachable · ServiceRefused
+├── BrokerUnreachable
 ├── StorageError: StorageUnreachable · LedgerBusy · FolderReadOnly · FolderNotEmpty · DiskFull
 ├── MissingDependency
 └── Cancelled
@@ -28,10 +30,13 @@ from __future__ import annotations
 import difflib
 import errno
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from churnkit.domain.events import EventFault
 
 
 class ChurnkitError(Exception):
@@ -130,7 +135,37 @@ class BadValue(DataError):
     """A value that its column cannot hold."""
 
 
-class AmbiguousTarget(DataError):
+class Ambiguous(DataError):
+    """Something that churnkit does not guess silently; somebody may be asked.
+
+    Parameters
+    ----------
+    options : the possible answers, as they are; where they are shown, they may be cut short
+    question : what is asked for, the same word whenever it is asked; empty: the target
+    """
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        fix: str = "",
+        options: Sequence[str] = (),
+        question: str = "",
+        **where: object,
+    ) -> None:
+        super().__init__(what, fix=fix, **where)
+        self.options = tuple(options)
+        self.question = question
+
+
+class BadEvents(BadValue):
+    """Delivered events that cannot be read; none of them was taken in."""
+
+    faults: tuple[EventFault, ...] = ()
+    """Each event that cannot be read, and why."""
+
+
+class AmbiguousTarget(Ambiguous):
     """Several columns could be the target (or none); churnkit does not guess silently."""
 
 
@@ -154,7 +189,11 @@ class UnknownCustomer(DataError):
     """No row for this customer."""
 
 
-class AmbiguousLog(DataError):
+class AmbiguousSheet(Ambiguous):
+    """An Excel file has several sheets with rows, and none was named."""
+
+
+class AmbiguousLog(Ambiguous):
     """It is not clear what a column of events is for; churnkit does not guess silently."""
 
 
@@ -360,6 +399,10 @@ class JobHasNoResult(JobError):
     """The job ended without what was asked for."""
 
 
+class AlertNotSent(MonitoringError):
+    """A webhook or a mail server did not take an alert."""
+
+
 # --- storage ----------------------------------------------------------------------------
 
 
@@ -400,6 +443,10 @@ class ServiceUnreachable(ServiceError):
 
 class ServiceRefused(ServiceError):
     """The service refused the request; ``where`` has its problem's type and status."""
+
+
+class BrokerUnreachable(ChurnkitError):
+    """The message broker does not answer, or refuses us."""
 
 
 class UnknownKey(ChurnkitError):

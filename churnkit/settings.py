@@ -26,6 +26,8 @@ from pydantic import (
 from churnkit.errors import ProjectNotFound, SettingsInvalid, storage_errors
 
 FILE_NAME = "churnkit.toml"
+_QUIET = ("outcomes", "treatments", "alerts", "retention")
+"""Tables that are written only where they say other than usual."""
 BUILT_COLUMNS = {"target": "churned", "positive": "true", "id": "customer_id", "time": "as_of"}
 """[columns] of the table that is built from events."""
 FORMAT = 1
@@ -99,7 +101,9 @@ class DataTable(_Table):
     """Where the customers come from."""
 
     source: str = Field(
-        "", description="A file (CSV, Parquet, Excel) or a database URL; empty: [events]."
+        "",
+        description="A file (CSV, Parquet, Excel) or a database URL, in which ${NAME} is an "
+        "environment variable; empty: [events].",
     )
     query: str = Field("", description="The SQL query, when the source is a database URL.")
     sheet: str = Field("", description="The sheet, when the source is an Excel file.")
@@ -352,10 +356,38 @@ class ServiceTable(_Table):
     refresh_seconds: float = Field(
         2.0, gt=0, description="How often latest scores and figures take in new predictions."
     )
+    figures_days: int = Field(
+        90, ge=3, le=3_650, description="How long figures of volume, latency and drift are kept."
+    )
+    drift_days: int = Field(
+        30, ge=1, le=366, description="Drift is tested anew so often; a customer counts once."
+    )
+    drift_rows: int = Field(
+        500, ge=0, description="Rows per second and process whose features are counted; 0: none."
+    )
     keys_seconds: float = Field(5.0, ge=0, description="How long a revoked key may still work.")
     drain_seconds: float = Field(20.0, gt=0, description="To finish what was begun, at the end.")
     lame_duck_seconds: float = Field(
         2.0, ge=0, description="To answer on while load balancers look elsewhere, at the end."
+    )
+    max_connections: int = Field(
+        500, ge=1, description="WebSockets and feeds, per process; more are turned away (503)."
+    )
+    stream_window: int = Field(
+        32, ge=1, le=1_000, description="Messages of a WebSocket that may wait for their answer."
+    )
+    stream_message_bytes: int = Field(1_000_000, ge=1_000, description="Of one message.")
+    stream_idle_seconds: float = Field(
+        600.0, gt=0, description="A WebSocket without a message for so long is closed."
+    )
+    slow_client_seconds: float = Field(
+        10.0, gt=0, description="For a client to take an answer of a WebSocket or a feed."
+    )
+    heartbeat_seconds: float = Field(
+        30.0, gt=0, description="How often a quiet WebSocket or feed shows that it is alive."
+    )
+    feed_days: float = Field(
+        7.0, gt=0, description="How long a console that was away can still be told of it."
     )
     idempotency_hours: float = Field(24.0, gt=0, description="How long a key is remembered.")
     jobs: int = Field(1, ge=0, le=16, description="Jobs at once, per process; 0: none here.")
@@ -368,6 +400,9 @@ class ServiceTable(_Table):
     job_attempts: int = Field(3, ge=1, description="Times that a job's process may die.")
     job_hours: float = Field(
         168.0, gt=0, description="How long jobs that ended, and their files, are kept."
+    )
+    dataset_hours: float = Field(
+        2_160.0, gt=0, description="The same for data sets and trainings: reports need them."
     )
     max_upload_bytes: int = Field(2_000_000_000, ge=1_000, description="Of one upload.")
     upload_timeout_seconds: float = Field(3_600.0, gt=0, description="For an upload to arrive.")
@@ -432,6 +467,96 @@ class TreatmentsTable(_Table):
     )
 
 
+class AlertsTable(_Table):
+    """To whom alerts go. Secrets are only in the environment: CHURNKIT_SMTP_PASSWORD, and
+    CHURNKIT_WEBHOOK_SECRET, which signs what a webhook gets."""
+
+    webhook_url: str = Field("", description="Alerts are posted there; empty: nowhere.")
+    email_to: Words = Field((), description="Who gets alerts by e-mail.")
+    email_from: str = Field("churnkit@localhost", description="Who they come from.")
+    smtp_host: str = Field("", description="The mail server; empty: no e-mail.")
+    smtp_port: int = Field(587, ge=1, le=65_535)
+    smtp_security: Literal["none", "starttls", "tls"] = Field(
+        "starttls", description="none, starttls or tls."
+    )
+    smtp_user: str = Field("", description="Who logs in there; empty: nobody needs to.")
+    remind_days: float = Field(7.0, gt=0, description="An alert that goes on is sent again.")
+    settle_hours: float = Field(24.0, ge=0, description="Gone for less, it has not ended.")
+    most_per_hour: int = Field(10, ge=1, description="More wait for the next time.")
+    timeout_seconds: float = Field(10.0, gt=0, description="For a webhook or a mail server.")
+
+
+class RetentionTable(_Table):
+    """How many days rows are kept, by table; 0: for ever."""
+
+    predictions: Days = Field(0, description="Counted from when they were made.")
+    outcomes: Days = Field(0, description="Counted from when they were recorded.")
+    treatments: Days = Field(0, description="Counted from the treatment.")
+    idempotency: Days = Field(0, description="Answers under idempotency keys.")
+    online_state: Days = Field(0, description="Counted from a customer's last event.")
+    rejected_files: Days = Field(0, description="Rows that imports set aside.")
+    reports: Days = Field(0, description="Reports.")
+
+
+class RetrainingTable(_Table):
+    """When a new model is made by itself; 0 or false: that is no reason."""
+
+    every_days: float = Field(30.0, ge=0, description="By the calendar.")
+    new_labels: int = Field(0, ge=0, description="When so many labels have matured.")
+    drift: bool = Field(True, description="When drift of more than a trifle is proven.")
+    decay: bool = Field(True, description="When matured quality is worse than promised.")
+    fewest_days: float = Field(1.0, ge=0, description="Never more often than this.")
+    refresh_data: bool = Field(
+        True, description="Read the source again first, where it is a table of customers."
+    )
+    rollout: bool = Field(True, description="Start a rollout in shadow, unless it is worse.")
+    check_hours: float = Field(
+        0.0, ge=0, description="How often the service looks whether one is due; 0: never."
+    )
+    step_minutes: float = Field(
+        120.0, gt=0, description="After so long without a sign of life another process takes over."
+    )
+
+
+class BrokerTable(_Table):
+    """Events and requests that come over a message broker (``churnkit consume``)."""
+
+    kind: Literal["nats", "kafka", "redis"] = Field(
+        "nats", description="nats (JetStream); kafka and redis are not tested against a server."
+    )
+    url: str = Field(
+        "", description="Such as nats://localhost:4222; empty: the broker's usual one here."
+    )
+    stream: str = Field("CHURNKIT", description="JetStream's stream; it is made if there is none.")
+    events: str = Field("churnkit.events", description="Where events come from; empty: nowhere.")
+    requests: str = Field(
+        "churnkit.requests", description="Where customers to score come from; empty: nowhere."
+    )
+    predictions: str = Field("churnkit.predictions", description="Where predictions go.")
+    dead_letters: str = Field(
+        "churnkit.dead_letters", description="Where messages go that can never succeed."
+    )
+    group: str = Field(
+        "churnkit", description="Consumers of one name share the messages among them."
+    )
+    in_flight: int = Field(64, ge=1, le=1_000, description="Messages at work in one process.")
+    max_deliveries: int = Field(
+        20, ge=1, description="A message that failed so often goes to the dead letters."
+    )
+    ack_wait_seconds: float = Field(
+        60.0, ge=1, description="After so long without an answer a message is delivered again."
+    )
+    retry_seconds: float = Field(
+        1.0, gt=0, description="Until a message that failed is delivered again, the first time."
+    )
+    max_message_bytes: int = Field(
+        1_000_000, ge=10_000, description="Longer answers are published in several parts."
+    )
+    metrics_port: int = Field(
+        0, ge=0, le=65_535, description="/metrics, /healthz and /readyz of a consumer; 0: none."
+    )
+
+
 class Settings(_Table):
     """The whole of churnkit.toml."""
 
@@ -449,8 +574,12 @@ class Settings(_Table):
     subscriptions: SubscriptionsTable | None = None
     churn: ChurnTable = ChurnTable()
     online: OnlineTable = OnlineTable()
+    broker: BrokerTable | None = None
     outcomes: OutcomesTable = OutcomesTable()
     treatments: TreatmentsTable = TreatmentsTable()
+    alerts: AlertsTable = AlertsTable()
+    retention: RetentionTable = RetentionTable()
+    retraining: RetrainingTable = RetrainingTable()
 
     @model_validator(mode="before")
     @classmethod
@@ -516,7 +645,10 @@ def settings_text(settings: Settings) -> str:
     document.add(tomlkit.comment("What churnkit knows about this project. Edit it freely."))
     for name in type(settings).model_fields:
         part = getattr(settings, name)
-        if part is None or (name in ("churn", "online") and settings.events is None):
+        if part is None or (name == "online" and settings.events is None):
+            continue
+        quiet = name in _QUIET or (name == "churn" and settings.events is None)
+        if quiet and part == type(part)():
             continue
         table = tomlkit.table()
         for key, field in type(part).model_fields.items():

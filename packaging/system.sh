@@ -43,6 +43,8 @@ case "$1" in
         echo "To run them: sudo apt-get install default-jre-headless" >&2
       fi
     fi
+    # the consumer is tested on a broker of its own
+    command -v nats-server >/dev/null || [ -x /usr/sbin/nats-server ] || missing="$missing nats-server"
     # promtool checks the service's figures
     command -v promtool >/dev/null || missing="$missing prometheus"
     ;;

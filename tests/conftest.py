@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from filelock import FileLock
 
 from tests.live import make_served_project
+from tests.online_project import make_online_project
 from tests.postgres import running_postgres
 
 _numbers = itertools.count(1)
@@ -59,12 +60,22 @@ def postgres_server() -> Iterator[str]:
 @pytest.fixture
 def postgres_url(postgres_server: str) -> str:
     """The URL of a fresh PostgreSQL database."""
+    return _new_database(postgres_server)
+
+
+@pytest.fixture(scope="module")
+def fresh_database(postgres_server: str) -> str:
+    """The URL of a PostgreSQL database that the tests of a module share."""
+    return _new_database(postgres_server)
+
+
+def _new_database(server: str) -> str:
     name = f"test_{next(_numbers)}"
-    engine = sa.create_engine(postgres_server, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
+    engine = sa.create_engine(server, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
     with engine.connect() as connection:
         connection.execute(sa.text(f"create database {name}"))
     engine.dispose()
-    return str(sa.make_url(postgres_server).set(database=name).render_as_string(False))
+    return str(sa.make_url(server).set(database=name).render_as_string(False))
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -84,5 +95,18 @@ def served_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with FileLock(shared / "served.lock"):
         if not (folder / "done").exists():
             make_served_project(folder)
+            (folder / "done").touch()
+    return folder
+
+
+@pytest.fixture(scope="session")
+def online_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project of events with a champion and online states; tests work on copies of it."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if base.name.startswith("popen-") else base
+    folder = shared / "online"
+    with FileLock(shared / "online.lock"):
+        if not (folder / "done").exists():
+            make_online_project(folder)
             (folder / "done").touch()
     return folder

@@ -52,7 +52,7 @@ def make_served_project(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(training, "tell_mlflow", lambda *_: ())
         # One trial each, however busy the machine is: a budget in seconds could be too small.
-        patch.setattr(fit, "search", partial(_one_trial, fit.search))
+        patch.setattr(fit, "search", partial(one_trial, fit.search))
         for candidate in candidates:
             table = settings.training.model_copy(update={"candidates": (candidate,)})
             project.settings = settings.model_copy(update={"training": table})
@@ -60,7 +60,8 @@ def make_served_project(
                 ck.train(project, seed=1)
 
 
-def _one_trial(search: Callable[..., Any], *data: Any, **options: Any) -> Any:
+def one_trial(search: Callable[..., Any], *data: Any, **options: Any) -> Any:
+    """A search that takes the first setting, however busy the machine is."""
     return search(*data, **{**options, "budget_seconds": None, "max_trials": 1})
 
 

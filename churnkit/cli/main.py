@@ -8,9 +8,11 @@ import typer
 
 from churnkit.cli import (
     customers,
+    erasure,
     events,
     features,
     models,
+    monitoring,
     online,
     outcomes,
     projects,
@@ -35,7 +37,7 @@ app.add_typer(rollouts.app, name="rollout")
 app.add_typer(outcomes.outcomes_app, name="outcomes")
 app.add_typer(outcomes.treatments_app, name="treatments")
 app.add_typer(outcomes.holdout_app, name="holdout")
-for module in (projects, events, trainings, customers, simulations):
+for module in (projects, events, trainings, customers, monitoring, erasure, simulations):
     module.register(app)
 
 # Packages above this one, such as the service, bring their own commands.

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from churnkit.cli.session import Folder, Json, Session, seconds
 from churnkit.domain.progress import Cancel
-from churnkit.errors import AmbiguousTarget, SettingsInvalid
+from churnkit.errors import Ambiguous, SettingsInvalid
 from churnkit.usecases import (
     create,
     create_events,
@@ -100,11 +100,12 @@ def init(
     Each guess is printed with its ground.
     """
     session = Session.begin(ctx, None, json)
+    choose = _ask if sys.stdin.isatty() and not session.json else None
     ground = ""
     if kind == "auto":
         named = target is not None or positive is not None
         kind, ground = ("snapshot", "") if named or sheet else create_events.recognise_data(
-            data, query=query
+            data, query=query, choose=choose
         )  # fmt: skip
     result: Result
     with session.progress() as progress:
@@ -119,7 +120,7 @@ def init(
                 eligible_days=eligible, arrival_delay_days=arrival_delay,
             )  # fmt: skip
             result = create_events.create_event_project(
-                directory, data, options, ground=ground, progress=progress
+                directory, data, options, ground=ground, choose=choose, progress=progress
             )
         else:
             if len(data) > 1:
@@ -136,7 +137,7 @@ def init(
                 id_column=id,
                 query=query,
                 sheet=sheet,
-                choose=_ask if sys.stdin.isatty() and not session.json else None,
+                choose=choose,
                 progress=progress,
             )
     session.show(result)
@@ -145,8 +146,8 @@ def init(
         session.err.print(f"Next: churnkit -C {directory} {following}", markup=False)
 
 
-def _ask(error: AmbiguousTarget) -> str:
-    choices = [choice.strip() for choice in str(error.where["choices"]).rstrip(" …").split(",")]
+def _ask(error: Ambiguous) -> str:
+    choices = error.options
     console = Console(stderr=True, highlight=False)
     console.print(Text(f"\n{error.what}"))
     for number, choice in enumerate(choices, 1):

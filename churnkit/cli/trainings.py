@@ -1,4 +1,4 @@
-"""Commands about training: train, evaluate."""
+"""Commands about training: train, evaluate, retrain."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from churnkit.cli.session import Folder, Json, Session, seconds
-from churnkit.usecases import evaluating, training
+from churnkit.usecases import evaluating, retraining, training
 from churnkit.usecases.result import Result
 
 
@@ -15,6 +15,7 @@ def register(app: typer.Typer) -> None:
     """Add these commands."""
     app.command()(train)
     app.command()(evaluate)
+    app.command()(retrain)
 
 
 def train(
@@ -55,4 +56,37 @@ def evaluate(
     session = Session.begin(ctx, folder, json)
     with session.project() as project:
         result = evaluating.evaluate(project, version)
+    session.show(result)
+
+
+def retrain(
+    ctx: typer.Context,
+    if_needed: Annotated[
+        bool,
+        typer.Option("--if-needed", help="Only when [retraining] gives a reason; for cron."),
+    ] = False,
+    budget: Annotated[
+        str | None, typer.Option(help="Time for the search: 120s, 2m.", metavar="TIME")
+    ] = None,
+    why: Annotated[str, typer.Option(help="A reason, for the journal.")] = "",
+    status: Annotated[
+        bool, typer.Option("--status", help="What was done before, and whether one is due.")
+    ] = False,
+    folder: Folder = None,
+    json: Json = False,
+) -> None:
+    """Make a new model, compare it with the champion, and start a rollout in shadow."""
+    session = Session.begin(ctx, folder, json)
+    result: Result
+    with session.project() as project, session.progress() as progress:
+        if status:
+            result = retraining.retrainings(project)
+        else:
+            result = retraining.retrain(
+                project,
+                if_needed=if_needed,
+                budget_seconds=seconds(budget),
+                why=why,
+                progress=progress,
+            )
     session.show(result)

@@ -5,18 +5,20 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from types import EllipsisType, TracebackType
-from typing import Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from pydantic import BaseModel
 
-from churnkit.client.call import Call, is_passing, refuse
+from churnkit.client.call import RETRIED, Call, is_passing, refuse
 from churnkit.client.calls import (
     customers,
+    events,
     explanations,
+    figures,
     health,
     models,
     outcomes,
@@ -24,6 +26,7 @@ from churnkit.client.calls import (
     rollouts,
 )
 from churnkit.client.calls.rollouts import Move
+from churnkit.client.feeding import Interrupted, feed_events
 from churnkit.client.files import (
     PIECE_BYTES,
     Download,
@@ -32,15 +35,25 @@ from churnkit.client.files import (
     beside,
     file_headers,
 )
-from churnkit.client.jobs_asynchronous import AsyncBatches
+from churnkit.client.jobs_asynchronous import (
+    AsyncBatches,
+    AsyncDatasets,
+    AsyncFeatures,
+    AsyncReports,
+    AsyncTrainings,
+)
 from churnkit.client.messages.customers import (
     CustomerCounts,
     CustomerDetail,
     CustomerScore,
     CustomerSort,
 )
+from churnkit.client.messages.events import EventsAnswer
 from churnkit.client.messages.explanations import ExplanationsAnswer, RecordedExplanation
+from churnkit.client.messages.feed import FeedEvent
+from churnkit.client.messages.figures import MetricsSummary
 from churnkit.client.messages.health import Readiness
+from churnkit.client.messages.message import Answer
 from churnkit.client.messages.models import (
     Aliases,
     JournalRow,
@@ -66,10 +79,16 @@ from churnkit.client.messages.rollouts import (
     RolloutLook,
     RolloutsAnswer,
 )
+from churnkit.client.messages.stream import StreamAnswer
 from churnkit.client.retrying import Patience
+from churnkit.client.streaming import Requests, stream_answers
 from churnkit.errors import MissingDependency, ServiceUnreachable
 
+if TYPE_CHECKING:
+    import aiohttp
+
 M = TypeVar("M", bound=BaseModel)
+_HEARTBEAT_SECONDS = 30.0
 
 
 class AsyncClient:
@@ -108,7 +127,16 @@ class AsyncClient:
             total=None, sock_connect=5.0, sock_read=timeout_seconds
         )
         self.batches = AsyncBatches(self)
+        self.datasets = AsyncDatasets(self)
+        self.features = AsyncFeatures(self)
+        self.trainings = AsyncTrainings(self)
+        self.reports = AsyncReports(self)
         self._trouble = (aiohttp.ClientError, OSError, TimeoutError)
+        # A quiet feed has a comment every so often: without one the connection is dead.
+        self._open_timeout = aiohttp.ClientTimeout(
+            total=None, sock_connect=5.0, sock_read=3 * _HEARTBEAT_SECONDS
+        )
+        self._refused_handshake = aiohttp.WSServerHandshakeError
 
     async def __aenter__(self) -> AsyncClient:
         return self
@@ -260,6 +288,91 @@ class AsyncClient:
             if cursor is None:
                 return
 
+    async def send_events(
+        self,
+        items: Sequence[Mapping[str, Any]],
+        *,
+        on_error: Literal["fail", "skip"] = "fail",
+        idempotency_key: str | None = None,
+    ) -> EventsAnswer:
+        """Take events into the online features; see ``calls.events.send_events``."""
+        return await self.send(
+            events.send_events(items, on_error=on_error, idempotency_key=idempotency_key)
+        )
+
+    def stream(self, requests: Requests, *, window: int = 32) -> AsyncGenerator[StreamAnswer]:
+        """Score messages over a WebSocket; their answers come in the same order.
+
+        ``calls.stream.stream_request`` makes a message. What could not be scored has a
+        ``problem`` in its answer. After a lost connection the client connects again, to the next
+        address if there are several, and sends what was not answered under its keys.
+
+        Parameters
+        ----------
+        window : so many messages may wait for their answer; until then no further one is taken
+        """
+        return stream_answers(self, requests, window=window, patience_seconds=self._patience)
+
+    def feed(
+        self, kinds: Collection[str] | None = None, *, last_event_id: str | None = None
+    ) -> AsyncGenerator[FeedEvent]:
+        """What happens, as it happens, without an end of its own.
+
+        After a lost connection the client connects again, to the next address if there are
+        several, and goes on behind the last event; a ``gap`` says that something was missed.
+
+        Parameters
+        ----------
+        kinds : such as ``{"predictions", "journal", "job"}``; None: all
+        last_event_id : an event's ``id``, to go on behind it
+        """
+        return feed_events(
+            self, kinds, last_event_id=last_event_id, patience_seconds=self._patience
+        )
+
+    async def open_lines(self, target: str, headers: dict[str, str]) -> AsyncGenerator[bytes]:
+        """See ``feeding.Lines``."""
+        url = self._url
+        call = Call("GET", target, Answer)
+        try:
+            async with self._session.get(
+                url + target,
+                headers={**call.headers(self._key), **headers, "Accept": "text/event-stream"},
+                timeout=self._open_timeout,
+                allow_redirects=False,
+            ) as answer:
+                if answer.status != 200:
+                    told = await answer.read()
+                    if not is_passing(answer.status, told):
+                        call.read(answer.status, told)
+                    raise Interrupted(f"it answered with status {answer.status}")
+                async for line in answer.content:
+                    yield line
+        except self._trouble as error:
+            raise Interrupted(str(error) or type(error).__name__) from error
+        finally:
+            self._url = next(self._urls)
+
+    async def open_socket(self, path: str) -> aiohttp.ClientWebSocketResponse | str:
+        """See ``streaming.Sockets``."""
+        url = self._url
+        try:
+            return await self._session.ws_connect(
+                url + path,
+                headers={"Authorization": f"Bearer {self._key}"} if self._key else {},
+                heartbeat=_HEARTBEAT_SECONDS,
+                max_msg_size=0,
+            )
+        except self._refused_handshake as error:
+            said = f"it answered with status {error.status}"
+            if error.status not in RETRIED:
+                # The same question without WebSocket is answered with the problem in full.
+                await self.send(Call("GET", path, Answer))
+        except self._trouble as error:
+            said = str(error) or type(error).__name__
+        self._url = next(self._urls)
+        return said
+
     async def explain(
         self,
         customers: Mapping[str, Mapping[str, Any] | None],
@@ -346,6 +459,28 @@ class AsyncClient:
     ) -> CustomerDetail:
         """What is known of one customer: a page of predictions, outcomes, treatments."""
         return await self.send(customers.customer(customer_id, cursor=cursor, limit=page_size))
+
+    async def metrics_summary(
+        self,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        bucket_seconds: int | None = None,
+        model_version: str | None = None,
+        variant: str | None = None,
+        route: str | None = None,
+    ) -> MetricsSummary:
+        """Volume, latency, errors, scores and drift; see ``calls.figures.metrics_summary``."""
+        return await self.send(
+            figures.metrics_summary(
+                since=since,
+                until=until,
+                bucket_seconds=bucket_seconds,
+                model_version=model_version,
+                variant=variant,
+                route=route,
+            )
+        )
 
     async def models(self) -> ModelsAnswer:
         """All model versions, and who serves."""

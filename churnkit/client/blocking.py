@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from types import EllipsisType, TracebackType
@@ -15,7 +15,9 @@ from pydantic import BaseModel
 from churnkit.client.call import Call, is_passing, refuse
 from churnkit.client.calls import (
     customers,
+    events,
     explanations,
+    figures,
     health,
     models,
     outcomes,
@@ -24,14 +26,16 @@ from churnkit.client.calls import (
 )
 from churnkit.client.calls.rollouts import Move
 from churnkit.client.files import PIECE_BYTES, Download, Upload, appearing, file_headers
-from churnkit.client.jobs import Batches
+from churnkit.client.jobs import Batches, Datasets, Features, Reports, Trainings
 from churnkit.client.messages.customers import (
     CustomerCounts,
     CustomerDetail,
     CustomerScore,
     CustomerSort,
 )
+from churnkit.client.messages.events import EventsAnswer
 from churnkit.client.messages.explanations import ExplanationsAnswer, RecordedExplanation
+from churnkit.client.messages.figures import MetricsSummary
 from churnkit.client.messages.health import Readiness
 from churnkit.client.messages.models import (
     Aliases,
@@ -96,6 +100,10 @@ class Client:
         timeout = urllib3.Timeout(connect=min(5.0, timeout_seconds), read=timeout_seconds)
         self._pool = urllib3.PoolManager(timeout=timeout, retries=False, maxsize=16)
         self.batches = Batches(self)
+        self.datasets = Datasets(self)
+        self.features = Features(self)
+        self.trainings = Trainings(self)
+        self.reports = Reports(self)
         self._trouble = (urllib3.exceptions.HTTPError, OSError)
 
     def __enter__(self) -> Client:
@@ -245,6 +253,18 @@ class Client:
             if cursor is None:
                 return
 
+    def send_events(
+        self,
+        items: Sequence[Mapping[str, Any]],
+        *,
+        on_error: Literal["fail", "skip"] = "fail",
+        idempotency_key: str | None = None,
+    ) -> EventsAnswer:
+        """Take events into the online features; see ``calls.events.send_events``."""
+        return self.send(
+            events.send_events(items, on_error=on_error, idempotency_key=idempotency_key)
+        )
+
     def explain(
         self,
         customers: Mapping[str, Mapping[str, Any] | None],
@@ -330,6 +350,28 @@ class Client:
     ) -> CustomerDetail:
         """What is known of one customer: a page of predictions, outcomes, treatments."""
         return self.send(customers.customer(customer_id, cursor=cursor, limit=page_size))
+
+    def metrics_summary(
+        self,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        bucket_seconds: int | None = None,
+        model_version: str | None = None,
+        variant: str | None = None,
+        route: str | None = None,
+    ) -> MetricsSummary:
+        """Volume, latency, errors, scores and drift; see ``calls.figures.metrics_summary``."""
+        return self.send(
+            figures.metrics_summary(
+                since=since,
+                until=until,
+                bucket_seconds=bucket_seconds,
+                model_version=model_version,
+                variant=variant,
+                route=route,
+            )
+        )
 
     def models(self) -> ModelsAnswer:
         """All model versions, and who serves."""

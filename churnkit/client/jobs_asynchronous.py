@@ -4,19 +4,31 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from datetime import datetime
 from pathlib import Path
-from typing import Literal, Protocol, TypeVar
+from typing import Any, Generic, Literal, Protocol, TypeVar
 
 from pydantic import BaseModel
 
 from churnkit.client.call import Call
-from churnkit.client.calls import batches
+from churnkit.client.calls import batches, learning
+from churnkit.client.calls.jobs import (
+    BATCHES,
+    DATASETS,
+    FEATURES,
+    REPORTS,
+    TRAININGS,
+    Resource,
+)
 from churnkit.client.files import Download, File
 from churnkit.client.jobs import FIRST_SECONDS, next_pause, too_long
 from churnkit.client.messages.batches import Batch, TableFormat
+from churnkit.client.messages.datasets import Dataset, DatasetProfile
+from churnkit.client.messages.features import FeatureJob
 from churnkit.client.messages.jobs import Job
+from churnkit.client.messages.reports import Report
+from churnkit.client.messages.trainings import Training
 
 M = TypeVar("M", bound=BaseModel)
 J = TypeVar("J", bound=Job)
@@ -29,37 +41,74 @@ class AsyncSender(Protocol):
     async def download(self, asked: Download, path: Path | str) -> Path: ...
 
 
-async def wait_for(
-    job: J,
-    look: Callable[[str], Awaitable[J]],
-    *,
-    timeout_seconds: float | None,
-    progress: Callable[[J], None] | None,
-) -> J:
-    """Look at a job until it is over; see ``churnkit.client.jobs.wait_for``.
+class AsyncJobs(Generic[J]):
+    """Jobs of one kind."""
 
-    Raises
-    ------
-    ServiceUnreachable : it was not over after so long
-    """
-    end = None if timeout_seconds is None else time.monotonic() + timeout_seconds
-    pause = FIRST_SECONDS
-    while not job.ended:
-        if end is not None and time.monotonic() + pause > end:
-            raise too_long(job, timeout_seconds)
-        await asyncio.sleep(pause)
-        pause = next_pause(pause)
-        job = await look(job.id)
-        if progress is not None:
-            progress(job)
-    return job
+    def __init__(self, client: AsyncSender, resource: Resource[J, Any]) -> None:
+        self._client = client
+        self._resource = resource
+
+    async def show(self, job_id: str) -> J:
+        """One job as it is now."""
+        return await self._client.send(self._resource.show(job_id))
+
+    async def wait_for(
+        self,
+        job: J,
+        *,
+        timeout_seconds: float | None = None,
+        progress: Callable[[J], None] | None = None,
+    ) -> J:
+        """A job when it is over; its ``state`` says how it ended.
+
+        Parameters
+        ----------
+        timeout_seconds : None: as long as it takes
+        progress : hears of the job each time that it is looked at: often at first, then less so
+
+        Raises
+        ------
+        ServiceUnreachable : it was not over after so long
+        """
+        end = None if timeout_seconds is None else time.monotonic() + timeout_seconds
+        pause = FIRST_SECONDS
+        while not job.ended:
+            if end is not None and time.monotonic() + pause > end:
+                raise too_long(job, timeout_seconds)
+            await asyncio.sleep(pause)
+            pause = next_pause(pause)
+            job = await self.show(job.id)
+            if progress is not None:
+                progress(job)
+        return job
+
+    async def list(self, *, state: str | None = None, page_size: int = 100) -> AsyncIterator[J]:
+        """Jobs, the newest first; pages are fetched as they are needed."""
+        cursor: str | None = None
+        while True:
+            page = await self._client.send(
+                self._resource.listed(state=state, cursor=cursor, limit=page_size)
+            )
+            for job in page.jobs():
+                yield job
+            cursor = page.next_cursor
+            if cursor is None:
+                return
+
+    async def cancel(self, job_id: str) -> J:
+        """Stop a job; one that is over stays as it is."""
+        return await self._client.send(self._resource.cancel(job_id))
+
+    async def delete(self, job_id: str) -> None:
+        """Delete a job that is over, with its files; what it recorded stays."""
+        await self._client.send(self._resource.delete(job_id))
 
 
-class AsyncBatches:
+class AsyncBatches(AsyncJobs[Batch]):
     """Files of customers, scored by the service."""
 
     def __init__(self, client: AsyncSender) -> None:
-        self._client = client
+        super().__init__(client, BATCHES)
 
     async def submit(
         self,
@@ -85,42 +134,6 @@ class AsyncBatches:
             )
         )
 
-    async def show(self, batch_id: str) -> Batch:
-        """One batch as it is now."""
-        return await self._client.send(batches.show(batch_id))
-
-    async def wait_for(
-        self,
-        batch: Batch,
-        *,
-        timeout_seconds: float | None = None,
-        progress: Callable[[Batch], None] | None = None,
-    ) -> Batch:
-        """The batch when it is over; its ``state`` says how it ended.
-
-        Raises
-        ------
-        ServiceUnreachable : it was not over after so long
-        """
-        return await wait_for(batch, self.show, timeout_seconds=timeout_seconds, progress=progress)
-
-    async def list(self, *, state: str | None = None, page_size: int = 100) -> AsyncIterator[Batch]:
-        """Batches, the newest first; pages are fetched as they are needed."""
-        cursor: str | None = None
-        while True:
-            page = await self._client.send(
-                batches.listed(state=state, cursor=cursor, limit=page_size)
-            )
-            for batch in page.batches:
-                yield batch
-            cursor = page.next_cursor
-            if cursor is None:
-                return
-
-    async def cancel(self, batch_id: str) -> Batch:
-        """Stop a batch; what was scored stays."""
-        return await self._client.send(batches.cancel(batch_id))
-
     async def result(
         self,
         batch_id: str,
@@ -130,8 +143,69 @@ class AsyncBatches:
         rows: Literal["scored", "failed"] = "scored",
     ) -> Path:
         """Fetch the scores, or the rows that were set aside, into a file."""
-        return await self._client.download(batches.result(batch_id, format=format, rows=rows), path)
+        asked = BATCHES.file(batch_id, "/result", format=format, rows=rows)
+        return await self._client.download(asked, path)
 
-    async def delete(self, batch_id: str) -> None:
-        """Delete a batch that is over; its predictions stay in the ledger."""
-        await self._client.send(batches.delete(batch_id))
+
+class AsyncDatasets(AsyncJobs[Dataset]):
+    """Files to learn from."""
+
+    def __init__(self, client: AsyncSender) -> None:
+        super().__init__(client, DATASETS)
+
+    async def submit(
+        self, file: File, *, format: Literal["csv", "parquet"] | None = None, **told: Any
+    ) -> Dataset:
+        """Upload a file, to be looked at; see ``calls.learning.upload_dataset``."""
+        return await self._client.send(learning.upload_dataset(file, format=format, **told))
+
+    async def profile(self, dataset_id: str) -> DatasetProfile:
+        """A table in figures."""
+        return await self._client.send(learning.profile(dataset_id))
+
+
+class AsyncFeatures(AsyncJobs[FeatureJob]):
+    """Features of logs that were uploaded."""
+
+    def __init__(self, client: AsyncSender) -> None:
+        super().__init__(client, FEATURES)
+
+    async def submit(self, dataset_id: str, **asked: Any) -> FeatureJob:
+        """Suggest, build or show features; see ``messages.features.FeaturesRequest``."""
+        return await self._client.send(learning.work_on_features(dataset_id, **asked))
+
+    async def definition(self, job_id: str, path: Path | str) -> Path:
+        """Fetch the features as a features.toml."""
+        return await self._client.download(FEATURES.file(job_id, "/definition"), path)
+
+    async def result(self, job_id: str, path: Path | str) -> Path:
+        """Fetch what was built into a file."""
+        return await self._client.download(FEATURES.file(job_id, "/result"), path)
+
+
+class AsyncTrainings(AsyncJobs[Training]):
+    """Models that are learnt."""
+
+    def __init__(self, client: AsyncSender) -> None:
+        super().__init__(client, TRAININGS)
+
+    async def submit(self, dataset_id: str, **asked: Any) -> Training:
+        """Train a model; see ``messages.trainings.TrainingRequest``."""
+        return await self._client.send(learning.train(dataset_id, **asked))
+
+
+class AsyncReports(AsyncJobs[Report]):
+    """Reports of models that were trained by the service."""
+
+    def __init__(self, client: AsyncSender) -> None:
+        super().__init__(client, REPORTS)
+
+    async def submit(
+        self, version: str | None = None, *, idempotency_key: str | None = None
+    ) -> Report:
+        """Write a report; None: of the champion."""
+        return await self._client.send(learning.report(version, idempotency_key=idempotency_key))
+
+    async def content(self, report_id: str, path: Path | str) -> Path:
+        """Fetch the page into a file."""
+        return await self._client.download(REPORTS.file(report_id, "/content"), path)

@@ -14,6 +14,7 @@ from churnkit.data.database import opened
 from churnkit.data.event_store import EventStore
 from churnkit.data.fact_import import Request, TableImported, attribute_columns, import_request
 from churnkit.data.rejected import Rejected, next_file
+from churnkit.data.suppressed import Suppressed
 from churnkit.data.zones import moment_us
 from churnkit.domain.events import LogSchema, ValueColumn
 from churnkit.domain.frozen import Frozen
@@ -39,6 +40,7 @@ def import_log(
     now: datetime,
     rebuild: bool = False,
     compare_only: bool = False,
+    suppressed: Suppressed | None = None,
     progress: Progress = silent,
     cancel: Cancel | None = None,
 ) -> LogImported:
@@ -55,6 +57,7 @@ def import_log(
     now : the present; later facts do not say until when the log is known
     rebuild : start from nothing instead of adding
     compare_only : say what would be done, and change nothing
+    suppressed : tells erased customers, whose rows are left out
 
     Raises
     ------
@@ -76,7 +79,7 @@ def import_log(
             try:
                 done = _import(
                     settings, requests, path, rejected, moment_us(now, "UTC"), compare_only,
-                    progress, cancel,
+                    suppressed, progress, cancel,
                 )  # fmt: skip
             except (duckdb.IOException, duckdb.OutOfMemoryException) as error:
                 raise _storage_error(error, database) from error
@@ -92,6 +95,7 @@ def _import(
     rejected: Path,
     now_us: int,
     compare_only: bool,
+    suppressed: Suppressed | None,
     progress: Progress,
     cancel: Cancel | None,
 ) -> LogImported:
@@ -112,7 +116,9 @@ def _import(
                 attributes = attribute_columns(settings, request)
             with Rejected(next_file(rejected, request.table)) as aside:
                 tables.append(
-                    import_request(store, settings, request, attributes, aside, progress, cancel)
+                    import_request(
+                        store, settings, request, attributes, aside, progress, cancel, suppressed
+                    )
                 )
                 if not compare_only:
                     file = aside.keep()

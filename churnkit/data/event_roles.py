@@ -68,7 +68,9 @@ class LogRoles:
 
 
 def recognise(sample: Sample, n_parts: int) -> tuple[str, str]:
-    """Whether rows are events or customers: ``events`` or ``snapshot``, and the ground."""
+    """Whether rows are events or customers: ``events``, ``snapshot`` or ``unclear``, and the
+    ground.
+    """
     if n_parts > 1:
         return "events", f"there are {n_parts:,} files, and a snapshot is one"
     names = sample.table.column_names
@@ -89,7 +91,9 @@ def recognise(sample: Sample, n_parts: int) -> tuple[str, str]:
                 )
             if not sample.whole:
                 return "events", "there is a time, and no column that says who left"
-    return "snapshot", "no customer has several rows"
+    if any(map(_may_name_customer, names)):
+        return "snapshot", "no customer has several rows"
+    return "unclear", f"there is a time ('{time.name}'), but no column names the customer"
 
 
 def guess_log(
@@ -178,8 +182,14 @@ def require_column(sample: Sample, name: str) -> None:
         )
 
 
-def guess_customer(sample: Sample, told: str, option: str = "--id") -> tuple[str, str]:
+def guess_customer(
+    sample: Sample, told: str, option: str = "--id", question: str = "customer"
+) -> tuple[str, str]:
     """The column that names the customer, and the ground.
+
+    Parameters
+    ----------
+    option, question : how the person says it, and what the error calls it
 
     Raises
     ------
@@ -195,11 +205,13 @@ def guess_customer(sample: Sample, told: str, option: str = "--id") -> tuple[str
     choices = [column.name for column in best or sample.columns]
     raise ambiguous(
         "several columns could name the customer" if best else "no column names the customer",
-        choices, option, sample,
+        choices, option, sample, question=question,
     )  # fmt: skip
 
 
-def guess_format(sample: Sample, names: Sequence[str], told: str, option: str) -> str:
+def guess_format(
+    sample: Sample, names: Sequence[str], told: str, option: str, question: str = "time_format"
+) -> str:
     """How the times of a source are written; empty: dates of the file's own type, or ISO text.
 
     Raises
@@ -224,16 +236,22 @@ def guess_format(sample: Sample, names: Sequence[str], told: str, option: str) -
     if left is None:
         return ""
     if len(left) != 1:
-        raise ambiguous("the times can be read in several ways", left, option, sample)
+        raise ambiguous(
+            "the times can be read in several ways", left, option, sample, question=question
+        )
     return "" if left[0] == "iso" else left[0]
 
 
-def ambiguous(what: str, choices: Sequence[str], option: str, sample: Sample) -> AmbiguousLog:
+def ambiguous(
+    what: str, choices: Sequence[str], option: str, sample: Sample, *, question: str
+) -> AmbiguousLog:
     """The error for a question that churnkit does not answer itself."""
     shown = ", ".join(choices[:20])
     return AmbiguousLog(
         f"{what}.",
         fix=f"Name the right one with {option}: {shown}{' …' if len(choices) > 20 else ''}.",
+        options=choices,
+        question=question,
         file=sample.name,
         choices=shown,
         option=option,
@@ -272,7 +290,7 @@ def _guess_known(sample: Sample, told: Told) -> tuple[str, str]:
     if len(found) > 1:
         raise ambiguous(
             "several columns could say when an event became known",
-            [column.name for column in found], "--known-at", sample,
+            [column.name for column in found], "--known-at", sample, question="known_at",
         )  # fmt: skip
     return (found[0].name, "its name says so") if found else ("", "")
 
@@ -292,7 +310,7 @@ def _guess_time(sample: Sample, told: Told, *, skip: Sequence[str]) -> tuple[str
     raise ambiguous(
         "several columns could say when an event happened" if best
         else "no column clearly says when an event happened",
-        choices, "--time", sample,
+        choices, "--time", sample, question="event_time",
     )  # fmt: skip
 
 

@@ -7,13 +7,15 @@ import warnings
 import zipfile
 import zlib
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
 from churnkit.data.names import checked_names
 from churnkit.domain.progress import Cancel
-from churnkit.errors import DataEmpty, DataUnreadable, did_you_mean
+from churnkit.errors import AmbiguousSheet, DataEmpty, DataUnreadable, did_you_mean
 
 # What openpyxl raises for a file that is cut off, no archive, or an archive of something else.
 _BROKEN = (
@@ -27,6 +29,7 @@ class ExcelSource:
     Raises
     ------
     DataUnreadable : no such sheet, or no Excel file
+    AmbiguousSheet : none is named, and several that can be seen have rows
     DataEmpty : the sheet has no rows
     """
 
@@ -79,12 +82,36 @@ class ExcelSource:
                     fix=did_you_mean(sheet, book.sheetnames),
                     file=self.path,
                 )
-            page = book[sheet] if sheet else book.worksheets[0]
+            page = book[sheet] if sheet else self._only_page(book.worksheets)
             return list(page.iter_rows(values_only=True))
         except _BROKEN as error:
             raise _no_excel(self.path) from error
         finally:
             book.close()
+
+    def _only_page(self, pages: list[Any]) -> Any:
+        """The one sheet with rows: which of several is meant is not guessed."""
+        seen = [page for page in pages if page.sheet_state == "visible"] or pages
+        full = [page for page in seen if _has_rows(page)] or seen
+        if len(full) > 1:
+            names = [page.title for page in full]
+            raise AmbiguousSheet(
+                f"several sheets have rows: {', '.join(names)}.",
+                fix="Name one with --sheet (data.sheet in churnkit.toml), or save it as a file "
+                "of its own.",
+                options=names,
+                question="sheet",
+                file=self.path,
+            )
+        if not full:
+            raise DataEmpty("the file has no sheet with cells.", file=self.path)
+        return full[0]
+
+
+def _has_rows(page: Any) -> bool:
+    """Whether there is anything below the first row that is not blank."""
+    rows = page.iter_rows(values_only=True)
+    return sum(1 for _ in islice((r for r in rows if any(c is not None for c in r)), 2)) == 2
 
 
 def _no_excel(path: Path) -> DataUnreadable:

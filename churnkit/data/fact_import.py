@@ -23,6 +23,7 @@ from churnkit.data.fact_batches import (
 from churnkit.data.fact_sources import OpenPart, Part
 from churnkit.data.infer import typed_column
 from churnkit.data.rejected import Rejected
+from churnkit.data.suppressed import Suppressed, without_suppressed
 from churnkit.domain.events import AttributeColumn
 from churnkit.domain.frozen import Frozen
 from churnkit.domain.progress import Cancel, Progress, Step
@@ -83,6 +84,7 @@ def import_request(
     aside: Rejected,
     progress: Progress,
     cancel: Cancel | None,
+    suppressed: Suppressed | None = None,
 ) -> TableImported:
     """Read all parts, and add to the store what is new.
 
@@ -93,6 +95,7 @@ def import_request(
     request : the parts and their table
     attributes : the facts about customers, for attributes
     aside : takes the rows that cannot be used
+    suppressed : tells erased customers, whose rows are left out and kept nowhere
 
     Raises
     ------
@@ -104,6 +107,7 @@ def import_request(
     seen: dict[str, None] = {}
     empty: list[str] = []
     reader, key = _reader(store, settings, request, attributes)
+    customer = getattr(settings, request.table).customer_id
     for number, part in enumerate(request.parts):
         try:
             opened = OpenPart(part, query=request.query)
@@ -111,8 +115,10 @@ def import_request(
             seen |= dict.fromkeys(opened.columns())
             for batch, rows, broken in opened.batches(cancel):
                 for bad in broken:
-                    aside.add(opened.name, bad.row, "", bad.reason, bad.raw)
+                    raw = "" if suppressed else bad.raw  # it might name an erased customer
+                    aside.add(opened.name, bad.row, "", bad.reason, raw)
                 n_rows += batch.num_rows + len(broken)
+                batch, rows, _ = without_suppressed(batch, rows, customer, suppressed)
                 if not batch.num_rows:
                     continue
                 read = reader.read(batch)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 
 from churnkit.data.column_facts import ColumnFacts, Sample
 from churnkit.data.event_roles import (
@@ -22,42 +23,55 @@ _END = frozenset("end ended ends until to expire expires expiry expiration cance
 
 
 def guess_attributes(
-    sample: Sample, source: str, *, query: str, id_column: str
+    sample: Sample,
+    source: str,
+    *,
+    query: str,
+    id_column: str,
+    told: Mapping[str, str] = MappingProxyType({}),
 ) -> tuple[AttributesTable, tuple[Guess, ...]]:
     """[attributes] of churnkit.toml for a file.
 
     Parameters
     ----------
     id_column : the customer's column in the log; it is taken if the file has it
+    told : question of an ``AmbiguousLog`` → what the person answered
 
     Raises
     ------
     AmbiguousLog : it is not clear which column is meant
     """
-    customer, known = _who_and_known(sample, id_column)
+    customer, known = _who_and_known(
+        sample, told.get("attributes.customer") or id_column, "attributes"
+    )
     times = [c for c in sample.columns if c.is_time and c.name not in (customer, known)]
     found = pick(
         [c for c in times if set(c.words) & (_VALID | {"date", "time", "month"})],
         lambda c: len(set(c.words) & _VALID),
     )
-    if len(found) > 1:
+    valid = told.get("attributes.valid_from", "")
+    if not valid and len(found) > 1:
         raise ambiguous(
             "several columns could say from when an attribute holds",
             [c.name for c in found], "attributes.valid_from in churnkit.toml", sample,
+            question="attributes.valid_from",
         )  # fmt: skip
-    valid = found[0].name if found else ""
-    form = guess_format(sample, (valid, known), "", "attributes.time_format in churnkit.toml")
+    valid = valid or (found[0].name if found else "")
+    form = guess_format(
+        sample, (valid, known), told.get("attributes.time_format", ""),
+        "attributes.time_format in churnkit.toml", "attributes.time_format",
+    )  # fmt: skip
     columns = tuple(
         c.name
         for c in sample.columns
         if c.name not in (customer, known, valid) and c.n_distinct and not c.is_time
         and (c.n_distinct <= 1_000 or c.is_number)
     )  # fmt: skip
-    told = AttributesTable(
+    made = AttributesTable(
         source=(source,), query=query, customer_id=customer, known_at=known,
         valid_from=valid, time_format=form, columns=columns,
     )  # fmt: skip
-    return told, (
+    return made, (
         Guess(what="attributes", value=sample.name, ground=f"of '{customer}'"),
         Guess(
             what="valid from",
@@ -71,17 +85,30 @@ def guess_attributes(
 
 
 def guess_subscriptions(
-    sample: Sample, source: str, *, query: str, id_column: str
+    sample: Sample,
+    source: str,
+    *,
+    query: str,
+    id_column: str,
+    told: Mapping[str, str] = MappingProxyType({}),
 ) -> tuple[SubscriptionsTable, tuple[Guess, ...]]:
     """[subscriptions] of churnkit.toml for a file.
+
+    Parameters
+    ----------
+    told : question of an ``AmbiguousLog`` → what the person answered
 
     Raises
     ------
     AmbiguousLog : it is not clear which column is meant
     """
-    customer, known = _who_and_known(sample, id_column)
+    customer, known = _who_and_known(
+        sample, told.get("subscriptions.customer") or id_column, "subscriptions"
+    )
 
     def one(words: frozenset[str], what: str, skip: Callable[[ColumnFacts], bool]) -> str:
+        if answer := told.get(f"subscriptions.{what}"):
+            return answer
         found = [
             c
             for c in sample.columns
@@ -96,19 +123,21 @@ def guess_subscriptions(
                 f"the {what} of a subscription",
                 [c.name for c in found] or list(sample.table.column_names),
                 f"its name: call it '{what}' in the file", sample,
+                question=f"subscriptions.{what}",
             )  # fmt: skip
         return found[0].name
 
     start = one(_START, "start", lambda c: False)
     end = one(_END, "end", lambda c: c.name == start)
     form = guess_format(
-        sample, (start, end, known), "", "subscriptions.time_format in churnkit.toml"
-    )
+        sample, (start, end, known), told.get("subscriptions.time_format", ""),
+        "subscriptions.time_format in churnkit.toml", "subscriptions.time_format",
+    )  # fmt: skip
     facts = sample.column(end)
     some_open = facts is not None and facts.n_missing > 0
     # Where periods are open, an end that is there was written when it happened.
     ends = "observed" if some_open and not known else "planned"
-    told = SubscriptionsTable(
+    made = SubscriptionsTable(
         source=(source,), query=query, customer_id=customer, known_at=known, start=start,
         end=end, time_format=form, ends=ends,
     )  # fmt: skip
@@ -117,14 +146,17 @@ def guess_subscriptions(
         else "the file says when it was known" if known
         else "every period has its end from the start"
     )  # fmt: skip
-    return told, (
+    return made, (
         Guess(what="subscriptions", value=sample.name, ground=f"of '{customer}'"),
         Guess(what="start", value=start, ground="its name says so"),
         Guess(what="end", value=end, ground=f"its name says so; {ends}: {ground}"),
     )
 
 
-def _who_and_known(sample: Sample, id_column: str) -> tuple[str, str]:
+def _who_and_known(sample: Sample, id_column: str, table: str) -> tuple[str, str]:
     customer = id_column if sample.column(id_column) is not None else ""
-    customer = customer or guess_customer(sample, "", "the log's own name for it")[0]
+    if not customer:
+        customer, _ = guess_customer(
+            sample, "", "the log's own name for it", question=f"{table}.customer"
+        )
     return customer, next((c.name for c in sample.columns if speaks_of_knowing(c)), "")

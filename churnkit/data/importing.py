@@ -17,6 +17,7 @@ from churnkit.data.fingerprint import table_fingerprint
 from churnkit.data.infer import Typed, decimal_mark, typed_column
 from churnkit.data.names import ROW
 from churnkit.data.sources import Source
+from churnkit.data.suppressed import Suppressed, without_suppressed
 from churnkit.domain.columns import TableColumn, TableSchema
 from churnkit.domain.progress import Cancel, Progress, Step, silent
 from churnkit.errors import DataEmpty, DiskFull, StorageError, storage_errors
@@ -25,7 +26,13 @@ MAX_CATEGORIES = 1_000
 
 
 def import_table(
-    source: Source, database: Path, *, progress: Progress = silent, cancel: Cancel | None = None
+    source: Source,
+    database: Path,
+    *,
+    id_column: str = "",
+    suppressed: Suppressed | None = None,
+    progress: Progress = silent,
+    cancel: Cancel | None = None,
 ) -> TableSchema:
     """Read all rows, give each column its type, and replace the database file in one step.
 
@@ -33,6 +40,7 @@ def import_table(
     ----------
     source : the file or query
     database : the DuckDB file; an earlier one is replaced, or kept if anything fails
+    id_column, suppressed : tell erased customers, whose rows are left out
 
     Raises
     ------
@@ -41,7 +49,8 @@ def import_table(
     Cancelled : somebody asked to stop
     """
     progress(Step("reading the customers"))
-    raw = _read(source, progress, cancel)
+    known = suppressed if id_column in source.columns() else None
+    raw = _read(source, progress, cancel, id_column, known)
     progress(Step("finding the columns' types"))
     names = source.columns()
     columns = [raw.column(i) for i in range(raw.num_columns)]
@@ -115,10 +124,17 @@ def read_blanks(database: Path) -> dict[str, int]:
         return dict(json.loads(meta(connection, database, "blanks")))
 
 
-def _read(source: Source, progress: Progress, cancel: Cancel | None) -> pa.Table:
+def _read(
+    source: Source,
+    progress: Progress,
+    cancel: Cancel | None,
+    id_column: str,
+    suppressed: Suppressed | None,
+) -> pa.Table:
     batches: list[pa.RecordBatch] = []
     n_rows = 0
-    for batch in source.batches(cancel):
+    for whole in source.batches(cancel):
+        batch, _, _ = without_suppressed(whole, range(whole.num_rows), id_column, suppressed)
         batches.append(batch)
         n_rows += batch.num_rows
         progress(Step("reading the customers", None, f"{n_rows:,} rows"))

@@ -135,6 +135,7 @@ def _ambiguous(what: str, choices: list[str]) -> AmbiguousTarget:
         f"{what}.",
         fix=f"Name it with --target; these have two values: {shown}"
         f"{' …' if len(choices) > 20 else ''}.",
+        options=choices,
         choices=shown,
     )
 

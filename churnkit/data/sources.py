@@ -11,7 +11,8 @@ import pyarrow as pa
 from churnkit.data.csv_source import CsvSource, OnBroken
 from churnkit.data.excel_source import ExcelSource
 from churnkit.data.parquet_source import ParquetSource
-from churnkit.data.sql_source import SqlSource, absolute_url
+from churnkit.data.source_url import kept_url
+from churnkit.data.sql_source import SqlSource
 from churnkit.domain.progress import Cancel
 from churnkit.errors import DataUnreadable
 
@@ -41,9 +42,13 @@ def lasting_name(source: Path | str, *, folder: Path) -> str:
     """A source as a project in ``folder`` keeps it: it means the same in any working directory.
 
     A file inside the folder is named relative to it, so that both may be moved together.
+
+    Raises
+    ------
+    DataUnreadable : a URL that holds a password, which does not belong into a file
     """
     if "://" in str(source):
-        return absolute_url(str(source))
+        return kept_url(str(source))
     path = Path(source).expanduser().resolve()
     return str(path.relative_to(folder)) if path.is_relative_to(folder) else str(path)
 
@@ -62,13 +67,14 @@ def open_source(
     ----------
     source : a path (relative to ``folder``, if one is given) or a URL such as ``sqlite:///a.db``
     query : SQL, for a URL
-    sheet : for an Excel file; the first one if not given
+    sheet : for an Excel file; if not given, the only one with rows
     on_broken : told of rows of a CSV with too many or too few values; None: they are errors
 
     Raises
     ------
     DataUnreadable : no such file, or no kind of file that churnkit reads
     DataEmpty : it has no columns
+    AmbiguousSheet : an Excel file has several sheets, and none is named
     StorageUnreachable : the database does not answer
     """
     if "://" in str(source):

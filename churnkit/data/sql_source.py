@@ -10,6 +10,7 @@ import pyarrow as pa
 import sqlalchemy as sa
 
 from churnkit.data.names import checked_names
+from churnkit.data.source_url import filled, parsed_url
 from churnkit.domain.progress import Cancel
 from churnkit.errors import DataEmpty, DataUnreadable, MissingDependency, StorageUnreachable
 
@@ -21,21 +22,17 @@ class SqlSource:
 
     Raises
     ------
-    DataUnreadable : no query, or the database refuses it
+    DataUnreadable : no query, the database refuses it, or a ``${NAME}`` is not set
     StorageUnreachable : the database does not answer
     """
 
     row_offset = 1
 
     def __init__(self, url: str, query: str) -> None:
-        try:
-            self._url = sa.make_url(url)
-        except sa.exc.ArgumentError as error:
-            raise DataUnreadable(
-                "this is no database URL.", fix="Write it as 'postgresql://user@host/database'."
-            ) from error
+        written = parsed_url(url)
         # The part after "?" may hold a password too.
-        self.name = self._url.set(query={}).render_as_string(hide_password=True)
+        self.name = written.set(query={}).render_as_string(hide_password=True)
+        self._url = filled(written)
         if not query.strip():
             raise DataUnreadable(
                 "a database needs a query.", fix="Give one with --query.", source=self.name
@@ -139,15 +136,6 @@ class SqlSource:
             fix="Check the address, the network and the password.",
             source=self.name,
         )
-
-
-def absolute_url(url: str) -> str:
-    """The URL; a relative path of an SQLite file is made absolute."""
-    parsed = sa.make_url(url)
-    file = parsed.database or ""
-    if parsed.get_backend_name() != "sqlite" or file in ("", ":memory:") or file[:5] == "file:":
-        return url
-    return parsed.set(database=str(Path(file).resolve())).render_as_string(hide_password=False)
 
 
 def _plain(value: object) -> object:

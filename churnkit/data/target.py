@@ -139,6 +139,7 @@ def guess_positive(table: pa.Table, target: str) -> tuple[str, str]:
     raise AmbiguousTarget(
         f"it is not clear which value of '{target}' means that a customer left: {_shown(counted)}.",
         fix=f"Say it with --positive; choose one of: {choices}.",
+        options=sorted(texts),
         column=target,
         choices=choices,
     )

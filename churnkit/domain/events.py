@@ -67,6 +67,15 @@ class LogSchema(Frozen):
         return next((column for column in self.attributes if column.name == name), None)
 
 
+class EventFault(Frozen):
+    """Why a delivered event was not taken in; ``item`` is its position, from 0."""
+
+    item: int
+    field: str
+    what: str
+    fix: str
+
+
 class Guess(Frozen):
     """What churnkit takes a part of an event project to be, and why."""
 

@@ -12,8 +12,10 @@ Alias = Literal["champion", "challenger"]
 Action = Literal[
     "promote", "challenge", "retire", "rollback",
     "start", "advance", "pause", "resume", "abort",
+    "erase",
 ]  # fmt: skip
-"""The second line are a rollout's; they leave the alias with who has it."""
+"""The second line are a rollout's, the third forgets a customer; they leave the alias with who has
+it."""
 
 
 class ModelVersion(Frozen):

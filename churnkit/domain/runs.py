@@ -40,6 +40,8 @@ class RunRecord(Frozen):
     trials: tuple[Trial, ...]
     chosen: int
     """Index into ``trials``."""
+    why_chosen: str = ""
+    """Why this one, where it is not the one with the lowest loss."""
     model_schema: ModelSchema
     calibration: str
     """``sigmoid`` or ``isotonic``."""

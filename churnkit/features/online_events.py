@@ -48,6 +48,8 @@ def read_event(
     customer = fields.get("customer_id")
     if not isinstance(customer, str) or not customer.strip():
         _refuse("customer_id", "an event needs its customer's id, as text.", "Give it.")
+    if "\0" in customer:
+        _refuse("customer_id", "an id cannot hold the character NUL.", "Leave it out.")
     kind = fields.get("event_type", schema.event_types[0] if len(schema.event_types) == 1 else None)
     if not isinstance(kind, str) or not kind:
         known = ", ".join(schema.event_types[:8])

@@ -4,10 +4,14 @@ Each leaf is a bit, a tree's leaves from left to right. A test ``x <= threshold`
 out the leaves to its left; of the leaves that are left, a row ends in the leftmost (QuickScorer,
 Lucchese et al. 2015). The tests on one column fail in the order of their thresholds, so what a
 value rules out in all trees together is one number, found by bisection: one AND per column.
+
+Where the trees compare numbers rounded to float32, the thresholds are moved instead: rounding is
+monotone, so ``float32(x) <= t`` is ``x <= t'`` for the largest t' that rounds to t or below.
 """
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left
 from collections.abc import Sequence
 
@@ -21,6 +25,9 @@ Floats = NDArray[np.float64]
 _WORDS = ((8, np.uint8), (16, np.uint16), (32, np.uint32), (64, np.uint64))
 """Leaves that a word has room for."""
 MOST_LEAVES = 64
+_LOWEST = bytes(max(0, (byte & -byte).bit_length() - 1) for byte in range(256))
+"""The lowest bit of each byte."""
+_FLOAT32_MAX = float(np.finfo(np.float32).max)
 
 
 class BitWalk:
@@ -48,7 +55,6 @@ class BitWalk:
         most = max((int((tree.left < 0).sum()) for tree in trees), default=1)
         bits, kind = next(word for word in _WORDS if most <= word[0])
         self._intercept = intercept
-        self._float32 = float32
         self._kind = np.dtype(kind)
         self._n_bytes = len(trees) * bits // 8
         self._all = (1 << (len(trees) * bits)) - 1
@@ -57,20 +63,15 @@ class BitWalk:
         for number, tree in enumerate(trees):
             for leaf, value in enumerate(_leaves(tree, number * bits, ruled_out)):
                 values[number, leaf] = value
-        if bits == 8:
-            # A byte has few states: the leftmost leaf of each is looked up, not computed.
-            states = np.arange(256)
-            lowest = np.array([(int(s) & -int(s)).bit_length() - 1 for s in states])
-            values = values[:, lowest]
         self._values = values.ravel()
         self._starts = np.arange(len(trees)) * values.shape[1]
         self._columns = [
-            self._column(tests, None if fill is None else float(fill[i]))
+            self._column(tests, None if fill is None else float(fill[i]), float32)
             for i, tests in enumerate(ruled_out)
         ]
 
     def _column(
-        self, tests: list[tuple[float, bool, int]], fill: float | None
+        self, tests: list[tuple[float, bool, int]], fill: float | None, float32: bool
     ) -> tuple[list[float], list[int], int]:
         """Thresholds in order, what is left after each number of failed tests, and after NaN."""
         tests.sort(key=lambda test: test[0])
@@ -78,26 +79,49 @@ class BitWalk:
         for _, _, out in tests:
             left.append(left[-1] & ~out)
         thresholds = [threshold for threshold, _, _ in tests]
-        if fill is not None:
-            return thresholds, left, left[bisect_left(thresholds, fill)]
-        after_nan = self._all
-        for _, nan_left, out in tests:
-            if not nan_left:
-                after_nan &= ~out
+        if fill is None:
+            after_nan = self._all
+            for _, nan_left, out in tests:
+                if not nan_left:
+                    after_nan &= ~out
+        else:
+            after_nan = left[bisect_left(thresholds, fill)]
+        if float32:
+            thresholds = [_before_rounding(threshold) for threshold in thresholds]
         return thresholds, left, after_nan
 
     def margin_one(self, x: Floats) -> float:
         """The margin of one encoded row of shape (n_inputs,)."""
-        row: list[float] = (x.astype(np.float32) if self._float32 else x).tolist()
+        return self.margin_of(x.tolist())
+
+    def margin_of(self, row: Sequence[float]) -> float:
+        """The margin of one encoded row of n_inputs numbers."""
         possible = self._all
         for value, (thresholds, left, after_nan) in zip(row, self._columns, strict=True):
             possible &= left[bisect_left(thresholds, value)] if value == value else after_nan
-        words = np.frombuffer(possible.to_bytes(self._n_bytes, "little"), self._kind)
-        if self._kind.itemsize > 1:
+        leaves = possible.to_bytes(self._n_bytes, "little")
+        if self._kind.itemsize == 1:
+            places = np.frombuffer(leaves.translate(_LOWEST), np.uint8)
+        else:
+            words = np.frombuffer(leaves, self._kind)
             lowest = words & (~words + self._kind.type(1))
             # Exact: a power of two below 2^64 is a float64.
-            words = np.frexp(lowest.astype(np.float64))[1] - 1
-        return self._intercept + float(self._values.take(self._starts + words).sum())
+            places = np.frexp(lowest.astype(np.float64))[1] - 1
+        return self._intercept + float(np.add.reduce(self._values.take(self._starts + places)))
+
+
+def _before_rounding(threshold: float) -> float:
+    """The largest number that, rounded to float32, is at most the threshold."""
+    if not -_FLOAT32_MAX <= threshold < _FLOAT32_MAX:  # no row holds a number there
+        return threshold
+    below = np.float32(threshold)
+    if float(below) > threshold:
+        below = np.nextafter(below, np.float32(-np.inf))
+    above = np.nextafter(below, np.float32(np.inf))
+    # In the middle, ties go to the number whose last bit is 0 (IEEE 754).
+    middle = (float(below) + float(above)) / 2
+    even = int(below.view(np.uint32)) % 2 == 0
+    return middle if even else math.nextafter(middle, -math.inf)
 
 
 def _leaves(

@@ -9,7 +9,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
+from itertools import repeat
 from numbers import Real
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,6 +28,9 @@ Floats = NDArray[np.float64]
 _NAN = math.nan
 _SHOWN = 60
 _EXACT = 2**53
+_BY_COLUMN_FROM_ROWS = 8
+_TEXTS = {str, type(None)}
+_NUMBERS = {int, float, type(None)}
 
 
 class RowEncoder:
@@ -42,6 +47,8 @@ class RowEncoder:
             (c.name, c.kind, {word: float(code) for code, word in enumerate(c.categories)})
             for c in schema.inputs
         ]
+        # One call for all of a row's cells; of a single column it would give no tuple.
+        self._cells = itemgetter(*self.schema.names()) if schema.inputs else len
 
     @property
     def n_inputs(self) -> int:
@@ -56,14 +63,19 @@ class RowEncoder:
         ColumnMissing : the row lacks a column (a missing value is None or NaN, not absent)
         BadValue : a value that its column cannot hold
         """
-        return np.array(self._values(row), dtype=np.float64)
+        return np.array(self.values(row), dtype=np.float64)
 
     def encode_rows(self, rows: Sequence[Mapping[str, object]]) -> Floats:
         """Rows as a matrix of shape (n, n_inputs); errors name the row, counted from 1."""
+        if len(rows) >= _BY_COLUMN_FROM_ROWS and len(self._plan) > 1:
+            try:
+                return self._by_column(rows)
+            except (BadValue, ColumnMissing, KeyError, OverflowError):
+                pass  # row by row, to name the row
         X = np.empty((len(rows), len(self._plan)), dtype=np.float64)
         for i, row in enumerate(rows):
             try:
-                X[i] = self._values(row)
+                X[i] = self.values(row)
             except (BadValue, ColumnMissing) as error:
                 raise type(error)(
                     error.what, fix=error.fix, **{"row": i + 1, **error.where}
@@ -178,7 +190,8 @@ class RowEncoder:
                 found[i] = (*found.get(i, ()), column.name)
         return found
 
-    def _values(self, row: Mapping[str, object]) -> list[float]:
+    def values(self, row: Mapping[str, object]) -> list[float]:
+        """One row as a list of n_inputs numbers; see ``encode``."""
         values: list[float] = []
         for name, kind, codes in self._plan:
             try:
@@ -197,6 +210,25 @@ class RowEncoder:
             else:
                 values.append(_number(value, name, kind))
         return values
+
+    def _by_column(self, rows: Sequence[Mapping[str, object]]) -> Floats:
+        """Rows as a matrix; a column whose values are of plain types is taken as a whole."""
+        X = np.empty((len(rows), len(self._plan)), dtype=np.float64)
+        columns = zip(*map(self._cells, rows), strict=True)
+        for j, ((name, kind, codes), cells) in enumerate(zip(self._plan, columns, strict=True)):
+            types = set(map(type, cells))
+            if kind == "category":
+                if types <= _TEXTS:
+                    X[:, j] = list(map(codes.get, cells, repeat(_NAN)))
+                else:
+                    X[:, j] = [_code(cell, codes, name) for cell in cells]
+                continue
+            if kind == "number" and types <= _NUMBERS:
+                X[:, j] = cells  # None becomes NaN
+                if not (np.abs(X[:, j]) > LARGEST).any():
+                    continue
+            X[:, j] = [_number(cell, name, kind) for cell in cells]
+        return X
 
     def _column(self, columns: Mapping[str, pa.Array], name: str) -> pa.Array:
         try:

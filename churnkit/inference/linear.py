@@ -10,7 +10,7 @@ number's part really is affine, or else which of the two it is.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -51,7 +51,11 @@ class LinearMargin:
 
     def margin_one(self, x: Floats) -> float:
         """The margin of one encoded row of shape (n_inputs,)."""
-        return self.intercept + sum(self._parts(x))
+        return self.margin_of(x.tolist())
+
+    def margin_of(self, row: Sequence[float]) -> float:
+        """The margin of one encoded row of n_inputs numbers."""
+        return self.intercept + sum(self._parts(row))
 
     def margins(self, X: Floats) -> Floats:
         """The margins of encoded rows of shape (n, n_inputs)."""
@@ -62,7 +66,7 @@ class LinearMargin:
 
     def contributions(self, x: Floats) -> Floats:
         """Shapley values of the margin, shape (n_inputs,)."""
-        return np.array(self._parts(x), dtype=np.float64) - self.mean
+        return np.array(self._parts(x.tolist()), dtype=np.float64) - self.mean
 
     def to_json(self) -> dict[str, Any]:
         """Plain data for ``from_json``."""
@@ -96,9 +100,9 @@ class LinearMargin:
             raise _damaged()
         return cls(intercept, columns, mean)
 
-    def _parts(self, x: Floats) -> list[float]:
+    def _parts(self, row: Sequence[float]) -> list[float]:
         parts: list[float] = []
-        for value, column in zip(x.tolist(), self.columns, strict=True):
+        for value, column in zip(row, self.columns, strict=True):
             if value != value:
                 parts.append(column["missing"])
             elif "codes" in column:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import threading
 import warnings
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -97,6 +98,10 @@ class NativeTrees:
         if status != 0:
             raise _damaged("the trees cannot be evaluated")
         return float(local.out[-1])
+
+    def margin_of(self, row: Sequence[float]) -> float:
+        """The margin of one encoded row of n_inputs numbers."""
+        return self.margin_one(np.array(row, dtype=np.float64))
 
     def margins(self, X: Floats) -> Floats:
         """The margins of rows of shape (n, n_inputs), on the cores that the caller may use."""

@@ -78,7 +78,7 @@ class OnlineScorer:
         self._names = predictor.schema.names()
         self._medium = predictor.serving.medium_risk
         self._high = predictor.serving.high_risk
-        self._predict_one = predictor.compiled.predict_one
+        self._predict_one = predictor.compiled.predict_of
         self.version = predictor.version
         self.schema = predictor.schema
 
@@ -100,7 +100,9 @@ class OnlineScorer:
         faults: dict[int, tuple[FieldFault, ...]] = {}
         try:
             X = self._encoder.encode_rows(rows)
-            troubled = any(self._encoder.strange(row) for row in rows)
+            troubled = max(map(len, rows)) > len(self._names) and any(
+                self._encoder.strange(row) for row in rows
+            )
         except (BadValue, ColumnMissing):
             troubled = True
         if troubled:
@@ -126,7 +128,7 @@ class OnlineScorer:
     def _score_one(self, row: Row) -> OnlineScores:
         """The common request: one row, no reasons."""
         try:
-            x = self._encoder.encode(row)
+            x = self._encoder.values(row)
             strange = self._encoder.strange(row)
         except (BadValue, ColumnMissing):
             strange = self._encoder.faults(row)
@@ -134,7 +136,7 @@ class OnlineScorer:
             return OnlineScores([], [], [], {}, {0: strange})
         p = self._predict_one(x)
         scores = OnlineScores([p], [self._band(p)], [])
-        total = np.add.reduce(x)  # NaN if one of them is
+        total = sum(x)  # NaN if one of them is
         if total != total and (unseen := self._encoder.unseen(row)):
             scores.unknown[0] = unseen
         return scores

@@ -16,6 +16,7 @@ from typing import Protocol
 
 from churnkit.domain.recording import IdempotentAnswer, PredictionColumns
 from churnkit.errors import BadValue, LedgerBusy, StorageUnreachable
+from churnkit.ledger.commit_pace import CommitPace
 
 log = logging.getLogger("churnkit.ledger")
 _BULK_ROWS = 64
@@ -110,6 +111,9 @@ class GroupCommitWriter:
         self._tasks: list[asyncio.Task[None]] = []
         self._away: dict[int, StorageUnreachable] = {}
         self._closing = False
+        self._pace = CommitPace()
+        self._wanted = 1
+        """So many small requests wake their lane."""
         self.pending_rows = 0
         self.figures = WriterFigures()
 
@@ -160,7 +164,9 @@ class GroupCommitWriter:
                 wake.set()
         else:
             self._small.append(entry)
-            self._wake[0].set()
+            self._pace.came(time.perf_counter())
+            if len(self._small) >= self._wanted:
+                self._wake[0].set()
         return done
 
     async def close(self) -> None:
@@ -182,8 +188,12 @@ class GroupCommitWriter:
                     return
                 wake.clear()
                 await wake.wait()
+            if number == 0:
+                await self._gather(wake)
+            if not queue:
                 continue
             group = self._take(queue)
+            start = time.perf_counter()
             try:
                 await self._write_or_fail(sink, group)
             except StorageUnreachable as error:
@@ -195,6 +205,22 @@ class GroupCommitWriter:
             if number in self._away:
                 await self._recover(sink)
                 del self._away[number]
+            elif number == 0:
+                now = time.perf_counter()
+                waiting = len(self._small)
+                self._pace.answered(len(group), waiting=waiting, took=now - start, now=now)
+
+    async def _gather(self, wake: asyncio.Event) -> None:
+        """Wait for more small requests, where that makes all of them quicker."""
+        patience = 0.0 if self._closing else self._pace.patience(len(self._small))
+        if not patience:
+            return
+        self._wanted = self._pace.expected
+        wake.clear()
+        timer = asyncio.get_running_loop().call_later(patience, wake.set)
+        await wake.wait()
+        timer.cancel()
+        self._wanted = 1
 
     def _take(self, queue: deque[Entry]) -> list[Entry]:
         group = [queue.popleft()]

@@ -42,6 +42,14 @@ def find_answer(engine: sa.Engine, owner: str, key: str) -> IdempotentAnswer | N
     return None if row is None else IdempotentAnswer(**row)
 
 
+def forget_answer(engine: sa.Engine, owner: str, key: str) -> None:
+    """Delete the answer under this key."""
+    with writing(engine) as connection:
+        connection.execute(
+            sa.delete(idempotency).where(idempotency.c.owner == owner, idempotency.c.key == key)
+        )
+
+
 def forget_answers(engine: sa.Engine, before: datetime) -> int:
     """Delete the answers that were given before a moment; returns how many."""
     with writing(engine) as connection:

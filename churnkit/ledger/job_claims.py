@@ -8,7 +8,7 @@ process that was given up, and wakes, writes nothing any more.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
@@ -140,15 +140,20 @@ def advance(
 def keep_claim(engine: sa.Engine, job: Job, progress: JobProgress, now: datetime) -> bool:
     """Say that the job is being worked on, and how far it is; returns whether it shall stop.
 
+    Rows are counted by ``advance`` alone, with what was made of them.
+
     Raises
     ------
     ClaimLost : another process has the job
     """
+    news: dict[str, Any] = {"stage": progress.stage, "detail": progress.detail}
+    if progress.progress is not None:
+        news["progress"] = progress.progress
     with writing(engine) as connection:
         done = connection.execute(
             sa.update(jobs)
             .where(*_mine(job))
-            .values(seen_at=database_now(connection, now), **_progress_values(progress))
+            .values(seen_at=database_now(connection, now), **news)
             .returning(jobs.c.cancel_requested)
         ).first()
     if done is None:
@@ -184,7 +189,7 @@ def end_job(
     result: Mapping[str, Any] | None = None,
     error: Mapping[str, Any] | None = None,
     progress: JobProgress | None = None,
-    parts: Sequence[JobPart] = (),
+    parts: Iterable[JobPart] = (),
     drop: Sequence[str] = ("input",),
 ) -> None:
     """A job is over.

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
@@ -169,18 +170,34 @@ def delete_job(engine: sa.Engine, job_id: str) -> bool:
 
 
 def delete_old_jobs(
-    engine: sa.Engine, *, ended_before: datetime, idle_seconds: float, now: datetime
+    engine: sa.Engine,
+    *,
+    ended_before: datetime,
+    lasting: Sequence[JobKind] = (),
+    lasting_before: datetime | None = None,
+    idle_seconds: float,
+    now: datetime,
 ) -> int:
     """Delete jobs that ended before a moment, and uploads that broke off; returns how many.
 
     Parameters
     ----------
+    lasting, lasting_before : kinds of jobs that are kept longer, and until when
     idle_seconds : an upload that got nothing for so long has broken off
     """
     with writing(engine) as connection:
         query = sa.select(jobs.c.job_id).where(
             sa.or_(
-                sa.and_(jobs.c.state.in_(ENDED), jobs.c.finished_at < ended_before),
+                sa.and_(
+                    jobs.c.state.in_(ENDED),
+                    jobs.c.kind.not_in(lasting),
+                    jobs.c.finished_at < ended_before,
+                ),
+                sa.and_(
+                    jobs.c.state.in_(ENDED),
+                    jobs.c.kind.in_(lasting),
+                    jobs.c.finished_at < (lasting_before or ended_before),
+                ),
                 sa.and_(
                     jobs.c.state == "uploading",
                     jobs.c.seen_at < before(connection, now, idle_seconds),
@@ -195,12 +212,10 @@ def delete_old_jobs(
 # --- files ------------------------------------------------------------------------------------
 
 
-def insert_parts(connection: sa.Connection, job_id: str, parts: Sequence[JobPart]) -> None:
-    """Add parts to a job's files, within a transaction."""
-    if parts:
-        connection.execute(
-            sa.insert(job_files), [{"job_id": job_id, **asdict(part)} for part in parts]
-        )
+def insert_parts(connection: sa.Connection, job_id: str, parts: Iterable[JobPart]) -> None:
+    """Add parts to a job's files, within a transaction; one at a time is in memory."""
+    for part in parts:
+        connection.execute(sa.insert(job_files), {"job_id": job_id, **asdict(part)})
 
 
 def delete_files(connection: sa.Connection, job_id: str, names: Sequence[str]) -> None:
@@ -243,8 +258,21 @@ def read_job(row: sa.RowMapping) -> Job:
 
 
 def document_text(document: Mapping[str, Any]) -> str:
+    """Plain data as it is kept."""
     # ASCII: PostgreSQL's text takes no NUL, and a lone surrogate cannot be sent to it.
-    return json.dumps(document, allow_nan=False)
+    try:
+        return json.dumps(document, allow_nan=False)
+    except ValueError:
+        return json.dumps(_finite(document), allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    """JSON has no infinite numbers, and none that is not one: these are not known."""
+    if isinstance(value, dict):
+        return {name: _finite(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _take_key(connection: sa.Connection, answer: IdempotentAnswer) -> bool:

@@ -4,8 +4,9 @@ Predictions commit in another order than they were made or numbered, so that no 
 counter says where one had stopped. PostgreSQL does: each row names the transaction that wrote it
 (``written_in``), and a snapshot tells which transactions were seen. The rows of a look are those
 of transactions that its snapshot sees and the snapshot of the look before did not. SQLite has
-one writer, whose row numbers rise; when the last row that was seen is gone, its number may have
-been given again, and the look starts from the first row.
+one writer, whose row numbers rise; VACUUM gives them anew, in their order, so that the last row
+that was seen is known by its id. When it is gone, nothing tells what was seen, and the look takes
+all rows.
 """
 
 from __future__ import annotations
@@ -25,13 +26,14 @@ class NewRows:
     """Rows of ``predictions p``.
 
     ``where`` is a condition in SQL with ``parameters``; ``position`` is to be handed to the next
-    look. ``again`` says that rows which were seen before are among them, ``more`` that others
-    wait.
+    look. ``first`` says that nobody looked before, ``again`` that rows which were seen before are
+    among them, ``more`` that others wait.
     """
 
     where: str
     parameters: dict[str, Any]
     position: str
+    first: bool = False
     again: bool = False
     more: bool = False
 
@@ -52,7 +54,7 @@ def _by_snapshot(connection: sa.Connection, before: dict[str, Any] | None) -> Ne
     seen, top = connection.execute(sa.text(query)).one()
     position = json.dumps({"snapshot": seen})
     if before is None:
-        return NewRows("true", {}, position)
+        return NewRows("true", {}, position, first=True)
     lowest = int(before["snapshot"].partition(":")[0])
     if lowest > int(top):  # the database was restored on a server that counts anew
         return NewRows("true", {}, position, again=True)
@@ -66,15 +68,13 @@ def _by_snapshot(connection: sa.Connection, before: dict[str, Any] | None) -> Ne
 
 def _by_number(connection: sa.Connection, before: dict[str, Any] | None) -> NewRows:
     low, again = 0, False
-    if before is not None:
-        low = before["row"]
-        query = sa.text("select prediction_id from predictions where rowid = :row")
-        found = connection.execute(query, {"row": low}).scalar()
-        if found != before["prediction_id"]:
-            low, again = 0, low > 0
+    if before is not None and before["row"]:
+        query = sa.text("select rowid from predictions where prediction_id = :name")
+        found = connection.execute(query, {"name": before["prediction_id"]}).scalar()
+        low, again = (0, True) if found is None else (found, False)
     query = sa.text("select max(rowid) from predictions")
     top = connection.execute(query).scalar() or 0
-    high = min(top, low + _SQLITE_ROWS)
+    high = top if again else min(top, low + _SQLITE_ROWS)
     query = sa.text(
         "select rowid, prediction_id from predictions where rowid <= :high "
         "order by rowid desc limit 1"
@@ -85,6 +85,7 @@ def _by_number(connection: sa.Connection, before: dict[str, Any] | None) -> NewR
         "p.rowid > :low and p.rowid <= :high",
         {"low": low, "high": high},
         json.dumps({"row": row, "prediction_id": name}),
-        again,
-        high < top,
+        first=before is None,
+        again=again,
+        more=high < top,
     )

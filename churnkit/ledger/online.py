@@ -11,7 +11,9 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
+from churnkit.domain.recording import IdempotentAnswer
 from churnkit.ledger import tables
+from churnkit.ledger.idempotent import keep_answer
 from churnkit.ledger.store import Ledger
 
 _CHUNK = 1_000
@@ -88,12 +90,26 @@ class OnlineStates:
             return _read(connection, layout_hash, customer_ids, lock=False)
 
     def change(
-        self, layouts: Sequence[str], customer_ids: Sequence[str], change: Change, *, at: datetime
+        self,
+        layouts: Sequence[str],
+        customer_ids: Sequence[str],
+        change: Change,
+        *,
+        at: datetime,
+        keep: Callable[[], IdempotentAnswer] | None = None,
     ) -> None:
         """Change the states of these customers in all layouts, in one transaction.
 
         Others that change one of them wait; locks are taken in one order, so that nobody waits
         for each other.
+
+        Parameters
+        ----------
+        keep : makes the answer that is committed with the change
+
+        Raises
+        ------
+        AnsweredAlready : there is an answer under this key; nothing was changed
         """
         wanted = sorted(set(customer_ids))
         with self._ledger.writing() as connection:
@@ -103,7 +119,10 @@ class OnlineStates:
                 if locking:
                     _claim(connection, layout, wanted, at)
                 found[layout] = _read(connection, layout, wanted, lock=locking)
-            for layout, states in change(found).items():
+            changed = change(found)
+            if keep is not None:
+                keep_answer(connection, keep())
+            for layout, states in changed.items():
                 _write(connection, layout, states, at)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
@@ -18,7 +18,7 @@ import sqlalchemy as sa
 
 from churnkit.ledger.engine import database_errors
 from churnkit.ledger.new_rows import NewRows, new_rows
-from churnkit.ledger.tables import latest_scores, refreshes, score_minutes
+from churnkit.ledger.tables import refreshes, score_minutes
 from churnkit.ledger.transactions import reading
 from churnkit.ledger.upserts import replace_rows
 
@@ -185,17 +185,14 @@ def refreshed_at(engine: sa.Engine) -> datetime | None:
     return found
 
 
-def forget_latest(connection: sa.Connection, customer_ids: Sequence[str]) -> int:
-    """Delete the latest scores of customers, in the transaction that deletes their predictions.
+def hold_refreshes(connection: sa.Connection) -> None:
+    """Let no refresh run until this transaction ends; waits for one that runs.
 
-    It waits for a refresh that may have read them; the next one finds nothing of them.
+    Whoever deletes a customer's predictions and latest score holds refreshes before: one that
+    had read the predictions would bring the score back.
     """
     if connection.dialect.name == "postgresql":
         connection.execute(sa.text(f"select pg_advisory_xact_lock({REFRESH_LOCK})"))
-    done = connection.execute(
-        sa.delete(latest_scores).where(latest_scores.c.customer_id.in_(customer_ids))
-    )
-    return done.rowcount
 
 
 def add_figures(connection: sa.Connection, added: Mapping[Key, Figures]) -> None:

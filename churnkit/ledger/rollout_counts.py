@@ -13,10 +13,12 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from churnkit.ledger.tables import (
+    outcomes,
     predictions,
     rollout_failures,
     rollout_overrides,
     rollout_windows,
+    treatments,
 )
 from churnkit.ledger.transactions import reading, writing
 
@@ -258,6 +260,22 @@ def recent_load(engine: sa.Engine, *, since: datetime, until: datetime) -> tuple
     with reading(engine) as connection:
         row = connection.execute(query).one()
     return int(row.customers), int(row.n)
+
+
+def outcomes_since(engine: sa.Engine, since: datetime) -> bool:
+    """Whether an outcome was recorded from a moment on."""
+    query = sa.select(sa.literal(1)).where(outcomes.c.recorded_at >= since)
+    with reading(engine) as connection:
+        return connection.execute(query.limit(1)).first() is not None
+
+
+def treated_since(engine: sa.Engine, since: datetime) -> bool:
+    """Whether anybody was treated from a moment on."""
+    query = sa.select(sa.literal(1)).where(
+        treatments.c.at >= since, treatments.c.hold_out.is_(False)
+    )
+    with reading(engine) as connection:
+        return connection.execute(query.limit(1)).first() is not None
 
 
 def add_windows(engine: sa.Engine, windows: Sequence[dict[str, object]]) -> None:

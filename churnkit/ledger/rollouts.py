@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
-from churnkit.domain.rollouts import RolloutRow, RolloutStep
-from churnkit.ledger.tables import rollout_overrides, rollout_stages, rollouts
+from churnkit.domain.rollouts import RolloutFailure, RolloutRow, RolloutStep
+from churnkit.ledger.tables import rollout_failures, rollout_overrides, rollout_stages, rollouts
 from churnkit.ledger.transactions import reading
 
 _DOCUMENTS = ("plan", "position", "evidence", "forecast", "decision")
@@ -100,6 +100,13 @@ def update_rollout(connection: sa.Connection, row: RolloutRow, *, seen: RolloutR
         .values(**_values(row))
     )
     return done.rowcount == 1
+
+
+def insert_failures(connection: sa.Connection, failures: Iterable[RolloutFailure]) -> None:
+    """Add that a rollout's model could not score what the other one answered."""
+    values = [failure.model_dump() for failure in failures]
+    if values:
+        connection.execute(sa.insert(rollout_failures), values)
 
 
 def insert_step(connection: sa.Connection, step: RolloutStep) -> None:

@@ -21,6 +21,7 @@ from churnkit.errors import BadValue, UnknownModelVersion, did_you_mean
 from churnkit.ledger import tables
 from churnkit.ledger.engine import Pool, make_engine, migrate
 from churnkit.ledger.idempotent import keep_answer
+from churnkit.ledger.rollouts import insert_failures
 from churnkit.ledger.transactions import reading, writing
 
 _CHUNK = 1_000
@@ -57,9 +58,7 @@ class Recording:
 
     def add_failures(self, failures: Iterable[RolloutFailure]) -> None:
         """Add that a rollout's model could not score what the other one answered."""
-        values = [failure.model_dump() for failure in failures]
-        if values:
-            self._connection.execute(sa.insert(tables.rollout_failures), values)
+        insert_failures(self._connection, failures)
 
 
 class JournalTurn:
@@ -245,6 +244,13 @@ class Ledger:
             )
         return known[name]
 
+    def version_names(self) -> tuple[str, ...]:
+        """The versions' names, in the order of their creation."""
+        table = tables.model_versions
+        with self.reading() as connection:
+            found = connection.execute(sa.select(table.c.version).order_by(table.c.number))
+            return tuple(found.scalars())
+
     def next_version(self) -> str:
         """``v1``, ``v2``, …: one above the highest."""
         with self.reading() as connection:
@@ -324,6 +330,27 @@ class Ledger:
             for entry in journal[len(ours) :]:
                 connection.execute(sa.insert(tables.journal), _journal_values(entry))
         return len(new)
+
+    def journal_after(self, sequence: int, limit: int) -> tuple[JournalEntry, ...]:
+        """At most so many entries after this one, the oldest first."""
+        table = tables.journal
+        query = (
+            sa.select(table)
+            .where(table.c.sequence > sequence)
+            .order_by(table.c.sequence)
+            .limit(limit)
+        )
+        with self.reading() as connection:
+            rows = connection.execute(query).mappings().all()
+        return tuple(
+            JournalEntry(**{**row, "evidence": json.loads(row["evidence"])}) for row in rows
+        )
+
+    def journal_length(self) -> int:
+        """The last entry's number."""
+        with self.reading() as connection:
+            found = connection.execute(sa.select(sa.func.max(tables.journal.c.sequence)))
+            return int(found.scalar() or 0)
 
     # --- metrics ------------------------------------------------------------------------------
 

@@ -498,3 +498,35 @@ rollout_windows = sa.Table(
     sa.Column("shed", sa.Integer, nullable=False),
     sa.Column("latency_ms", sa.Double, nullable=False),
 )
+
+# New models made by themselves: how far each has come.
+retrainings = sa.Table(
+    "retrainings",
+    metadata,
+    sa.Column("retraining_id", sa.String(64), primary_key=True),
+    sa.Column("number", sa.Integer, nullable=False, unique=True),
+    sa.Column("started_at", Moment, nullable=False),
+    sa.Column("step", sa.String(16), nullable=False),
+    sa.Column("content", Document, nullable=False),
+    # Who works on it; after some time without a sign of life another process goes on.
+    sa.Column("claim", sa.Integer, nullable=False),
+    sa.Column("seen_at", Moment, nullable=False),
+    sa.Column("ended_at", Moment),
+)
+
+# What consoles are told as it happens; of who serves and of decisions the journal tells.
+happenings = sa.Table(
+    "happenings",
+    metadata,
+    sa.Column(
+        "sequence",
+        sa.BigInteger().with_variant(sa.Integer, "sqlite"),
+        primary_key=True,
+        autoincrement=True,
+    ),
+    sa.Column("at", Moment, nullable=False),
+    sa.Column("kind", sa.String(32), nullable=False),
+    sa.Column("document", Document, nullable=False),
+    sa.Index("ix_happenings_at", "at"),
+    sqlite_autoincrement=True,
+)

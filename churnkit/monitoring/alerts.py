@@ -54,6 +54,12 @@ class Alert(Frozen):
         """Equal for alerts about the same thing."""
         return f"{self.rule}: {self.subject}"
 
+    @property
+    def sentence(self) -> str:
+        """``what``, which names the model version in any case."""
+        version = self.subject.partition(",")[0]
+        return self.what if version in self.what else f"{version}: {self.what}"
+
 
 class AlertRules(Frozen):
     """From when on what is how bad.

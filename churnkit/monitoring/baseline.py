@@ -8,7 +8,6 @@ error of the drift test is then a measured one (docs/statistics.md).
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
@@ -72,24 +71,30 @@ class FeatureBaseline(Frozen):
         ------
         BadValue : a number's value is none
         """
+        places = self.places(values)
+        return tuple(np.bincount(places, minlength=len(self.counts)).tolist())
+
+    def places(self, values: Sequence[object] | npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+        """Which bin each value falls into, shape (n,); see ``binned``.
+
+        Raises
+        ------
+        BadValue : a number's value is none
+        """
         if self.kind == "category":
             place = {name: i + 1 for i, name in enumerate(self.categories)}
             other = len(self.counts) - 1
-            found = [0] * len(self.counts)
-            for value, n in Counter(values).items():
-                # Each NaN may be a value of its own.
-                found[0 if _lost(value) else place.get(str(value), other)] += n
-            return tuple(found)
+            found = [0 if _lost(value) else place.get(str(value), other) for value in values]
+            return np.array(found, dtype=np.int64)
         try:
             numbers = np.asarray(values, dtype=np.float64)  # None becomes NaN
         except (TypeError, ValueError) as error:
             raise BadValue(
                 "a value is no number.", fix="Send numbers, or null.", column=self.name
             ) from error
-        known = numbers[~np.isnan(numbers)]
-        bins = np.searchsorted(np.array(self.edges), known, side="right")
-        inside = np.bincount(bins, minlength=len(self.edges) + 1)
-        return (len(numbers) - len(known), *inside.tolist())
+        # NaN sorts after everything else.
+        bins = np.searchsorted(np.array(self.edges), numbers, side="right") + 1
+        return np.where(np.isnan(numbers), 0, bins)
 
 
 class Baseline(Frozen):

@@ -188,6 +188,8 @@ def trials_table(record: RunRecord) -> RenderableType:
     for name in sorted(names, key=lambda name: best[name].log_loss):
         n = sum(trial.candidate == name for trial in record.trials)
         chosen = "chosen" if name == record.best.candidate else ""
+        if chosen and record.why_chosen:
+            chosen = f"chosen: {record.why_chosen}"
         table.add_row(
             candidate_title(name),
             str(n),
@@ -252,13 +254,15 @@ def versions_table(
 
 
 def journal_table(entries: Sequence[JournalEntry]) -> RenderableType:
-    """Every change of who serves."""
+    """Every change of who serves, and every customer who was erased."""
     table = _table("#", "when (UTC)", "who", "what", "why", numbers=(0,))
     for entry in entries:
         before = f" (was {entry.previous_version})" if entry.previous_version else ""
         what = f"{entry.action}: {entry.alias} {entry.version or 'nobody'}{before}"
         if entry.alias == "challenger" and "rollout" in entry.evidence:  # nobody's alias moved
             what = f"{entry.action}: rollout {entry.evidence['rollout']}"
+        if entry.action == "erase":
+            what = "erase: a customer"
         table.add_row(
             str(entry.sequence),
             f"{entry.at:%Y-%m-%d %H:%M:%S}",

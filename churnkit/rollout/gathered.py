@@ -23,6 +23,8 @@ class Gathered(Frozen):
     """The outcomes of predictions that look from before may have been learnt from."""
     outcomes_until: datetime | None = None
     """Predictions that look from before were taken in with their outcomes, day by day."""
+    outcomes_tried: datetime | None = None
+    """When it was last tried to take further days in."""
     history_until: datetime | None = None
     requests_until: datetime | None = None
     """Requests up to here were counted for the error rate and the ratio of the arms."""

@@ -25,10 +25,15 @@ METHODS = ("sigmoid", "isotonic")
 _SMALLEST = 1e-6
 
 
-def mean_log_loss(y: Ints, p: Floats) -> float:
-    """Mean log loss in nats; probabilities are clipped to [1e-6, 1 − 1e-6]."""
+def row_log_losses(y: Ints, p: Floats) -> Floats:
+    """Log loss of each row in nats; probabilities are clipped to [1e-6, 1 − 1e-6]."""
     clipped = np.clip(p, _SMALLEST, 1 - _SMALLEST)
-    return float(-np.mean(np.where(y == 1, np.log(clipped), np.log1p(-clipped))))
+    return -np.where(y == 1, np.log(clipped), np.log1p(-clipped))
+
+
+def mean_log_loss(y: Ints, p: Floats) -> float:
+    """Mean of ``row_log_losses``."""
+    return float(np.mean(row_log_losses(y, p)))
 
 
 def fit_calibrator(method: str, margins: Floats, y: Ints) -> Any:
@@ -58,12 +63,19 @@ def cross_calibrated(method: str, margins: Floats, y: Ints, fold: Ints) -> Float
     return np.clip(p, 0.0, 1.0)
 
 
-def score_margins(margins: Floats, y: Ints, fold: Ints) -> Mapping[str, float]:
-    """The cross-validated log loss of each calibration that this many churners allow."""
+def score_margins(
+    margins: Floats, y: Ints, fold: Ints, *, only: str | None = None
+) -> Mapping[str, float]:
+    """The cross-validated log loss of each calibration that this many churners allow.
+
+    Parameters
+    ----------
+    only : the one that will be used, if that is known
+    """
     few = min(int(y.sum()), int(len(y) - y.sum())) < MIN_ISOTONIC_POSITIVES
     return {
         method: mean_log_loss(y, cross_calibrated(method, margins, y, fold))
-        for method in (METHODS[:1] if few else METHODS)
+        for method in ((only,) if only else METHODS[:1] if few else METHODS)
     }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -62,12 +62,24 @@ def encoder(schema: ModelSchema) -> ColumnTransformer:
 
 
 def encode_training(
-    frame: Any, y: npt.NDArray[Any], schema: ModelSchema, folds: Folds, *, seed: int
+    frame: Any,
+    y: npt.NDArray[Any],
+    schema: ModelSchema,
+    folds: Folds,
+    *,
+    seed: int,
+    customers: Ints | None = None,
 ) -> Encoded:
-    """Encode the training rows once; the encoding depends on the schema alone."""
+    """Encode the training rows once; the encoding depends on the schema alone.
+
+    Parameters
+    ----------
+    customers : of a panel, whose row it is (see ``Training``)
+    """
     encode = encoder(schema).fit(frame)
     X = np.ascontiguousarray(encode.transform(frame), dtype=np.float64)
-    return Encoded(encode, Training(X, np.asarray(y, dtype=np.int64), folds, schema, seed))
+    labels = np.asarray(y, dtype=np.int64)
+    return Encoded(encode, Training(X, labels, folds, schema, seed, customers))
 
 
 def search_and_fit(
@@ -96,10 +108,10 @@ def search_and_fit(
         candidates,
         budget_seconds=budget_seconds,
         max_trials=max_trials,
+        calibration=calibration,
         progress=progress,
         cancel=cancel,
     )
-    found = replace(found, calibration=calibration or found.calibration)
     best = found.trials[found.chosen]
     candidate = next(one for one in candidates if one.name == best.candidate)
     progress(Step("fitting the best model on all training rows", None, candidate.title))

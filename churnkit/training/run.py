@@ -120,7 +120,14 @@ def train_model(
         )
     folds = fold_indices(split, y_train, n_folds=_n_folds(y_train), seed=seed)
     train_frame = model_frame(table.take(pa.array(split.train)), schema)
-    encoded = encode_training(train_frame, y_train, schema, folds, seed=seed)
+    encoded = encode_training(
+        train_frame,
+        y_train,
+        schema,
+        folds,
+        seed=seed,
+        customers=split.groups[split.train] if split.kind == "panel" else None,
+    )
     if cancel is not None:
         cancel.check()
 
@@ -137,9 +144,11 @@ def train_model(
             cancel=cancel,
         )
         trials, chosen, calibration = found.trials, found.chosen, found.calibration
+        why = found.why
     else:
         progress(Step("fitting the recorded model again"))
         trials, chosen, calibration = repeat.trials, repeat.chosen, repeat.calibration
+        why = repeat.why_chosen
         winner = find_candidates([repeat.best.candidate])[0]
         pipeline = refit(
             encoded, winner, repeat.best.params, calibration=calibration, cancel=cancel
@@ -169,6 +178,7 @@ def train_model(
         n_test=len(split.test),
         trials=trials,
         chosen=chosen,
+        why_chosen=why,
         model_schema=schema,
         calibration=calibration,
         evaluation=evaluate(

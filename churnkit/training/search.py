@@ -5,7 +5,7 @@ loss of its *calibrated* probabilities, since these are what users see. The cand
 turns: first each with its defaults, then with random draws; from the second turn on only those
 whose best is not hopeless, from the third on those near the leader's. Of a boosted model each
 trial shows all numbers of rounds up to its own, and keeps the best one. The lowest log loss
-wins, and among equals the first.
+wins, and among equals the first; in a panel a simpler kind wins over a lead that may be chance.
 
 The order of trials follows from the data and the seed alone; the budget only says how many of
 them are made, so any run's trials are a beginning of those of a longer one.
@@ -31,8 +31,15 @@ from churnkit.domain.columns import ModelSchema
 from churnkit.domain.progress import Cancel, Progress, Step, silent
 from churnkit.domain.runs import Trial
 from churnkit.errors import BudgetTooSmall
-from churnkit.training.calibrate import response, score_margins, staged_responses
+from churnkit.training.calibrate import (
+    cross_calibrated,
+    response,
+    row_log_losses,
+    score_margins,
+    staged_responses,
+)
 from churnkit.training.candidate import Candidate
+from churnkit.training.choosing import SIMPLE, better_by_chance
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -57,7 +64,8 @@ class Training:
     """Encoded training rows and how they are cross-validated.
 
     ``X`` has shape (n_train, n_inputs), ``y`` is 0 or 1, ``folds`` are pairs of positions to fit
-    on and to check on.
+    on and to check on. ``customers``, shape (n_train,), is given of a panel only: it says whose
+    row it is, and that the simpler of two models wins when the other's lead may be chance.
     """
 
     X: Floats
@@ -65,6 +73,7 @@ class Training:
     folds: Folds
     schema: ModelSchema
     seed: int
+    customers: Ints | None = None
 
 
 @dataclass(frozen=True)
@@ -78,10 +87,23 @@ class Margins:
 
 @dataclass(frozen=True)
 class Searched:
-    """All trials in order, which one won, its out-of-fold margins and calibration."""
+    """All trials in order, which one won (and why, if not by its loss alone), its out-of-fold
+    margins and calibration.
+    """
 
     trials: tuple[Trial, ...]
     chosen: int
+    margins: Margins
+    calibration: str
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class _Best:
+    """The best trial so far, or the best of one kind."""
+
+    place: int
+    log_loss: float
     margins: Margins
     calibration: str
 
@@ -229,6 +251,7 @@ def search(
     *,
     budget_seconds: float | None,
     max_trials: int | None = None,
+    calibration: str | None = None,
     patience: int = PATIENCE,
     progress: Progress = silent,
     cancel: Cancel | None = None,
@@ -240,6 +263,7 @@ def search(
     ----------
     budget_seconds : wall time; a fit that has begun is ended, its trial does not count. None:
         only ``max_trials`` limits
+    calibration : the one to score with; None: the better one of each trial
     clock : seconds that only rise
 
     Raises
@@ -251,7 +275,8 @@ def search(
     end = float("inf") if budget_seconds is None else started + budget_seconds
 
     trials: list[Trial] = []
-    chosen, winner, calibration = -1, None, ""
+    best: _Best | None = None
+    simplest: _Best | None = None
     race = _Race(candidates, data.seed)
     progress(Step("searching models", 0.0, f"{len(data.y):,} customers"))
     for candidate, params in race.proposals():
@@ -265,7 +290,7 @@ def search(
         except _OutOfTime:
             break
         y = data.y[margins.rows]
-        losses = score_margins(margins.values, y, margins.fold)
+        losses = score_margins(margins.values, y, margins.fold, only=calibration)
         method = min(losses, key=lambda name: losses[name])
         trial = Trial(
             candidate=candidate.name,
@@ -276,18 +301,37 @@ def search(
         )
         trials.append(trial)
         race.best[candidate.name] = min(race.best.get(candidate.name, float("inf")), trial.log_loss)
-        if chosen < 0 or trial.log_loss < trials[chosen].log_loss:
-            chosen, winner, calibration = len(trials) - 1, margins, method
-        progress(_news(trials, chosen, candidates, _done(clock() - started, budget_seconds)))
-        if len(trials) - 1 - chosen >= patience:
+        this = _Best(len(trials) - 1, trial.log_loss, margins, method)
+        if best is None or this.log_loss < best.log_loss:
+            best = this
+        if candidate.kind == SIMPLE and (simplest is None or this.log_loss < simplest.log_loss):
+            simplest = this
+        progress(_news(trials, best.place, candidates, _done(clock() - started, budget_seconds)))
+        if this.place - best.place >= patience:
             break
-    if winner is None:
+    if best is None:
         raise BudgetTooSmall(
             f"no candidate model could be tried on {len(data.y):,} customers "
             f"within {budget_seconds:g} seconds.",
             fix="Give more time, for example with --budget 120s.",
         )
-    return Searched(tuple(trials), chosen, winner, calibration)
+    why = ""
+    if simplest is not None and simplest is not best and _lead_is_chance(data, best, simplest):
+        best, why = simplest, "the lead of others is within one standard error"
+    return Searched(tuple(trials), best.place, best.margins, best.calibration, why)
+
+
+def _lead_is_chance(data: Training, best: _Best, simple: _Best) -> bool:
+    """Whether the simpler model is to win: in a panel, over a lead that may be chance."""
+    if data.customers is None:
+        return False
+    losses = []
+    for one in (best, simple):
+        # All trials have the same folds, so the same rows in the same order.
+        y = data.y[one.margins.rows]
+        p = cross_calibrated(one.calibration, one.margins.values, y, one.margins.fold)
+        losses.append(row_log_losses(y, p))
+    return better_by_chance(losses[0], losses[1], data.customers[best.margins.rows])
 
 
 def _mean_auc(margins: Margins, y: Ints) -> float:

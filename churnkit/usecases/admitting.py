@@ -64,8 +64,14 @@ def admit(
     compiled: CompiledModel,
     why: str,
     now: datetime,
+    *,
+    who: str | None = None,
 ) -> tuple[ModelVersion, str]:
     """Write the bundle, then let the ledger know of it: version, metrics and journal together.
+
+    Parameters
+    ----------
+    who : for the journal; None: the user of this process
 
     Returns
     -------
@@ -115,7 +121,7 @@ def admit(
         return (
             seal(
                 at=now,
-                who=user_name(),
+                who=who or user_name(),
                 action="promote" if first else "challenge",
                 alias=alias,
                 version=name,
@@ -131,7 +137,7 @@ def admit(
             ),
         )
 
-    if not project.ledger_url.startswith("sqlite"):
+    if project.settings.ledger.url:
         # Replicas that follow the journal find the files where they find the journal.
         files = bundle_bytes(folder, manifest_hash=manifest_hash)
         store_bundle(ledger.engine, manifest_hash, files)

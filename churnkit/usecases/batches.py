@@ -25,13 +25,16 @@ from churnkit.data.part_formats import TableFormat, pack
 from churnkit.domain.frozen import Frozen
 from churnkit.domain.jobs import JobPart, JobProgress, RowFault, row_ids
 from churnkit.domain.recording import PredictionColumns
+from churnkit.domain.rollouts import RolloutFailure
 from churnkit.errors import BadValue, DataEmpty
 from churnkit.inference.batch import one_thread_here, score_typed
 from churnkit.inference.predictor import Predictor
 from churnkit.ledger.job_claims import advance, working
 from churnkit.ledger.prediction_copy import insert_predictions
+from churnkit.ledger.rollouts import insert_failures
 from churnkit.project import Project
 from churnkit.registry.bundle import Bundle, read_bundle
+from churnkit.usecases.batch_arms import BatchArms, LivePair, recorded
 from churnkit.usecases.batch_rows import BatchFile, LookUp, Piece
 from churnkit.usecases.bundles import find_bundle
 from churnkit.usecases.job_work import Outcome, Work, now
@@ -84,7 +87,8 @@ class Tally(Frozen):
 @dataclass(frozen=True, slots=True)
 class _Scored:
     piece: Piece
-    predictions: PredictionColumns | None
+    predictions: list[PredictionColumns]
+    failures: list[RolloutFailure]
     parts: list[tuple[str, bytes, int]]
     mass: float
     bands: Counter[str]
@@ -144,7 +148,8 @@ def score_batch(work: Work) -> Outcome:
     if asked.on_error == "fail" and not tally.checked:
         _refuse_broken(work, file, rows)
         tally = tally.model_copy(update={"checked": True})
-    for scored in _scored(work, predictor, file, asked, tally, rows):
+    arms = BatchArms(project, version.version, bundle)
+    for scored in _scored(work, predictor, file, asked, tally, rows, arms):
         work.look()
         tally = _commit(work, scored, tally, lines)
     if not tally.done:
@@ -213,6 +218,7 @@ def _scored(
     asked: BatchRequest,
     tally: Tally,
     rows: int,
+    arms: BatchArms,
 ) -> Iterator[_Scored]:
     """Pieces in their order; while one is committed, others are read and scored."""
     n_workers = max(1, (os.cpu_count() or 2) - 1)
@@ -220,7 +226,8 @@ def _scored(
         waiting: deque[Future[_Scored]] = deque()
         try:
             for piece in file.pieces(rows=rows, place=tally.place):
-                waiting.append(pool.submit(_score, work.job.job_id, predictor, piece, asked))
+                pair = arms.now()
+                waiting.append(pool.submit(_score, work.job.job_id, predictor, piece, asked, pair))
                 if len(waiting) > n_workers:
                     yield waiting.popleft().result()
             while waiting:
@@ -230,7 +237,9 @@ def _scored(
                 future.cancel()
 
 
-def _score(job_id: str, predictor: Predictor, piece: Piece, asked: BatchRequest) -> _Scored:
+def _score(
+    job_id: str, predictor: Predictor, piece: Piece, asked: BatchRequest, pair: LivePair | None
+) -> _Scored:
     parts: list[tuple[str, bytes, int]] = []
     if piece.faults:
         faults = [
@@ -241,15 +250,20 @@ def _score(job_id: str, predictor: Predictor, piece: Piece, asked: BatchRequest)
         table = pa.RecordBatch.from_pylist(faults, schema=_FAILED_SCHEMA)
         parts.append((FAILED, pack(table), len(faults)))
     if not piece.numbers:
-        return _Scored(piece, None, parts, 0.0, Counter(), Counter())
+        return _Scored(piece, [], [], parts, 0.0, Counter(), Counter())
     scores = score_typed(predictor, piece.batch, reasons=asked.reasons)
+    trouble = ""
+    if pair is not None:
+        scores, trouble = pair.score(scores, piece.batch, asked.reasons)
     ids = row_ids(job_id, piece.numbers)
     unseen = predictor.encoder.unseen_rows(piece.batch.columns)
     n = len(ids)
     columns = {name: scores.column(name) for name in scores.schema.names} | {
         "row": pa.array(piece.numbers, pa.int64()),
         "prediction_id": pa.array(ids, pa.string()),
-        "variant": pa.repeat(pa.scalar(VARIANT, pa.string()), n),
+        "variant": scores.column("variant")
+        if pair is not None
+        else pa.repeat(pa.scalar(VARIANT, pa.string()), n),
         "unknown_categories": pa.array(
             [unseen.get(i, ()) for i in range(n)], pa.list_(pa.string())
         ),
@@ -258,11 +272,26 @@ def _score(job_id: str, predictor: Predictor, piece: Piece, asked: BatchRequest)
     result = pa.RecordBatch.from_arrays([columns[name] for name in schema.names], schema=schema)
     parts.append((RESULT, pack(result), n))
     bands = scores.column("risk_band").to_pylist()
+    predictions: list[PredictionColumns] = []
+    failures: list[RolloutFailure] = []
+    if asked.record and pair is not None:
+        predictions, failures = recorded(
+            scores,
+            ids,
+            _reasons(scores, asked.reasons) if asked.reasons else ["[]"] * n,
+            unseen,
+            pair.arms,
+            made_at=now(),
+            as_of=asked.as_of,
+            request_id=job_id,
+            trouble=trouble,
+        )
+    elif asked.record:
+        predictions = [_predictions(scores, ids, bands, unseen, predictor.version, job_id, asked)]
     return _Scored(
         piece,
-        _predictions(scores, ids, bands, unseen, predictor.version, job_id, asked)
-        if asked.record
-        else None,
+        predictions,
+        failures,
         parts,
         float(pc.sum(scores.column("probability")).as_py()),
         Counter(bands),
@@ -346,8 +375,9 @@ def _commit(work: Work, scored: _Scored, tally: Tally, lines: int | None) -> Tal
         detail=f"{after.done:,} rows",
     )
     with working(work.project.ledger.engine, work.job) as connection:
-        if scored.predictions is not None:
-            insert_predictions(connection, scored.predictions)
+        for predictions in scored.predictions:
+            insert_predictions(connection, predictions)
+        insert_failures(connection, scored.failures)
         advance(
             connection,
             work.job,
@@ -358,14 +388,18 @@ def _commit(work: Work, scored: _Scored, tally: Tally, lines: int | None) -> Tal
                 JobPart(name, tally.part, content, rows) for name, content, rows in scored.parts
             ],
         )
-    work.latest = news
+    # The counts were committed; the heartbeat must not take them back to an earlier piece's.
+    work.latest = JobProgress(stage=news.stage, detail=news.detail)
     work.told(
         {
             "scored": len(piece.numbers),
             "failed": failed,
-            "bands": dict(scored.bands) if scored.predictions is not None else {},
-            "model_version": tally.model_version,
-            "variant": VARIANT,
+            "recorded": [
+                [part.model_version, part.variant, band, count]
+                for part in scored.predictions
+                if part.shadow_of is None
+                for band, count in Counter(part.risk_bands).items()
+            ],
         }
     )
     return after

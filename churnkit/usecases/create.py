@@ -17,7 +17,13 @@ from churnkit.data.sources import lasting_name, open_source
 from churnkit.domain.columns import TableSchema
 from churnkit.domain.profiles import RoleGuess
 from churnkit.domain.progress import Cancel, Progress, Step, silent
-from churnkit.errors import AmbiguousTarget, ProjectExists, storage_errors
+from churnkit.errors import (
+    Ambiguous,
+    AmbiguousSheet,
+    AmbiguousTarget,
+    ProjectExists,
+    storage_errors,
+)
 from churnkit.project import Project, open_project
 from churnkit.reporting.tables import roles_table
 from churnkit.settings import (
@@ -30,8 +36,8 @@ from churnkit.settings import (
 )
 from churnkit.usecases.result import Result
 
-Choose = Callable[[AmbiguousTarget], str]
-"""Answers which of ``error.where["choices"]`` is meant."""
+Choose = Callable[[Ambiguous], str]
+"""Answers which of ``error.options`` is meant."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -84,18 +90,26 @@ def create_project(
     target, positive, id_column : columns and value, where the guess is not wanted
     query, sheet : for a database URL, and for an Excel file
     name : of the project; the folder's name if not given
-    choose : asked when the target is not clear; without it the error is raised
+    choose : asked when the sheet or the target is not clear; without it the error is raised
 
     Raises
     ------
     ProjectExists : the folder holds a project
     DataError : the file cannot be read, or the target cannot be used
-    AmbiguousTarget : the target is not clear and nobody was there to choose
+    AmbiguousSheet, AmbiguousTarget : the sheet or the target is not clear, and nobody was there
+        to choose
     FolderReadOnly, DiskFull : the folder cannot be written
     """
     home = Path(folder).expanduser().resolve()
     refuse_existing(home)
-    source = open_source(data, query=query, sheet=sheet)
+    kept = lasting_name(data, folder=home)
+    try:
+        source = open_source(data, query=query, sheet=sheet)
+    except AmbiguousSheet as error:
+        if choose is None:
+            raise
+        sheet = choose(error)
+        source = open_source(data, query=query, sheet=sheet)
     missing_before = not home.exists()
     with storage_errors(home):
         home.mkdir(parents=True, exist_ok=True)
@@ -113,7 +127,7 @@ def create_project(
                 )
                 break
             except AmbiguousTarget as error:
-                if choose is None or not error.where.get("choices"):
+                if choose is None or not error.options:
                     raise
                 answer = choose(error)
                 if "column" in error.where:
@@ -123,7 +137,7 @@ def create_project(
         settings = Settings(
             project=ProjectTable(name=name or home.name),
             data=DataTable(
-                source=lasting_name(data, folder=home),
+                source=kept,
                 query=query,
                 sheet=sheet,
             ),

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 from pydantic import ValidationError
 from rich.console import Group, RenderableType
@@ -23,6 +23,8 @@ from churnkit.data.zones import shown_moment
 from churnkit.domain.events import US_PER_DAY, Guess
 from churnkit.domain.progress import Cancel, Progress, Step, silent
 from churnkit.errors import (
+    Ambiguous,
+    AmbiguousLog,
     DataUnreadable,
     SettingsInvalid,
     UnknownEventType,
@@ -31,11 +33,21 @@ from churnkit.errors import (
 )
 from churnkit.project import Project, open_project
 from churnkit.reporting.event_tables import guesses_table
-from churnkit.settings import ChurnTable, Settings, write_settings
+from churnkit.settings import (
+    AttributesTable,
+    ChurnTable,
+    Settings,
+    SubscriptionsTable,
+    write_settings,
+)
 from churnkit.usecases.create import refuse_existing
 from churnkit.usecases.event_importing import FactsImported, project_requests
 from churnkit.usecases.result import Result
 
+Choose = Callable[[Ambiguous], str]
+"""Answers a question with one of its ``options``."""
+Answers = Mapping[str, str]
+Made = TypeVar("Made")
 _HORIZONS = (90, 60, 30, 14, 7, 1)
 
 
@@ -93,9 +105,13 @@ class LogCreated(Result):
 
 
 def recognise_data(
-    data: Sequence[str] | str, *, query: str = ""
+    data: Sequence[str] | str, *, query: str = "", choose: Choose | None = None
 ) -> tuple[Literal["events", "snapshot"], str]:
     """Whether the data is a log of events or a table of customers, and the ground.
+
+    Parameters
+    ----------
+    choose : asked when it is not clear; without it, it is taken for a table of customers
 
     Raises
     ------
@@ -105,7 +121,18 @@ def recognise_data(
     if len(sources) == 1 and Path(sources[0]).suffix.lower() in (".xlsx", ".xlsm"):
         return "snapshot", "it is an Excel sheet"
     parts = find_parts(sources)
-    kind, ground = recognise(read_sample(parts, query=query), len(parts))
+    sample = read_sample(parts, query=query)
+    kind, ground = recognise(sample, len(parts))
+    if kind == "unclear" and choose is not None:
+        kind = choose(
+            AmbiguousLog(
+                f"Is it a log of events, or a snapshot with one row per customer? {ground}.",
+                options=("events", "snapshot"),
+                question="kind",
+                file=sample.name,
+            )
+        )
+        ground = "you said so"
     return ("events" if kind == "events" else "snapshot"), ground
 
 
@@ -116,6 +143,7 @@ def create_event_project(
     *,
     name: str | None = None,
     ground: str = "",
+    choose: Choose | None = None,
     now: datetime | None = None,
     progress: Progress = silent,
     cancel: Cancel | None = None,
@@ -131,13 +159,14 @@ def create_event_project(
     options : what the person says; the rest is guessed, and each guess has its ground
     name : of the project; the folder's name if not given
     ground : why the data was taken for a log, if somebody looked
+    choose : asked when a column is not clear; without it the error is raised
     now : the present; later facts do not say until when the log is known
 
     Raises
     ------
     ProjectExists : the folder holds a project
     DataError : the data cannot be read, or too many rows are broken
-    AmbiguousLog : it is not clear what a column is for; ``where["choices"]`` lists them
+    AmbiguousLog : it is not clear what a column is for, and nobody was there to choose
     FolderReadOnly, DiskFull : the folder cannot be written
     """
     told = options or LogOptions()
@@ -148,16 +177,19 @@ def create_event_project(
     progress(Step("guessing what each column is for"))
     parts = find_parts(sources, home)
     sample = read_sample(parts, query=told.query)
-    roles = guess_log(
-        sample,
-        parts,
-        Told(told.customer_id, told.time, told.type, told.known_at, told.values,
-             told.categories, told.time_format),
-        query=told.query, progress=progress, cancel=cancel,
-    )  # fmt: skip
+
+    def guessed(answers: Answers) -> LogRoles:
+        said = Told(told.customer_id, told.time, told.type, told.known_at, told.values,
+                    told.categories, told.time_format)  # fmt: skip
+        return guess_log(
+            sample, parts, _answered(said, answers),
+            query=told.query, progress=progress, cancel=cancel,
+        )  # fmt: skip
+
+    roles = _asking(guessed, choose)
     guesses = [Guess(what="data", value="a log of events", ground=ground or "you said so")]
     guesses += roles.guesses
-    settings, more = _settings(home, name or home.name, sources, told, roles, sample)
+    settings, more = _settings(home, name or home.name, sources, told, roles, sample, choose)
     guesses += more
     missing_before = not home.exists()
     with storage_errors(home):
@@ -183,6 +215,28 @@ def create_event_project(
     return LogCreated(open_project(home), tuple(guesses), _moved(imported, workshop, home))
 
 
+def _asking(make: Callable[[Answers], Made], choose: Choose | None) -> Made:
+    """Make something, and ask for what is not clear, each question once."""
+    answers: dict[str, str] = {}
+    while True:
+        try:
+            return make(answers)
+        except AmbiguousLog as error:
+            if choose is None or not error.options or error.question in answers:
+                raise
+            answers[error.question] = choose(error)
+
+
+def _answered(said: Told, answers: Answers) -> Told:
+    return replace(
+        said,
+        customer_id=answers.get("customer", said.customer_id),
+        event_time=answers.get("event_time", said.event_time),
+        known_at=answers.get("known_at", said.known_at),
+        time_format=answers.get("time_format", said.time_format),
+    )
+
+
 def _settings(
     home: Path,
     name: str,
@@ -190,6 +244,7 @@ def _settings(
     told: LogOptions,
     roles: LogRoles,
     sample: Sample,
+    choose: Choose | None,
 ) -> tuple[Settings, list[Guess]]:
     guesses = [
         Guess(
@@ -215,9 +270,9 @@ def _settings(
         if not given:
             continue
         source = lasting_name(given, folder=home)
-        facts = read_sample(find_parts([source], home))
-        guess = guess_attributes if table == "attributes" else guess_subscriptions
-        made, found = guess(facts, source, query="", id_column=roles.customer_id)
+        made, found = _guess_facts(
+            table, read_sample(find_parts([source], home)), source, roles.customer_id, choose
+        )
         content[table] = made.model_copy(
             update={"arrival_delay_days": told.arrival_delay_days, "source_zone": told.source_zone}
         ).model_dump()
@@ -230,6 +285,19 @@ def _settings(
                 column=column,
             )
     return checked_settings(content), guesses
+
+
+def _guess_facts(
+    table: str, sample: Sample, source: str, id_column: str, choose: Choose | None
+) -> tuple[AttributesTable | SubscriptionsTable, tuple[Guess, ...]]:
+    guess = guess_attributes if table == "attributes" else guess_subscriptions
+
+    def guessed(
+        answers: Answers,
+    ) -> tuple[AttributesTable | SubscriptionsTable, tuple[Guess, ...]]:
+        return guess(sample, source, query="", id_column=id_column, told=answers)
+
+    return _asking(guessed, choose)
 
 
 def _with_churn(

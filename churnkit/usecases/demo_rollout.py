@@ -22,12 +22,12 @@ from churnkit.data.simulate import snapshot, snapshot_probability
 from churnkit.domain.outcomes import Outcome
 from churnkit.domain.progress import Cancel, Progress, Step, silent
 from churnkit.errors import storage_errors
-from churnkit.ledger.outcomes import record_outcomes
 from churnkit.project import Project, open_project
 from churnkit.reporting.figures import Draw, sheet
 from churnkit.reporting.rollout_figures import course, draw_course
 from churnkit.settings import FILE_NAME, write_settings
 from churnkit.usecases.create import create_project
+from churnkit.usecases.outcomes import take_outcomes
 from churnkit.usecases.result import Result
 from churnkit.usecases.rollout_start import start_rollout
 from churnkit.usecases.rollout_views import RolloutHistory, RolloutView
@@ -184,7 +184,7 @@ class _World:
                 Outcome(customer_id=name, churned=bool(leaves), source="simulated", as_of=at)
                 for name, leaves in zip(seen["customer_id"].to_pylist(), gone, strict=True)
             ]
-            record_outcomes(self.project.ledger.engine, rows, now=self.now)
+            take_outcomes(self.project, rows, now=self.now, skip=False)
 
 
 def _run(world: _World, why: str) -> RolloutView:

@@ -20,6 +20,7 @@ from churnkit.errors import DataUnreadable, SettingsInvalid
 from churnkit.project import Project
 from churnkit.settings import Settings, write_settings
 from churnkit.usecases.result import Result
+from churnkit.usecases.suppressing import suppressed_in
 
 
 @dataclass(frozen=True, repr=False)
@@ -108,6 +109,7 @@ def import_facts(
             now=now or datetime.now(UTC),
             rebuild=rebuild,
             compare_only=compare_only,
+            suppressed=suppressed_in(project),
             progress=progress,
             cancel=cancel,
         )

@@ -20,6 +20,7 @@ from churnkit.project import Project
 from churnkit.reporting.tables import changes_table
 from churnkit.settings import DataTable, write_settings
 from churnkit.usecases.result import Result
+from churnkit.usecases.suppressing import suppressed_in
 
 
 @dataclass(frozen=True, repr=False)
@@ -108,7 +109,14 @@ def import_data(
         before = read_schema(project.database)
         with storage_errors(project.store), tempfile.TemporaryDirectory(dir=project.store) as work:
             path = Path(work) / "churnkit.duckdb"
-            schema = import_table(source, path, progress=progress, cancel=cancel)
+            schema = import_table(
+                source,
+                path,
+                id_column=columns.id,
+                suppressed=suppressed_in(project),
+                progress=progress,
+                cancel=cancel,
+            )
             changes = compare_schemas(before, schema, ignore=columns.ignore)
             if not compare_only:
                 for name in filter(None, (columns.target, columns.id, columns.time)):

@@ -15,11 +15,19 @@ from churnkit.errors import Cancelled, ChurnkitError, ClaimLost, StorageUnreacha
 from churnkit.ledger.job_claims import end_job, keep_claim, release_job
 from churnkit.project import Project
 from churnkit.usecases.batches import score_batch
+from churnkit.usecases.dataset_jobs import look_at_dataset, work_on_features
 from churnkit.usecases.job_work import LetGo, Outcome, Work, now, told_error
+from churnkit.usecases.training_jobs import report_on_version, train_on_dataset
 
 log = logging.getLogger("churnkit.jobs")
 Ending = Literal["finished", "failed", "cancelled", "released", "lost"]
-RUNNERS: Mapping[JobKind, Callable[[Work], Outcome]] = {"batch": score_batch}
+RUNNERS: Mapping[JobKind, Callable[[Work], Outcome]] = {
+    "batch": score_batch,
+    "dataset": look_at_dataset,
+    "features": work_on_features,
+    "training": train_on_dataset,
+    "report": report_on_version,
+}
 _HEARTBEAT_SECONDS = 1.0
 _STOP_SECONDS = 5.0
 """A cancelled job that does not look up for so long is ended where it is."""
@@ -122,6 +130,8 @@ def _beat(work: Work, over: threading.Event, die: Callable[[Ending], None]) -> N
 def _end_here(work: Work, die: Callable[[Ending], None]) -> None:
     """The work does not look up (it fits a model, say): end it with its process."""
     engine = work.project.ledger.engine
+    if work.settled.is_set():
+        return
     try:
         if work.cancel.cancelled:
             end_job(engine, work.job, "cancelled", now())

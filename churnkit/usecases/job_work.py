@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +16,7 @@ from churnkit.ledger.jobs import next_part
 from churnkit.project import Project
 
 INPUT = "input"
+_PART_BYTES = 1 << 20
 
 
 class LetGo(Exception):
@@ -30,7 +31,7 @@ class Outcome:
     """
 
     result: dict[str, Any]
-    parts: Sequence[JobPart] = ()
+    parts: Iterable[JobPart] = ()
     drop: tuple[str, ...] = (INPUT,)
     progress: JobProgress | None = None
 
@@ -52,6 +53,8 @@ class Work:
     told: Callable[[dict[str, Any]], None] = lambda counts: None
     cancel: Cancel = field(default_factory=Cancel)
     stop: threading.Event = field(default_factory=threading.Event)
+    settled: threading.Event = field(default_factory=threading.Event)
+    """Set when the work is about to change what others see: from now on it is not cut off."""
     latest: JobProgress = field(default_factory=JobProgress)
     """The latest news, which the heartbeat takes along."""
 
@@ -85,6 +88,21 @@ class Work:
         return path if number >= 0 else None
 
 
+def file_parts(name: str, path: Path) -> Iterator[JobPart]:
+    """A file as parts of one of a job's files."""
+    with path.open("rb") as file:
+        number = 0
+        while content := file.read(_PART_BYTES):
+            yield JobPart(name, number, content)
+            number += 1
+
+
+def bytes_parts(name: str, content: bytes) -> Iterator[JobPart]:
+    """Bytes as parts of one of a job's files."""
+    for number, start in enumerate(range(0, len(content), _PART_BYTES)):
+        yield JobPart(name, number, content[start : start + _PART_BYTES])
+
+
 def now() -> datetime:
     """The present, for the ledger."""
     return datetime.now(UTC)
@@ -97,4 +115,7 @@ def told_error(error: ChurnkitError) -> dict[str, Any]:
         for name, value in error.to_json()["where"].items()  # type: ignore[attr-defined]  # a dict
         if name in ("row", "column", "field", "version")
     }
+    choices = error.where.get("choices")
+    if isinstance(choices, list | tuple):
+        places["choices"] = [str(choice) for choice in choices[:100]]
     return {"code": error.code, "what": error.what, "fix": error.fix, "where": places}

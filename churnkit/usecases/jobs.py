@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
+from itertools import chain
 from typing import Any
 
 from churnkit.data.part_formats import TableFormat, render
@@ -122,10 +123,14 @@ def delete_job(project: Project, kind: JobKind, job_id: str) -> None:
 
 def delete_old_jobs(project: Project) -> int:
     """Delete jobs that are over for longer than they are kept, and uploads that broke off."""
-    keep = timedelta(hours=project.settings.service.job_hours)
-    at = now()
+    settings, at = project.settings.service, now()
     return jobs.delete_old_jobs(
-        project.ledger.engine, ended_before=at - keep, idle_seconds=_IDLE_UPLOAD_SECONDS, now=at
+        project.ledger.engine,
+        ended_before=at - timedelta(hours=settings.job_hours),
+        lasting=("dataset", "training"),
+        lasting_before=at - timedelta(hours=settings.dataset_hours),
+        idle_seconds=_IDLE_UPLOAD_SECONDS,
+        now=at,
     )
 
 
@@ -190,15 +195,28 @@ def whole_file(project: Project, kind: JobKind, job_id: str, name: str) -> bytes
     JobActive : it is not over
     JobHasNoResult : it has no such file
     """
+    return b"".join(large_file(project, kind, job_id, name))
+
+
+def large_file(project: Project, kind: JobKind, job_id: str, name: str) -> Iterator[bytes]:
+    """One of a finished job's files, piece by piece.
+
+    Raises
+    ------
+    UnknownJob : there is no such job
+    JobActive : it is not over
+    JobHasNoResult : it has no such file
+    """
     job = show_job(project, kind, job_id)
     if not job.ended:
         raise JobActive(f"the {kind} is {job.state}.", fix="Wait until it is over.")
-    content = b"".join(file_parts(project, job_id, name))
-    if not content:
+    pieces = file_parts(project, job_id, name)
+    first = next(pieces, None)
+    if first is None:
         raise JobHasNoResult(
             f"the {kind} {job.state}, and has no {name}.", fix="Look at its error, and ask anew."
         )
-    return content
+    return chain((first,), pieces)
 
 
 def _unknown(kind: JobKind) -> UnknownJob:

@@ -221,6 +221,12 @@ class LabelSpans:
         return max(int((days - 2) * 86_400_000_000), 0)
 
     @property
+    def known_last(self) -> bool:
+        """Which answer is known only when the window ends: that he left, or that he stayed."""
+        settings = self.project.settings
+        return settings.events is not None and settings.churn.kind == "non_contractual"
+
+    @property
     def days_to_mature(self) -> float:
         """lead + horizon + grace + arrival delay."""
         churn = self.project.settings.churn

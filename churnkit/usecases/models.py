@@ -94,18 +94,24 @@ class Journal(Result):
 
 @dataclass(frozen=True, repr=False)
 class Moved(Result):
-    """One change of who serves."""
+    """One change of who serves; or that nothing had to change, with the entry that holds."""
 
     entry: JournalEntry
     notes: tuple[str, ...] = ()
+    changed: bool = True
 
     def __rich__(self) -> RenderableType:
+        if not self.changed:
+            return Text(
+                f"{self.entry.version} is the {self.entry.alias} already, since "
+                f"{self.entry.at:%Y-%m-%d %H:%M} UTC; nothing was changed."
+            )
         before = self.entry.previous_version or "nobody"
         moved = f"{self.entry.version} is now the {self.entry.alias} (before: {before})."
         return Text("\n".join((moved, *self.notes)))
 
     def to_json(self) -> dict[str, object]:
-        return self.entry.model_dump(mode="json")
+        return {**self.entry.model_dump(mode="json"), "changed": self.changed}
 
 
 @dataclass(frozen=True, repr=False)
@@ -159,7 +165,7 @@ def serving_at(project: Project, moment: datetime) -> str | None:
 
 
 def promote(project: Project, version: str, *, why: str = "") -> Moved:
-    """Let a version serve as the champion.
+    """Let a version serve as the champion; the journal stays as it is if it does already.
 
     Raises
     ------
@@ -188,11 +194,13 @@ def _move(
 ) -> Moved:
     """Change the champion, sign the journal's new end, and tell MLflow."""
     now = datetime.now(UTC)
-    change = Change(action=action, version=version, who=user_name(), why=why)
+    change = Change(action=action, version=version, who=user_name(), why=why, unless_held=True)
     with project.lease(f"changing who serves ({action})"):
         entries, entry = move(
             project, change, files=lambda known: project.bundle(known.version), now=now
         )
+        if entry.at != now:
+            return Moved(entry, changed=False)
         write_head(project, entries, project.journal_head, now)
         try:
             project.mlflow.set_aliases(holders(entries))

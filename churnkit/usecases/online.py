@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
@@ -138,6 +139,11 @@ def find_answer(project: Project, owner: str, key: str) -> IdempotentAnswer | No
     return idempotent.find_answer(project.ledger.engine, owner, key)
 
 
+def forget_answer(project: Project, owner: str, key: str) -> None:
+    """Delete the answer kept under an Idempotency-Key."""
+    idempotent.forget_answer(project.ledger.engine, owner, key)
+
+
 def forget_answers(project: Project, before: datetime) -> int:
     """Delete the answers kept under Idempotency-Keys before a moment; returns how many."""
     return idempotent.forget_answers(project.ledger.engine, before)
@@ -146,6 +152,11 @@ def forget_answers(project: Project, before: datetime) -> int:
 def find_prediction(project: Project, prediction_id: str) -> PredictionRow | None:
     """A recorded prediction, if there is one with this id."""
     return project.ledger.prediction(prediction_id)
+
+
+def find_predictions(project: Project, ids: Sequence[str]) -> tuple[PredictionRow | None, ...]:
+    """Recorded predictions in the order of their ids; None where there is none."""
+    return tuple(project.ledger.prediction(one) for one in ids)
 
 
 def predictions_page(

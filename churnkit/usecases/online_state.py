@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
+from typing import Literal
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -15,10 +16,11 @@ from rich.text import Text
 
 from churnkit.data.database import opened
 from churnkit.data.zones import shown_moment
-from churnkit.domain.events import US_PER_DAY, LogSchema
+from churnkit.domain.events import US_PER_DAY, EventFault, LogSchema
 from churnkit.domain.moments import from_us, to_us
 from churnkit.domain.progress import Cancel, Progress, silent
-from churnkit.errors import BadValue, DataUnreadable, NoOnlineState
+from churnkit.domain.recording import IdempotentAnswer
+from churnkit.errors import BadEvents, BadValue, DataUnreadable, NoOnlineState
 from churnkit.features.as_of import parse_as_of
 from churnkit.features.definitions import FeatureSet
 from churnkit.features.online_backfill import LONG_AGO_US, states_from_log
@@ -32,11 +34,13 @@ from churnkit.features.online_state import (
     load_state,
     take_events,
 )
+from churnkit.ledger.idempotent import AnsweredAlready
 from churnkit.ledger.online import OnlineStates, States
 from churnkit.project import Project
 from churnkit.reporting.tables import escape_text
 from churnkit.usecases.features import AsOf, open_features
 from churnkit.usecases.result import Result
+from churnkit.usecases.suppressing import suppressed_in
 
 
 @dataclass(frozen=True, repr=False)
@@ -69,13 +73,24 @@ class EventsTaken(Result):
     duplicate: int
     too_late: tuple[str, ...]
     """Customers whose event was older than the lateness."""
+    late_items: tuple[int, ...] = ()
+    """Positions of these events."""
+    rejected: tuple[EventFault, ...] = ()
+    """Events that cannot be read, where those were to be skipped."""
 
     def __rich__(self) -> RenderableType:
         late = f", {len(self.too_late):,} too late" if self.too_late else ""
-        return f"{self.new:,} events taken in, {self.duplicate:,} known already{late}."
+        bad = f", {len(self.rejected):,} rejected" if self.rejected else ""
+        return f"{self.new:,} events taken in, {self.duplicate:,} known already{late}{bad}."
 
     def to_json(self) -> dict[str, object]:
-        return {"new": self.new, "duplicate": self.duplicate, "too_late": list(self.too_late)}
+        return {
+            "new": self.new,
+            "duplicate": self.duplicate,
+            "too_late": list(self.too_late),
+            "late_items": list(self.late_items),
+            "rejected": [fault.model_dump() for fault in self.rejected],
+        }
 
 
 @dataclass(frozen=True, repr=False)
@@ -143,7 +158,11 @@ def rebuild_online(
 
 
 def receive_events(
-    project: Project, events: Sequence[Mapping[str, object]], *, now: datetime | None = None
+    project: Project,
+    events: Sequence[Mapping[str, object]],
+    *,
+    now: datetime | None = None,
+    on_error: Literal["fail", "skip"] = "fail",
 ) -> EventsTaken:
     """Take delivered events into all online states, in one transaction.
 
@@ -151,45 +170,96 @@ def receive_events(
     ----------
     events : see ``features.online_events.read_event``
     now : the present
+    on_error : with an event that cannot be read: take in none, or the others
 
     Raises
     ------
     NoOnlineState : there are none; ``rebuild_online`` makes them
-    BadValue : an event cannot be read; ``where`` has its position and field. None was taken in
+    BadEvents : events cannot be read; ``where`` has the first one's position and field, ``faults``
+        has all of them. None was taken in
+    """
+    taken = receive_once(project, events, now=now, on_error=on_error, keep=None)
+    assert taken is not None  # nothing was kept, so that no key can be there
+    return taken
+
+
+def receive_once(
+    project: Project,
+    events: Sequence[Mapping[str, object]],
+    *,
+    now: datetime | None = None,
+    on_error: Literal["fail", "skip"] = "fail",
+    keep: Callable[[EventsTaken], IdempotentAnswer] | None,
+) -> EventsTaken | None:
+    """The same under an Idempotency-Key; the answer is committed with what was done.
+
+    Parameters
+    ----------
+    keep : makes the answer from what became of the events
+
+    Returns
+    -------
+    taken : None: there was an answer under this key already, and nothing was taken in
     """
     now = now or datetime.now(UTC)
     now_us = to_us(now)
     states = OnlineStates(project.ledger)
     plans = {plan.content_hash: plan for plan in _plans(states)}
-    schema = next(iter(plans.values())).schema
+    newest = next(iter(plans))
+    schema = plans[newest].schema
     by_customer: dict[str, list[OnlineEvent]] = {}
+    places: dict[int, int] = {}  # by the event's identity: equal events are several
+    faults: list[EventFault] = []
     for position, fields in enumerate(events):
         try:
             customer, event = read_event(fields, schema, now_us=now_us)
         except BadValue as error:
-            error.where["item"] = position
-            raise
+            field = str(error.where.get("field", ""))
+            faults.append(EventFault(item=position, field=field, what=error.what, fix=error.fix))
+            continue
         by_customer.setdefault(customer, []).append(event)
-    results: dict[str, Taken] = {}
-    late: list[str] = []
+        places[id(event)] = position
+    suppressed = suppressed_in(project)
+    for erased in suppressed(by_customer) if suppressed is not None else ():
+        del by_customer[erased]
+    if faults and on_error == "fail":
+        raise _bad_events(faults)
+    results: dict[str, Taken] = {plan: Taken() for plan in plans}
+    late: dict[str, None] = {}
 
     def change(found: Mapping[str, States]) -> Mapping[str, States]:
         changed: dict[str, States] = {}
         for layout_hash, known in found.items():
-            plan, total = plans[layout_hash], results.setdefault(layout_hash, Taken())
+            plan, total = plans[layout_hash], results[layout_hash]
             changed[layout_hash] = {}
             for customer, mine in by_customer.items():
                 text = known.get(customer)
                 state = load_state(text) if text else OnlineState(LONG_AGO_US)
                 taken = take_events(state, mine, plan, now_us=now_us)
-                late.extend(customer for _ in taken.too_late)
+                if taken.too_late:
+                    late[customer] = None
                 total.add(taken)
                 changed[layout_hash][customer] = dump_state(state)
         return changed
 
-    states.change(list(plans), list(by_customer), change, at=now)
-    first = results[next(iter(plans))]
-    return EventsTaken(first.new, first.duplicate, tuple(dict.fromkeys(late)))
+    def taken() -> EventsTaken:
+        first = results[newest]
+        items = sorted(places[id(event)] for event in first.too_late)
+        return EventsTaken(first.new, first.duplicate, tuple(late), tuple(items), tuple(faults))
+
+    kept = None if keep is None else (lambda: keep(taken()))
+    try:
+        states.change(list(plans), list(by_customer), change, at=now, keep=kept)
+    except AnsweredAlready:
+        return None
+    return taken()
+
+
+def _bad_events(faults: Sequence[EventFault]) -> BadEvents:
+    first = faults[0]
+    error = BadEvents(first.what, fix=first.fix, item=first.item, field=first.field or None)
+    error.faults = tuple(faults)
+    return error
 
 
 def receive_file(project: Project, path: Path | str, *, now: datetime | None = None) -> EventsTaken:

@@ -236,9 +236,11 @@ def take_outcomes(
 def check_outcomes(rows: Sequence[Outcome], spans: LabelSpans, *, now: datetime) -> list[Unusable]:
     """What cannot be true: known in the future, or before it could be known.
 
-    That a customer stayed is known at the end of the window and not before; who says so earlier
-    would bias all that is computed from it.
+    That a customer stayed is known at the end of the window and not before; a file that says so
+    earlier takes everybody who has not left yet for one who stays. In a project of events without
+    contracts it is the other way round: activity is seen early, and its absence at the end.
     """
+    early, said = spans.known_last, "yes" if spans.known_last else "no"
     windows = sorted({to_us(row.as_of) for row in rows if row.as_of is not None})
     closes = spans.windows(np.array(windows, dtype=np.int64)).closes_us.tolist()
     ends = dict(zip(windows, closes, strict=True))
@@ -252,11 +254,11 @@ def check_outcomes(rows: Sequence[Outcome], spans: LabelSpans, *, now: datetime)
             found.append(Unusable(place, "churned_at", "is later than it was known"))
         elif row.observed_to is not None and to_us(row.observed_to) > known:
             found.append(Unusable(place, "observed_to", "is later than it was known"))
-        elif row.as_of is not None and not row.churned and ends[to_us(row.as_of)] > known:
+        elif row.as_of is not None and row.churned is early and ends[to_us(row.as_of)] > known:
             end = from_us(ends[to_us(row.as_of)])
             found.append(
                 Unusable(
-                    place, "churned", f"cannot be 'no' before the window ends ({end:%Y-%m-%d})"
+                    place, "churned", f"cannot be '{said}' before the window ends ({end:%Y-%m-%d})"
                 )
             )
         elif row.as_of is not None and row.churned and to_us(row.as_of) > known:

@@ -59,13 +59,13 @@ def score_pairs(
             pair_notes.trouble = silent.trouble
             pair_notes.n_failed += len(ids)
             pair_notes.answered[CHAMPION] += len(ids)
-            yield _alone(answered)
+            yield alone(answered)
             continue
         chosen = pa.array([arm == CHALLENGER for arm in arms.assignment.arms(ids)], pa.bool_())
         n = pc.sum(chosen).as_py() or 0
         pair_notes.answered[CHALLENGER] += n
         pair_notes.answered[CHAMPION] += len(ids) - n
-        yield _paired(answered, other, chosen, n)
+        yield pair_up(answered, other, chosen)
 
 
 def output_columns(batch: pa.RecordBatch) -> pa.RecordBatch:
@@ -73,9 +73,17 @@ def output_columns(batch: pa.RecordBatch) -> pa.RecordBatch:
     return batch.drop_columns(list(SHADOW))
 
 
-def _paired(
-    champion: pa.RecordBatch, challenger: pa.RecordBatch, chosen: pa.Array, n: int
+def pair_up(
+    champion: pa.RecordBatch, challenger: pa.RecordBatch, chosen: pa.Array
 ) -> pa.RecordBatch:
+    """The answers of both arms, with what the silent one says.
+
+    Parameters
+    ----------
+    chosen : whom the challenger answers
+    """
+    n = pc.sum(chosen).as_py() or 0
+
     def picked(name: str) -> pa.Array:
         ours = champion.column(name)
         # In shadow the challenger gives no reasons.
@@ -91,7 +99,8 @@ def _paired(
     return pa.RecordBatch.from_pydict(columns)
 
 
-def _alone(champion: pa.RecordBatch) -> pa.RecordBatch:
+def alone(champion: pa.RecordBatch) -> pa.RecordBatch:
+    """The champion's answers, where the challenger says nothing."""
     n = champion.num_rows
     columns = {name: champion.column(name) for name in champion.schema.names}
     columns["variant"] = pa.repeat(pa.scalar(CHAMPION, pa.string()), n)

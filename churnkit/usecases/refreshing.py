@@ -8,10 +8,10 @@ from typing import Any
 
 from churnkit.ledger import refreshing
 from churnkit.ledger.engine import Pool, make_engine
-from churnkit.ledger.refreshing import Refresh, forget_latest
+from churnkit.ledger.refreshing import MINUTES_FOR, Refresh
+from churnkit.ledger.service_minutes import join_scores
 from churnkit.project import Project
-
-__all__ = ["Refreshed", "Refresher", "forget_latest"]
+from churnkit.usecases.drifting import take_drift
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,7 @@ class Refresher:
         self._engine = make_engine(project.ledger_url, Pool(size=1))
         self._every = timedelta(seconds=every_seconds)
         self._connection: Any = None
+        self._joined: datetime | None = None
 
     def refresh(self, now: datetime) -> Refreshed | None:
         """Take in what is new; None where another replica does it.
@@ -51,6 +52,9 @@ class Refresher:
                 self._connection = found.connection.connection.driver_connection
             customers = found.latest()
             added = found.figures(now)
+            self._join(found, now)
+            versions = sorted({key[1] for key in added if not key[3]})
+            take_drift(self._project, found, versions, now)
             return Refreshed(
                 sum(figures.n for figures in added.values()), customers, found.rows.more
             )
@@ -59,6 +63,13 @@ class Refresher:
             return refreshing.refresh(self._engine, work, now=now, every=self._every)
         finally:
             self._connection = None
+
+    def _join(self, found: Refresh, now: datetime) -> None:
+        """Once an hour: minutes that are old become hours."""
+        border = (now - MINUTES_FOR).replace(minute=0, second=0, microsecond=0)
+        if self._joined != border:
+            join_scores(found.connection, border)
+            self._joined = border
 
     def cancel(self) -> None:
         """Break off a refresh that another thread waits for; PostgreSQL rolls it back."""

@@ -9,8 +9,9 @@ import numpy as np
 
 from churnkit.domain.moments import to_us
 from churnkit.domain.rollouts import RolloutRow, RolloutStep
+from churnkit.errors import EvidenceInvalid
 from churnkit.ledger import rollout_counts
-from churnkit.ledger.rollout_counts import Period
+from churnkit.ledger.rollout_counts import Period, outcomes_since
 from churnkit.project import Project
 from churnkit.rollout.controller import Evidence, Signal
 from churnkit.rollout.evidence import Watermark, absorb, count_failures
@@ -21,9 +22,12 @@ from churnkit.rollout.position import Position
 from churnkit.rollout.quantile import QuantileState
 from churnkit.rollout.ratio import KnownBucket
 from churnkit.usecases.rollout_pairs import new_days
+from churnkit.usecases.rollout_past import has_past, take_in_past
 
 SETTLED = timedelta(seconds=60)
 """After a request both scores are in the ledger, and after a step all replicas know of it."""
+_AGAIN = timedelta(hours=1)
+"""So often it is looked whether a day has matured, where no outcome came meanwhile."""
 _LAST = "\U0010ffff"
 """Sorts after every customer's id."""
 
@@ -37,15 +41,23 @@ def gather(
     *,
     now: datetime,
     signals: tuple[Signal, ...] = (),
+    past: bool = False,
 ) -> tuple[Gathered, Evidence]:
     """Everything that a decision looks at, and what is kept of it for the next look.
 
     Parameters
     ----------
     steps : what was done with the rollout so far; they say when which share began
+    past : ask the log about past dates, where the plan accepts them
     """
     known = Gathered.model_validate(row.evidence)
-    known = _outcomes(project, row, plan, known, now)
+    try:
+        known = _outcomes(project, row, plan, known, now)
+        if past and plan.accept_history and has_past(project):
+            known = take_in_past(project, row, plan, known, now=now)
+    except EvidenceInvalid as error:
+        # Such as treated customers where everyone should count: a person has to look.
+        signals = (*signals, Signal(name="outcomes", alarm=True, detail=error.what.rstrip(".")))
     known = _requests(project, row, position, steps, known, now)
     if plan.latency is not None:
         known = _latency(project, row, plan, known, now)
@@ -94,10 +106,15 @@ def _outcomes(
     project: Project, row: RolloutRow, plan: Plan, known: Gathered, now: datetime
 ) -> Gathered:
     """Take in all days that are whole by now, in the order of their predictions."""
+    tried, engine = known.outcomes_tried, project.ledger.engine
+    # Joining a large rollout with its outcomes takes a while, and mostly nothing is new.
+    lately = tried is not None and now - tried < _AGAIN
+    if tried is not None and lately and not outcomes_since(engine, tried - SETTLED):
+        return known
     found = new_days(
         project, row, plan, since=known.outcomes_until, fresh_from=known.fresh_from, now=now
     )
-    known = known.model_copy(update={"waiting_for": found.waiting_for})
+    known = known.model_copy(update={"waiting_for": found.waiting_for, "outcomes_tried": now})
     if found.pairs is None or found.until is None:
         return known
     live = absorb(plan, known.live, found.pairs)

@@ -44,7 +44,7 @@ def look(project: Project, *, every_seconds: float) -> bool:
     """Look at the running rollout, unless another process just did; whether something changed."""
     if arms_mark(project) is None:
         return False
-    return advance_rollout(project, not_within_seconds=every_seconds / 2).acted
+    return advance_rollout(project, not_within_seconds=every_seconds / 2, past=False).acted
 
 
 def record_failures(project: Project, failures: Sequence[RolloutFailure]) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 from churnkit.domain.models import JournalEntry
 from churnkit.domain.rollouts import RolloutRow
 from churnkit.errors import NoChampion, PlanInvalid, RolloutRunning, StepNotAllowed
-from churnkit.ledger.rollout_counts import recent_load
+from churnkit.ledger.rollout_counts import recent_load, treated_since
 from churnkit.project import Project, user_name
 from churnkit.registry.journal import holders
 from churnkit.rollout.assignment import CHALLENGER, CHAMPION
@@ -77,6 +77,7 @@ def start_rollout(
     named = _checked(overrides or {})
     check_files(project, version)
     spans = label_spans(project)
+    _outcomes_count(project, chosen, at - timedelta(days=spans.days_to_mature))
     fresh_from = max(version.created_at, champion.created_at) - timedelta(days=spans.days_to_mature)
     row = RolloutRow(
         rollout_id="",
@@ -162,6 +163,22 @@ def _checked(overrides: Mapping[str, str]) -> dict[str, str]:
                 key="overrides",
             )
     return dict(overrides)
+
+
+def _outcomes_count(project: Project, plan: Plan, since: datetime) -> None:
+    """Refuse a plan whose evidence would be biased by whom the champion chose to treat."""
+    if plan.accept_history and project.settings.events is None:
+        raise PlanInvalid(
+            "this project has no log of events to take history from.",
+            fix="Set accept_history to false.",
+            key="accept_history",
+        )
+    if plan.outcomes == "everyone" and treated_since(project.ledger.engine, since):
+        raise PlanInvalid(
+            "customers were treated lately, so not everyone's outcome is evidence.",
+            fix="Set outcomes to 'holdout' or 'propensity' in the plan or in [rollout].",
+            key="outcomes",
+        )
 
 
 def _load(

@@ -85,6 +85,7 @@ def advance_rollout(
     who: str = CONTROLLER,
     not_within_seconds: float = 0.0,
     signals: tuple[Signal, ...] = (),
+    past: bool = True,
     now: datetime | None = None,
 ) -> Looked:
     """Take in what matured, decide, and do what was decided: one step at most.
@@ -97,6 +98,8 @@ def advance_rollout(
     rollout_id : None: the one that runs, otherwise the latest
     not_within_seconds : do nothing where somebody looked so shortly before
     signals : alarms that need no labels; they may pause the rollout
+    past : where the plan accepts history, ask the project's log for it; what it said before is
+        kept without it
 
     Raises
     ------
@@ -113,7 +116,7 @@ def advance_rollout(
     if not_within_seconds and recent:
         return Looked(view_of(project, row, now=at), None, acted=False)
     try:
-        seen, decision, acted = _look(project, row, who, signals, at)
+        seen, decision, acted = _look(project, row, who, signals, past, at)
     except RolloutChanged:
         row = find_rollout(project, row.rollout_id)
         return Looked(view_of(project, row, now=at), None, acted=False, beaten=True)
@@ -121,14 +124,21 @@ def advance_rollout(
 
 
 def _look(
-    project: Project, row: RolloutRow, who: str, signals: tuple[Signal, ...], at: datetime
+    project: Project,
+    row: RolloutRow,
+    who: str,
+    signals: tuple[Signal, ...],
+    past: bool,
+    at: datetime,
 ) -> tuple[RolloutRow, Decision | None, bool]:
     plan, position = plan_of(row), position_of(row)
     serving = holders(project.ledger.journal())["champion"]
     if serving != row.champion:
         return _overtaken(project, row, position, serving, at), None, True
     steps = read_steps(project.ledger.engine, row.rollout_id)
-    gathered, evidence = gather(project, row, plan, position, steps, now=at, signals=signals)
+    gathered, evidence = gather(
+        project, row, plan, position, steps, now=at, signals=signals, past=past
+    )
     decision = decide(plan, evidence, at)
     if not decision.changes or decision.verdict == "wait":
         return write_look(project, row, decision, gathered), decision, False

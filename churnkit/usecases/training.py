@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import platform
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -123,7 +124,10 @@ def train(
     budget_seconds: float | None = None,
     seed: int | None = None,
     why: str = "",
+    who: str | None = None,
+    run_id: str | None = None,
     mirror: bool = True,
+    admitting: Callable[[RunRecord], None] = lambda record: None,
     progress: Progress = silent,
     cancel: Cancel | None = None,
 ) -> Trained:
@@ -137,7 +141,10 @@ def train(
     budget_seconds : for the search, in seconds; None: what churnkit.toml says
     seed : of all that is random; None: what churnkit.toml says
     why : a sentence for the journal
+    who : for the journal, too; None: the user of this process
+    run_id : names the run; None: a new name
     mirror : show the run to MLflow, too
+    admitting : called with the run's record when the model is about to be admitted
 
     Raises
     ------
@@ -149,7 +156,7 @@ def train(
     """
     with project.lease("training"):
         now = datetime.now(UTC)
-        run_id = f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+        run_id = run_id or f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
         table, trained, leaks = _fit(
             project, run_id, now, budget_seconds, seed, None, progress, cancel
         )
@@ -158,7 +165,8 @@ def train(
         if cancel is not None:
             cancel.check()
         progress(Step("admitting the model"))
-        version, alias = admit(project, table, trained, compiled, why or "trained", now)
+        admitting(trained.record)
+        version, alias = admit(project, table, trained, compiled, why or "trained", now, who=who)
         notes = tell_mlflow(project, version, trained.record, progress) if mirror else ()
     return Trained(
         version=version,

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from churnkit_service.endpoint import Call
 from churnkit_service.reading import Asked
 from churnkit_service.rollout_scoring import predict_in_rollout
-from churnkit_service.scoring import Answered, predict
+from churnkit_service.scoring import Answered, Asking, predict
 
 
-async def answer(call: Call, asked: Asked) -> Answered:
+async def answer(call: Asking, asked: Asked) -> Answered:
     """Score a request; what is answered is to be committed before it is sent.
 
     Hand it to ``Service.committed`` then: what nobody waits for begins after it.

@@ -19,6 +19,7 @@ keys = typer.Typer(help="API keys of the service.", no_args_is_help=True)
 def register(app: typer.Typer) -> None:
     """Add these commands."""
     app.command()(serve)
+    app.command()(consume)
     app.add_typer(keys, name="keys")
 
 
@@ -61,6 +62,23 @@ def serve(
     )
     if code:
         raise typer.Exit(code)
+
+
+def consume(ctx: typer.Context, folder: Folder = None) -> None:
+    """Take events and requests from a message broker: on DATABASE_URL, else on the ledger."""
+    session = Session.begin(ctx, folder, False)
+    try:
+        from churnkit_service.broker.consume import run_consumer
+    except ImportError as error:
+        raise MissingDependency(
+            f"the consumer needs {error.name}.", fix="Install 'churnkit[service,broker]'."
+        ) from error
+
+    run_consumer(
+        session.folder,
+        database_url=os.environ.get("DATABASE_URL", ""),
+        tell=lambda text: session.err.print(text, markup=False, soft_wrap=True),
+    )
 
 
 @keys.command()

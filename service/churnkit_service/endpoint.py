@@ -48,6 +48,8 @@ class Endpoint:
     answer_types : types of a file that is answered, where it is not ``content_type``
     problems : kinds of problems that this address has besides those of every address
     bounded : all that the handler waits for has limits of its own
+    lasting : the answer stays open (a WebSocket, a feed); see ``lasting.py``
+    messages : what goes over an open connection
     """
 
     method: str
@@ -64,6 +66,8 @@ class Endpoint:
     problems: tuple[type[ChurnkitError], ...] = ()
     idempotent_key: bool = False
     bounded: bool = False
+    lasting: bool = False
+    messages: tuple[type[BaseModel], ...] = ()
     content_type: str = "application/json"
     description: str = ""
 
@@ -86,7 +90,9 @@ def read_json(call: Call) -> Any:
     BodyMalformed : it is not JSON, or nested too deeply
     """
     # Asking for the type keeps web pages out that send forms across origins.
-    if call.request.content_type != "application/json":
+    # Most clients send exactly this; others are parsed.
+    given = call.request.headers.get("Content-Type")
+    if given != "application/json" and call.request.content_type != "application/json":
         raise MediaTypeUnsupported(
             "the body's type is not application/json.", fix="Send 'Content-Type: application/json'."
         )

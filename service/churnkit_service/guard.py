@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 
 from churnkit.errors import ChurnkitError
+from churnkit.settings import ServiceTable
 from churnkit_service.endpoint import Call, Endpoint
 from churnkit_service.problems import (
     BodyTooLarge,
@@ -51,7 +52,7 @@ def guarded(
             if scope is not None:
                 caller.require(scope)
                 service.rates.take(caller.key_id)
-            body = b"" if takes_file else await _body(request, settings.body_timeout_seconds)
+            body = b"" if takes_file else await _body(request, settings)
             call = Call(request, service, caller, request_id, body)
             if bounded:
                 response = await handler(call)
@@ -94,17 +95,21 @@ def finish(response: web.StreamResponse, request_id: str) -> None:
     headers["Server"] = "churnkit"
 
 
-async def _body(request: web.Request, timeout_seconds: float) -> bytes:
+async def _body(request: web.Request, settings: ServiceTable) -> bytes:
     if not request.body_exists:
         return b""
     try:
-        if request.content.is_eof():
-            return await request.read()
-        async with asyncio.timeout(timeout_seconds):
+        if request.content.is_eof():  # all of it came with the head
+            body = request.content.read_nowait()
+            if len(body) > settings.max_body_bytes:
+                raise too_large()
+            return body
+        async with asyncio.timeout(settings.body_timeout_seconds):
             return await request.read()
     except TimeoutError:
         raise RequestTimeout(
-            f"the body did not arrive within {timeout_seconds:g} s.", fix="Send it faster."
+            f"the body did not arrive within {settings.body_timeout_seconds:g} s.",
+            fix="Send it faster.",
         ) from None
     except web.HTTPRequestEntityTooLarge:
         raise too_large() from None

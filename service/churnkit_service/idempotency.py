@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -19,23 +19,53 @@ from churnkit.domain.recording import IdempotentAnswer
 from churnkit.usecases import online as usecases
 from churnkit_service.endpoint import Call
 from churnkit_service.problems import IdempotencyKeyReused, RequestInFlight, RequestInvalid
+from churnkit_service.service import Service
 
 HEADER = "Idempotency-Key"
 _KEY = re.compile(r"[\x21-\x7e]{1,255}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
-class KeyedRequest:
-    """A request that carries a key; it is the only one of this process that works on it."""
+class Claim:
+    """A key that this process works on, alone."""
 
-    call: Call
+    service: Service
+    owner: str
     key: str
     request_hash: str
 
     def keep(self, status: int, body: bytes, now: datetime) -> IdempotentAnswer:
         """The answer, to be committed with what it did."""
-        owner = self.call.caller.key_id
-        return IdempotentAnswer(owner, self.key, self.request_hash, status, body, now)
+        return IdempotentAnswer(self.owner, self.key, self.request_hash, status, body, now)
+
+    async def find(self) -> IdempotentAnswer | None:
+        """The answer that was given before, if there is one.
+
+        Raises
+        ------
+        IdempotencyKeyReused : it was given to another request
+        """
+        service = self.service
+        known = await service.queries.run(
+            usecases.find_answer, service.project, self.owner, self.key
+        )
+        if known is not None and known.request_hash != self.request_hash:
+            raise IdempotencyKeyReused(
+                "this Idempotency-Key was used for another request.",
+                fix="Use a new key for a new request.",
+            )
+        return known
+
+
+@dataclass(frozen=True, slots=True)
+class KeyedRequest:
+    """A request that carries a key; it is the only one of this process that works on it."""
+
+    claim: Claim
+
+    def keep(self, status: int, body: bytes, now: datetime) -> IdempotentAnswer:
+        """The answer, to be committed with what it did."""
+        return self.claim.keep(status, body, now)
 
     async def replay(self) -> web.Response | None:
         """The answer that was given before, if there is one.
@@ -44,22 +74,52 @@ class KeyedRequest:
         ------
         IdempotencyKeyReused : it was given to another request
         """
-        service = self.call.service
-        known = await service.queries.run(
-            usecases.find_answer, service.project, self.call.caller.key_id, self.key
-        )
+        known = await self.claim.find()
         if known is None:
             return None
-        if known.request_hash != self.request_hash:
-            raise IdempotencyKeyReused(
-                "this Idempotency-Key was used for another request.",
-                fix="Use a new key for a new request.",
-            )
         return web.Response(
             status=known.status,
             body=known.answer,
             headers={"Content-Type": "application/json", "Idempotent-Replayed": "true"},
         )
+
+
+@contextmanager
+def in_flight(service: Service, owner: str, key: str) -> Iterator[None]:
+    """Claims a key in this process while the block runs.
+
+    Raises
+    ------
+    RequestInFlight : another request with this key is being answered
+    """
+    claim, working = (owner, key), service.keys_in_flight
+    if claim in working:
+        raise RequestInFlight(
+            "a request with this Idempotency-Key is being answered.",
+            fix="Wait, then send it again to have its answer.",
+        )
+    working.add(claim)
+    try:
+        yield
+    finally:
+        working.discard(claim)
+
+
+@contextmanager
+def claimed(service: Service, owner: str, key: str, what: bytes) -> Iterator[Claim]:
+    """Claims a key for a request that is no HTTP request.
+
+    Parameters
+    ----------
+    owner : whose key it is
+    what : stands for the request: the same key belongs to the same bytes
+
+    Raises
+    ------
+    RequestInFlight : another request with this key is being answered
+    """
+    with in_flight(service, owner, key):
+        yield Claim(service, owner, key, hashlib.sha256(what).hexdigest())
 
 
 @asynccontextmanager
@@ -79,18 +139,8 @@ async def claimed_key(call: Call) -> AsyncIterator[str | None]:
         raise RequestInvalid(
             f"{HEADER} needs 1 to 255 visible ASCII characters.", fix="A UUID is a good key."
         )
-    claim = (call.caller.key_id, key)
-    in_flight = call.service.keys_in_flight
-    if claim in in_flight:
-        raise RequestInFlight(
-            "a request with this Idempotency-Key is being answered.",
-            fix="Wait, then send it again to have its answer.",
-        )
-    in_flight.add(claim)
-    try:
+    with in_flight(call.service, call.caller.key_id, key):
         yield key
-    finally:
-        in_flight.discard(claim)
 
 
 @asynccontextmanager
@@ -107,4 +157,6 @@ async def keyed(call: Call) -> AsyncIterator[KeyedRequest | None]:
             yield None
         else:
             what = f"{call.request.method} {call.request.path}\n".encode() + call.body
-            yield KeyedRequest(call, key, hashlib.sha256(what).hexdigest())
+            yield KeyedRequest(
+                Claim(call.service, call.caller.key_id, key, hashlib.sha256(what).hexdigest())
+            )

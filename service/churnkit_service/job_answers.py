@@ -46,6 +46,7 @@ def _problem(error: dict[str, Any]) -> JobProblem:
         fix=error["fix"],
         row=where.get("row"),
         column=where.get("column"),
+        choices=tuple(where.get("choices", ())),
     )
 
 

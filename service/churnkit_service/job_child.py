@@ -14,9 +14,6 @@ from churnkit.domain.jobs import Job
 from churnkit.project import Project
 from churnkit.settings import Settings
 
-REUSED = ("batch",)
-"""After a job of another kind a process ends: it may have grown large."""
-
 
 class JobChild:
     """A child process; one job at a time."""
@@ -29,12 +26,11 @@ class JobChild:
             text=True,
             encoding="utf-8",
         )
-        self._reusable = True
+        self._stays = True
         self.idle_since = time.monotonic()
 
     def give(self, project: Project, settings: Settings, job: Job) -> None:
         """Tell it what to do."""
-        self._reusable = job.kind in REUSED
         told = {
             "folder": str(project.folder),
             "settings": settings.model_dump(mode="json"),
@@ -57,6 +53,7 @@ class JobChild:
             news = json.loads(line)
             if "ended" in news:
                 self.idle_since = time.monotonic()
+                self._stays = bool(news.get("stays", False))
                 return str(news["ended"])
             heard(news)
         return ""
@@ -64,7 +61,7 @@ class JobChild:
     @property
     def reusable(self) -> bool:
         """Whether it can take another job."""
-        return self._reusable and self._process.poll() is None
+        return self._stays and self._process.poll() is None
 
     def stop(self) -> None:
         """Let it leave its job to another process."""

@@ -26,6 +26,8 @@ from churnkit_service.logs import set_up_logs
 
 ORPHANED, DATABASE_AWAY = 3, 75
 _NICENESS = 10
+_LARGE_BYTES = 1_000_000_000
+"""A process that grew so large ends after its job, instead of keeping the memory."""
 
 
 def main() -> None:
@@ -61,7 +63,19 @@ def main() -> None:
             except StorageError:
                 # The lease runs out, and the job is taken when the database is back.
                 sys.exit(DATABASE_AWAY)
-        tell({"ended": ending})
+        stays = _peak_bytes() < _LARGE_BYTES and not stop.is_set()
+        tell({"ended": ending, "stays": stays})
+        if not stays:
+            return
+
+
+def _peak_bytes() -> int:
+    """The most memory that this process has had."""
+    try:
+        import resource
+    except ImportError:  # not on Windows
+        return _LARGE_BYTES
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def _listen(

@@ -20,6 +20,8 @@ from churnkit_service.queries import Queries
 
 log = logging.getLogger("churnkit.jobs")
 _LOOK_SECONDS = 1.0
+_LEAVE_SECONDS = 10.0
+"""So long a process has to leave its job; it ends itself sooner."""
 _IDLE_SECONDS = 30.0
 """So long a process waits for another job: it takes a second or two to start one."""
 
@@ -47,6 +49,7 @@ class Jobs:
         self._idle: list[JobChild] = []
         self._watching: set[asyncio.Task[None]] = set()
         self._trouble = ""
+        self._leaving = False
 
     async def start(self) -> None:
         """Begin to take jobs."""
@@ -56,15 +59,20 @@ class Jobs:
         """Somebody knows that there is a new job."""
         self._wake.set()
 
-    async def close(self) -> None:
+    def leave(self) -> None:
         """Take no more; what runs is left, behind its last commit, to another process."""
+        self._leaving = True
+        for child in self._running.values():
+            child.stop()
+
+    async def close(self) -> None:
+        """Leave what runs, and end all processes."""
+        self.leave()
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
-        for child in self._running.values():
-            child.stop()
         if self._watching:
-            await asyncio.wait(self._watching, timeout=self._settings.drain_seconds)
+            await asyncio.wait(self._watching, timeout=_LEAVE_SECONDS)
         for child in (*self._running.values(), *self._idle):
             child.end()
         await asyncio.gather(*self._watching, return_exceptions=True)
@@ -94,7 +102,7 @@ class Jobs:
         for kind in JOB_KINDS:
             for state in ("queued", "running"):
                 self._metrics.jobs.labels(kind, state).set(waiting.get((kind, state), 0))
-        if not waiting or len(self._running) >= self._settings.jobs:
+        if self._leaving or not waiting or len(self._running) >= self._settings.jobs:
             return False
         job = await self._queries.run(usecases.claim_job, self._project)
         if job is None:
@@ -144,6 +152,5 @@ class Jobs:
         rows = self._metrics.job_rows
         rows.labels(job.kind, "scored").inc(news["scored"])
         rows.labels(job.kind, "failed").inc(news["failed"])
-        for band, n in news["bands"].items():
-            labels = (news["model_version"], news["variant"], band)
-            self._metrics.predictions.labels(*labels).inc(n)
+        for version, variant, band, n in news["recorded"]:
+            self._metrics.predictions.labels(version, variant, band).inc(n)

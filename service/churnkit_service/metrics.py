@@ -42,14 +42,13 @@ class Metrics:
 
     def __init__(self) -> None:
         self._registry = registry = CollectorRegistry()
-        self._by_labels: dict[tuple[str, str, str], Counter] = {}
         self.requests = Counter(
             "churnkit_http_requests",
             "Answered requests.",
             ("method", "route", "status"),
             registry=registry,
         )
-        self.request_seconds = Histogram(
+        self.request_seconds = ManyHistogram(
             "churnkit_http_request_duration_seconds",
             "Time from a request's head to its answer.",
             ("method", "route"),
@@ -79,6 +78,50 @@ class Metrics:
             "churnkit_predictions_with_unknown_categories",
             "Predictions with a category that the model never saw.",
             ("model_version",),
+            registry=registry,
+        )
+        self.events = Counter(
+            "churnkit_events",
+            "Delivered events, by what became of them.",
+            ("outcome",),
+            registry=registry,
+        )
+        self.connections = Gauge(
+            "churnkit_connections",
+            "WebSockets and feeds that are open.",
+            ("route",),
+            registry=registry,
+            multiprocess_mode="livesum",
+        )
+        self.connections_closed = Counter(
+            "churnkit_connections_closed",
+            "WebSockets and feeds that came to their end, by who or what ended them.",
+            ("route", "reason"),
+            registry=registry,
+        )
+        self.stream_messages = Counter(
+            "churnkit_stream_messages",
+            "Messages of WebSockets that were answered, by the answer.",
+            ("outcome",),
+            registry=registry,
+        )
+        self.broker_messages = Counter(
+            "churnkit_broker_messages",
+            "Messages of the broker, by what became of this delivery.",
+            ("role", "outcome"),
+            registry=registry,
+        )
+        self.broker_seconds = Histogram(
+            "churnkit_broker_message_duration_seconds",
+            "Time from a message's delivery to its commit.",
+            ("role",),
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self.feed_events = Counter(
+            "churnkit_feed_events",
+            "Events that consoles were told of, counted once for all consoles.",
+            ("kind",),
             registry=registry,
         )
         self.commit_seconds = Histogram(
@@ -154,12 +197,19 @@ class Metrics:
 
     def predicted(self, version: str, variant: str, bands: Sequence[str]) -> None:
         """Count predictions by their risk bands."""
-        for band, n in Counted(bands).items() if len(bands) > 1 else ((bands[0], 1),):
-            labels = (version, variant, band)
-            counter = self._by_labels.get(labels)
-            if counter is None:
-                counter = self._by_labels[labels] = self.predictions.labels(*labels)
-            counter.inc(n)
+        for band, n in Counted(bands).items():
+            self.predictions.labels(version, variant, band).inc(n)
+
+    def broker_message(self, role: str, outcome: str, seconds: float) -> None:
+        """Count one delivery."""
+        self.broker_messages.labels(role, outcome).inc()
+        self.broker_seconds.labels(role).observe(seconds)
+
+    def events_received(self, **outcomes: int) -> None:
+        """Count delivered events by what became of them."""
+        for outcome, n in outcomes.items():
+            if n:
+                self.events.labels(outcome).inc(n)
 
     def exposition(self) -> bytes:
         """The text that Prometheus reads."""

@@ -33,10 +33,17 @@ _GUARDED = (Unauthorized, Forbidden, TooManyRequests)
 _WITH_BODY = (BodyMalformed, MediaTypeUnsupported, BodyTooLarge, RequestTimeout)
 _TAGS = {
     "predictions": "Score customers, and look up what was predicted.",
+    "feed": "What happens, as it happens.",
+    "events": "What customers did.",
     "batches": "Score files of customers: upload, wait, fetch the result.",
+    "datasets": "Files to learn from: upload them, see what they hold.",
+    "features": "Features of an uploaded log: suggested, built, explained.",
+    "trainings": "Learn models from data sets.",
+    "reports": "Reports of models that were trained here.",
     "explanations": "Why a customer has a probability, and what if.",
     "customers": "The latest score of every customer, and what is known of one.",
     "models": "Which models there are, who serves, and who decided it.",
+    "metrics": "Volume, latency, errors, scores and drift.",
     "outcomes": "What became true of the customers, and who got which offer.",
     "rollouts": "Whether a new model may take over.",
     "health": "For those who look after the service.",
@@ -80,6 +87,7 @@ def _schemas(endpoints: Iterable[Endpoint]) -> dict[str, Any]:
     answers = {model for e in endpoints for model, _ in e.answers.values() if model is not None}
     wanted: list[tuple[type[BaseModel], Any]] = [
         *((model, "validation") for model in sorted(bodies, key=lambda m: m.__name__)),
+        *((model, "validation") for e in endpoints for model in e.messages),
         *((model, "serialization") for model in sorted(answers, key=lambda m: m.__name__)),
         (Problem, "serialization"),
     ]
@@ -103,6 +111,9 @@ def _operation(endpoint: Endpoint) -> dict[str, Any]:
         operation["security"] = []
     if description:
         operation["description"] = description
+    if endpoint.messages:
+        # OpenAPI has no words for what goes over an open connection.
+        operation["x-messages"] = [_reference(model) for model in endpoint.messages]
     if endpoint.body is not None:
         operation["requestBody"] = {
             "required": True,
@@ -194,7 +205,7 @@ def _responses(endpoint: Endpoint) -> dict[str, Any]:
         responses[str(status)] = {
             "description": text,
             "content": {}
-            if status == 204
+            if status in (101, 204)
             else {kind: {"schema": schema} for kind in kinds_of_body},
         }
     kinds: list[type[ChurnkitError]] = [*endpoint.problems, *_EVERYWHERE]

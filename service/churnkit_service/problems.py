@@ -99,6 +99,12 @@ class IdempotencyKeyReused(HttpProblem):
     status = 422
 
 
+class UpgradeRequired(HttpProblem):
+    """This address speaks WebSocket."""
+
+    status = 426
+
+
 class TooManyRequests(HttpProblem):
     """The API key sends faster than it may."""
 
@@ -183,26 +189,33 @@ def title_of(kind: type[errors.ChurnkitError]) -> str:
     return (kind.__doc__ or "").strip().splitlines()[0].rstrip(".")
 
 
-def problem(error: errors.ChurnkitError, request_id: str) -> web.Response:
-    """The answer that tells a client of an error."""
-    status = status_of(error)
+def described(error: errors.ChurnkitError, request_id: str) -> Problem:
+    """What a client is told of an error."""
     # Hosts, users and paths are for the log, which has them under this request's id.
     private = isinstance(error, _PRIVATE) and not isinstance(error, errors.LedgerBusy)
-    told = Problem(
+    return Problem(
         type=type_of(error),
         title=title_of(type(error)),
-        status=status,
+        status=status_of(error),
         detail=title_of(type(error)) if private else error.what,
         fix="Send the request again after a while." if private else error.fix,
         request_id=request_id,
         errors=error.faults if isinstance(error, HttpProblem) else _named(error),
     )
+
+
+def problem(error: errors.ChurnkitError, request_id: str) -> web.Response:
+    """The answer that tells a client of an error."""
+    told = described(error, request_id)
+    status = told.status
     headers = {"Content-Type": "application/problem+json", "Cache-Control": "no-store"}
     retry_after = getattr(error, "retry_after", None)
     if retry_after is None and status == 503:
         retry_after = 1.0
     if retry_after is not None:
         headers["Retry-After"] = f"{max(1, round(retry_after))}"
+    if status == 426:
+        headers["Upgrade"] = "websocket"
     if status == 401:
         headers["WWW-Authenticate"] = 'Bearer realm="churnkit"'
     return web.Response(

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from churnkit.project import Project
 from churnkit.usecases.refreshing import Refresher
 
-_SHARE = 5
+_SHARE = 2
 """After a refresh it rests for so many times its duration: writers come first."""
 
 

@@ -21,9 +21,8 @@ from churnkit.domain.rollouts import RolloutFailure
 from churnkit.errors import ChurnkitError
 from churnkit.usecases.online import Scorer, Scores
 from churnkit.usecases.rollout_serving import CHALLENGER, CHAMPION, LiveArms
-from churnkit_service.endpoint import Call
 from churnkit_service.reading import Asked, Row
-from churnkit_service.scoring import Answered, complete, faults_of, refused, score
+from churnkit_service.scoring import Answered, Asking, complete, faults_of, refused, score
 from churnkit_service.service import Service
 from churnkit_service.shadows import Shadowed
 
@@ -49,7 +48,7 @@ class _Silent:
     why: str = ""
 
 
-async def predict_in_rollout(call: Call, asked: Asked, live: LiveArms) -> Answered:
+async def predict_in_rollout(call: Asking, asked: Asked, live: LiveArms) -> Answered:
     """Score a request by the arms of its customers.
 
     Raises
@@ -147,7 +146,7 @@ async def _rows_for(
 
 
 def _answered(
-    call: Call,
+    call: Asking,
     asked: Asked,
     live: LiveArms,
     sides: Sequence[_Side],
@@ -169,6 +168,8 @@ def _answered(
         if not side.places:
             continue
         parts.append(_columns(call, asked, live, side, ids, customers, made_at, told))
+        if side.variant == CHAMPION:  # the challenger may read other columns than were sent
+            call.service.noting.note(parts[-1], rows, side.places)
         quiet = CHAMPION if side.variant == CHALLENGER else CHALLENGER
         shadowed = [k for k in side.places if quiet == CHAMPION or k not in unable]
         if shadowed:
@@ -203,7 +204,7 @@ def _answered(
 
 
 def _columns(
-    call: Call,
+    call: Asking,
     asked: Asked,
     live: LiveArms,
     side: _Side,

@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import orjson
 
@@ -15,11 +15,23 @@ from churnkit.domain.identifiers import time_ordered_ids
 from churnkit.domain.recording import PredictionColumns
 from churnkit.domain.rollouts import RolloutFailure
 from churnkit.usecases.online import Scorer, Scores
-from churnkit_service.endpoint import Call
 from churnkit_service.problems import RequestInvalid
 from churnkit_service.reading import Asked, Row
 from churnkit_service.service import Service
 from churnkit_service.shadows import Shadowed
+
+
+class Asking(Protocol):
+    """Who asks for predictions: an HTTP request, or a message of a broker."""
+
+    @property
+    def service(self) -> Service:
+        """What answers."""
+
+    @property
+    def request_id(self) -> str:
+        """Names it in the ledger and in the log."""
+
 
 _THREAD_FROM_ROWS = 64
 """So many rows are scored in a thread: the event loop answers others meanwhile."""
@@ -69,7 +81,7 @@ async def score(scorer: Scorer, rows: Sequence[Row], reasons: int) -> Scores:
     return await asyncio.to_thread(scorer.score, rows, reasons=reasons)
 
 
-async def predict(call: Call, asked: Asked) -> tuple[bytes, PredictionColumns | None]:
+async def predict(call: Asking, asked: Asked) -> tuple[bytes, PredictionColumns | None]:
     """Score a request.
 
     Returns
@@ -106,7 +118,7 @@ async def predict(call: Call, asked: Asked) -> tuple[bytes, PredictionColumns | 
     unknown: list[str | None] = [None] * len(good)
     for i, names in scores.unknown.items():
         unknown[i] = orjson.dumps(names).decode()
-    return answer, PredictionColumns(
+    columns = PredictionColumns(
         prediction_ids=ids,
         customer_ids=customers,
         probabilities=scores.probabilities,
@@ -119,6 +131,8 @@ async def predict(call: Call, asked: Asked) -> tuple[bytes, PredictionColumns | 
         as_of=asked.as_of,
         request_id=call.request_id,
     )
+    service.noting.note(columns, asked.rows, good)
+    return answer, columns
 
 
 def faults_of(

@@ -84,7 +84,8 @@ async def _serve(service: Service, listener: socket.socket, ready: Callable[[], 
         await stop.wait()
         # Lame duck: /readyz says no and each answer ends its connection, so that load
         # balancers and clients look elsewhere before the door is shut. A second signal hurries.
-        service.draining = True
+        service.begin_drain()
+        service.jobs.leave()
         log.info("draining")
         with suppress(TimeoutError):
             async with asyncio.timeout(settings.lame_duck_seconds):

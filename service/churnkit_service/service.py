@@ -9,7 +9,6 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
-from prometheus_client import Counter
 
 from churnkit.domain.recording import PredictionColumns
 from churnkit.errors import ChurnkitError
@@ -17,19 +16,26 @@ from churnkit.project import Project
 from churnkit.settings import ServiceTable
 from churnkit.usecases import online as usecases
 from churnkit.usecases import rollout_serving
+from churnkit.usecases.happenings import forget_happenings
 from churnkit.usecases.jobs import delete_old_jobs
+from churnkit_service import noting
 from churnkit_service.auth import Caller, KeyRing
 from churnkit_service.champion import Champion
+from churnkit_service.feed import Feed
 from churnkit_service.jobs import Jobs
 from churnkit_service.metrics import Metrics
+from churnkit_service.minutes import Minutes
+from churnkit_service.noting import Noting
 from churnkit_service.online import OnlineFeatures, StateFeatures
 from churnkit_service.presence import Presence
 from churnkit_service.queries import Queries
 from churnkit_service.rates import Rates
 from churnkit_service.refreshing import Refreshing
+from churnkit_service.retraining import Retraining
 from churnkit_service.rollouts import RunningRollout
 from churnkit_service.rounds import Rounds
 from churnkit_service.shadows import Shadowed, Shadows
+from churnkit_service.tallies import Tallies
 from churnkit_service.warm import WarmModels
 
 if TYPE_CHECKING:
@@ -39,6 +45,7 @@ SERVICE: web.AppKey[Service] = web.AppKey("service")
 ANYBODY = Caller("", frozenset())
 access = logging.getLogger("churnkit.access")
 _SLOW_SECONDS = 1.0
+_PATIENCE_SECONDS = 1.0
 Watch = Callable[[web.Request, int, float, str], None]
 
 
@@ -66,6 +73,7 @@ class Service:
         self.settings = settings
         self.online_features = online_features
         self.metrics = Metrics()
+        self.tallies = Tallies(self.metrics)
         self.rates = Rates(settings.rate_per_second)
         self.queries = Queries(
             settings.pool_size,
@@ -83,11 +91,25 @@ class Service:
             lambda version: self.rollouts.ready(version) or self.warm.take(version),
             every_seconds=settings.reload_seconds,
         )
+        self.feed = Feed(project, self.queries, self.metrics)
         self.presence = Presence(project, self.queries, self.champion, self.warm)
         self.rounds = Rounds()
         self.refreshing = Refreshing(project, every_seconds=settings.refresh_seconds)
         self.rounds.add("refresh", self.refreshing.round, every_seconds=settings.refresh_seconds)
+        self.minutes = Minutes(
+            project,
+            self.queries,
+            self.metrics,
+            replica=self.presence.replica,
+            version=lambda: self.champion.version,
+        )
+        self.rounds.add("minutes", self.minutes.round, every_seconds=settings.refresh_seconds)
+        self.noting = Noting(project, rows_per_second=settings.drift_rows)
+        self.rounds.add("noting", self.noting.round, every_seconds=noting.EVERY_SECONDS)
         self.rounds.add("presence", self.presence.round, every_seconds=settings.reload_seconds)
+        retraining = Retraining(project)
+        if retraining.every_seconds:
+            self.rounds.add("retraining", retraining.round, every_seconds=retraining.every_seconds)
         rollout = project.settings.rollout
         self.rollouts = RunningRollout(
             mark=lambda: (rollout_serving.arms_mark(project), self.champion.version),
@@ -124,6 +146,10 @@ class Service:
         self.keys_in_flight: set[tuple[str, str]] = set()
         self.in_flight = 0
         self.draining = False
+        self.drained = asyncio.Event()
+        """Set when what stays open is to come to its end."""
+        self.connections = 0
+        """WebSockets and feeds that are open."""
         self._tidying: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -136,6 +162,11 @@ class Service:
         self._tidying = asyncio.create_task(self._tidy(), name="churnkit-tidy")
         self.rounds.start()
 
+    def begin_drain(self) -> None:
+        """Take nothing new; what was begun is finished."""
+        self.draining = True
+        self.drained.set()
+
     async def close(self) -> None:
         """Write what waits, then let go of everything."""
         if self._tidying is not None:
@@ -143,28 +174,32 @@ class Service:
             await asyncio.gather(self._tidying, return_exceptions=True)
         await self.jobs.close()
         await self.rounds.close()
+        await self._write_last_minutes()
         await self.champion.close()
         await self.shadows.close()
         await self.rollouts.close()
         await self.writer.close()
         await self.presence.close()
         await self.refreshing.close()
+        self.measure()
         self.queries.close()
+
+    async def _write_last_minutes(self) -> None:
+        """What was answered since the last round; without a database it is lost."""
+        try:
+            async with asyncio.timeout(_PATIENCE_SECONDS):
+                await self.minutes.round()
+        except (ChurnkitError, TimeoutError):
+            access.warning("the last figures were not written")
 
     def watch(self, method: str, route: str) -> Watch:
         """Counts and logs the answers of one route."""
-        seconds = self.metrics.request_seconds.labels(method, route)
-        counters: dict[int, Counter] = {}
+        tally = self.tallies.route(method, route)
         log_all = self.settings.access_log == "all"
         log_errors = self.settings.access_log != "off"
 
         def seen(request: web.Request, status: int, took: float, request_id: str) -> None:
-            counter = counters.get(status)
-            if counter is None:
-                counter = self.metrics.requests.labels(method, route, str(status))
-                counters[status] = counter
-            counter.inc()
-            seconds.observe(took)
+            tally.add(status, took)
             if log_all or (log_errors and (status >= 400 or took > _SLOW_SECONDS)):
                 # The route's template, never the path: it could name a customer.
                 access.info(
@@ -206,15 +241,11 @@ class Service:
 
     def count(self, done: PredictionColumns) -> None:
         """Count committed predictions."""
-        metrics, version = self.metrics, done.model_version
-        metrics.predicted(version, done.variant, done.risk_bands)
-        metrics.probability.labels(version).observe_many(done.probabilities)
-        unknown = sum(names is not None for names in done.unknown_categories)
-        if unknown:
-            metrics.unknown_categories.labels(version).inc(unknown)
+        self.tallies.predicted(done)
 
     def measure(self) -> None:
-        """Bring the gauges up to date; called before a scrape."""
+        """Bring the figures up to date; called before a scrape."""
+        self.tallies.flush()
         metrics, figures = self.metrics, self.writer.figures
         metrics.in_flight.set(self.in_flight)
         metrics.pending_rows.set(self.writer.pending_rows)
@@ -244,6 +275,8 @@ class Service:
                 try:
                     before = datetime.now(UTC) - keep
                     await self.queries.run(usecases.forget_answers, self.project, before)
+                    before = datetime.now(UTC) - timedelta(days=self.settings.feed_days)
+                    await self.queries.run(forget_happenings, self.project, before)
                     await self.queries.run(delete_old_jobs, self.project)
                 except ChurnkitError as error:
                     access.warning("not tidied", extra={"error": error.to_json()})

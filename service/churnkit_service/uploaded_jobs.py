@@ -16,7 +16,7 @@ from churnkit.domain.jobs import Job, JobKind
 from churnkit.errors import ChurnkitError
 from churnkit.usecases import jobs as usecases
 from churnkit_service.endpoint import Call
-from churnkit_service.idempotency import KeyedRequest, claimed_key
+from churnkit_service.idempotency import Claim, KeyedRequest, claimed_key
 from churnkit_service.job_answers import Describe
 from churnkit_service.uploads import Received, receive
 
@@ -90,7 +90,8 @@ def accepted(call: Call, job: Job, body: bytes) -> web.Response:
 
 def _keyed(call: Call, key: str, received: Received) -> KeyedRequest:
     what = f"{call.request.method} {call.request.path_qs}\n{received.form} {received.digest}"
-    return KeyedRequest(call, key, hashlib.sha256(what.encode()).hexdigest())
+    digest = hashlib.sha256(what.encode()).hexdigest()
+    return KeyedRequest(Claim(call.service, call.caller.key_id, key, digest))
 
 
 async def _forget(call: Call, job: Job) -> None:

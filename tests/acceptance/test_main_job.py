@@ -151,6 +151,12 @@ def test_a_challenger_is_promoted_and_rolled_back(project: ck.Project, cli: Cli)
     code, _, err = cli("-C", project.folder, "models", "promote", "v2", "--why", "a try")
     assert code == 0, err
     assert ck.list_models(project).holders == {"champion": "v2", "challenger": None}
+    # It serves already: that is said, and the journal stays as it is.
+    n_entries = len(ck.journal(project).entries)
+    code, out, err = cli("-C", project.folder, "models", "promote", "v2")
+    assert code == 0, err
+    assert "v2 is the champion already, since" in out
+    assert len(ck.journal(project).entries) == n_entries
     assert ck.serving_at(project, before) == "v1"
     assert ck.score(project).model_version == "v2"
     code, _, err = cli("-C", project.folder, "models", "rollback")

@@ -19,8 +19,14 @@ def test_public_names_are_pinned() -> None:
         "create_event_project", "LogOptions", "import_facts", "labels", "profile",
         "suggest_features", "list_features", "build_features", "show_features", "export_features",
         "rebuild_online", "receive_events", "online_features",
-        "train", "repeat", "evaluate", "score", "explain", "list_models", "show_model", "promote",
-        "rollback", "journal", "serving_at", "verify_models", "export_head", "history",
+        "train", "repeat", "retrain", "evaluate", "score", "explain", "list_models", "show_model",
+        "promote",
+        "rollback", "journal", "serving_at", "verify_models", "export_head",
+        "start_rollout", "list_rollouts", "rollout_status", "advance_rollout",
+        "pause_rollout", "resume_rollout", "promote_rollout", "abort_rollout", "replay_rollout",
+        "rollout_history", "history",
+        "import_outcomes", "outcome_status", "import_treatments", "set_holdout", "show_holdouts",
+        "matured_pairs", "monitor", "erase", "retain",
         "write_report", "doctor", "simulate", "ChurnClassifier",
     ]  # fmt: skip
     for name in churnkit.__all__:

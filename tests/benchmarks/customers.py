@@ -35,7 +35,7 @@ REPEATS = 7
 _FILL = """
 insert into predictions (prediction_id, customer_id, model_version, probability, risk_band,
     variant, made_at, reasons)
-select md5(k || '-' || i), 'C' || lpad((i * 7919 % :n)::text, 7, '0'),
+select md5(k || '-' || i), 'C' || lpad((i::bigint * 7919 % :n)::text, 7, '0'),
     case when i % 10 = 0 then 'v1' else 'v2' end, p,
     case when p >= 0.6 then 'high' when p >= 0.3 then 'medium' else 'low' end, 'champion',
     timestamptz '2026-01-01' + k * interval '1 day' + i * interval '10 ms', '[]'

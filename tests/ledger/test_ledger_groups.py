@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import pytest
+import sqlalchemy as sa
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -180,3 +181,60 @@ def test_ids_are_uuids_of_version_7_that_sort_by_time(now_ms: int, n: int) -> No
         parsed = uuid.UUID(name)
         assert (parsed.version, parsed.variant) == (7, uuid.RFC_4122)
         assert parsed.int >> 80 == now_ms
+
+
+def test_many_rows_are_written_as_few_are(postgres_url: str) -> None:
+    """COPY's rows, built by hand, against those of an INSERT."""
+    early = datetime(1999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)
+
+    def parts(shadow_of: list[str] | None) -> PredictionColumns:
+        n = 20
+        return PredictionColumns(
+            prediction_ids=time_ordered_ids(n, 1_700_000_000_000),
+            customer_ids=["ü €\t\\N 'x'", "7590-VHVEG", *[f"c{i}" for i in range(n - 2)]],
+            probabilities=[0.1 + 0.2, 1e-300, 1.0, *[i / n for i in range(n - 3)]],
+            risk_bands=["low", "high"] * (n // 2),
+            reasons=["[]", '[{"column": "Über", "value": null, "points": 0.5}]'] * (n // 2),
+            unknown_categories=[None, '["Contract"]'] * (n // 2),
+            model_version="v1",
+            variant="champion",
+            made_at=NOW if shadow_of else early,
+            as_of=None if shadow_of else NOW,
+            request_id=None if shadow_of else "r-1",
+            rollout_id="canary" if shadow_of else None,
+            shadow_of=shadow_of,
+        )
+
+    async def work() -> None:
+        few, many = parts(None), parts(None)
+        more = parts(many.prediction_ids)
+        writer = GroupCommitWriter(
+            [PostgresSink(postgres_url, timeout_seconds=5)],
+            max_pending_rows=1_000,
+            max_group_rows=1_000,
+            timeout_seconds=5.0,
+        )
+        writer.start()
+        assert await writer.submit([few]) is True
+        assert await writer.submit([many, more]) is True
+        await writer.close()
+
+    def rows(ledger: Ledger, where: str) -> list[tuple[object, ...]]:
+        query = sa.text(
+            "select customer_id, probability, risk_band, reasons, unknown_categories, "
+            f"model_version, variant, made_at, as_of, request_id, rollout_id from predictions "
+            f"where {where} order by probability, customer_id"
+        )
+        with ledger.engine.connect() as connection:
+            return [tuple(row) for row in connection.execute(query)]
+
+    with Ledger.open(postgres_url) as ledger:
+        asyncio.run(work())
+        plain = rows(ledger, "shadow_of is null")
+        assert len(plain) == 40
+        assert plain[::2] == plain[1::2]
+        assert plain[0][7:10] == (early, NOW, "r-1")
+        shadows = rows(ledger, "shadow_of in (select prediction_id from predictions)")
+        assert len(shadows) == 20
+        assert [row[:7] for row in shadows] == [row[:7] for row in plain[::2]]
+        assert {row[7:] for row in shadows} == {(NOW, None, None, "canary")}

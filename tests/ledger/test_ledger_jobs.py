@@ -103,6 +103,11 @@ def test_a_silent_process_loses_its_job_and_writes_no_more(engine: sa.Engine) ->
     found = jobs.find_job(engine, name)
     assert found is not None
     assert (found.rows_done, found.checkpoint, found.attempts) == (5, {"n": 5}, 0)
+    # A heartbeat with older news takes nothing back.
+    job_claims.keep_claim(engine, second, JobProgress(rows_done=3, stage="scoring"), now)
+    found = jobs.find_job(engine, name)
+    assert found is not None
+    assert (found.rows_done, found.stage) == (5, "scoring")
 
 
 def _predictions(customers: list[str], reasons: str = "[]") -> PredictionColumns:
@@ -227,6 +232,17 @@ def test_what_is_old_or_broke_off_is_deleted(engine: sa.Engine) -> None:
     assert jobs.next_part(engine, old, "result") is None
     assert jobs.next_part(engine, young, "result") is not None
     assert jobs.find_job(engine, waiting) is not None
+    (data,) = add(engine, 1, "dataset")
+    for _ in range(2):
+        job = claim(engine)
+        assert job is not None
+        job_claims.end_job(engine, job, "finished", now - timedelta(days=8))
+    lasting = {"lasting": ("dataset",), "lasting_before": now - timedelta(days=90)}
+    n = jobs.delete_old_jobs(engine, ended_before=keep, idle_seconds=600, now=now, **lasting)
+    assert n == 1
+    assert jobs.find_job(engine, waiting) is None
+    assert jobs.find_job(engine, data) is not None
+    assert jobs.delete_old_jobs(engine, ended_before=keep, idle_seconds=600, now=now) == 1
     _silent(engine, "f" * 32)
     assert jobs.delete_old_jobs(engine, ended_before=keep, idle_seconds=600, now=now) == 1
     assert jobs.next_part(engine, "f" * 32, "input") is None

@@ -339,3 +339,30 @@ def test_evidence_in_the_ledger_names_no_customer(project: Project) -> None:
         for table in ("rollouts", "rollout_stages", "journal"):
             for row in connection.execute(sa.text(f"select * from {table}")):
                 assert "1-1-" not in str(row), table
+
+
+def test_treated_customers_are_no_evidence_where_everyone_should_count(project: Project) -> None:
+    from churnkit.domain.outcomes import Treatment
+    from churnkit.ledger.outcomes import record_treatments
+
+    def treat(name: str, at: datetime) -> None:
+        offer = Treatment(
+            treatment_id=name, customer_id=name, at=at, offer="10 %", campaign="c", source="crm"
+        )
+        record_treatments(project.ledger.engine, [offer], now=at)
+
+    world = World(project, noise=1.0, per_day=60)
+    start_rollout(project, plan=PLAN, now=world.now)
+    world.pass_day()
+    treat("1-1-7", world.now + timedelta(days=2))
+    for _ in world.days(HORIZON + 1):
+        pass
+    looked = advance_rollout(project, now=world.now)
+    assert looked.decision is not None
+    assert looked.decision.verdict == "pause"
+    assert "treated" in looked.decision.reason
+    assert looked.view.evidence.live.n == 0
+    abort_rollout(project, why="count the hold-out instead", now=world.now)
+    with pytest.raises(errors.PlanInvalid, match="treated lately"):
+        start_rollout(project, plan=PLAN, now=world.now)
+    start_rollout(project, plan={**PLAN, "outcomes": "holdout"}, now=world.now)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -15,27 +16,29 @@ from churnkit.domain.outcomes import Outcome
 from churnkit.domain.predictions import PredictionRow, prediction_ids
 from churnkit.ledger.outcomes import record_outcomes
 from churnkit.project import Project, open_project
+from churnkit.usecases.online import open_for_service
+from churnkit.usecases.publishing import publish
 from churnkit.usecases.rollout_arms import CHALLENGER, CHAMPION, running_arms
 
 START = datetime(2031, 3, 1, 9, tzinfo=UTC)
 """After the models were made: what they may have learnt from is no evidence."""
-HORIZON = 30
+HORIZON = 10
 
 
 def world_project(served: Path, folder: Path, ledger_url: str = "") -> Project:
-    """A project with a champion (v1) and a challenger (v2) whose horizon is 30 days."""
+    """A project with a champion (v1) and a challenger (v2) whose horizon is 10 days."""
     shutil.copytree(served, folder)
     if ledger_url and not ledger_url.startswith("sqlite"):
-        from churnkit.usecases.online import open_for_service
-        from churnkit.usecases.publishing import publish
-
         with open_for_service(folder, ledger_url) as target:
             publish(folder, target)
     project = open_project(folder)
     settings = project.settings
-    changed = {"churn": settings.churn.model_copy(update={"horizon_days": HORIZON})}
+    changed: dict[str, Any] = {
+        "churn": settings.churn.model_copy(update={"horizon_days": HORIZON}),
+        "rollout": settings.rollout.model_copy(update={"minimum_customers": 300}),
+    }
     if ledger_url and not ledger_url.startswith("sqlite"):
-        changed["ledger"] = settings.ledger.model_copy(update={"url": ledger_url})  # type: ignore[assignment]
+        changed["ledger"] = settings.ledger.model_copy(update={"url": ledger_url})
     project.settings = settings.model_copy(update=changed)
     return project
 

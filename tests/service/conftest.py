@@ -51,7 +51,8 @@ def on_postgres(
     request: pytest.FixtureRequest, served_folder: Path, postgres_server: str
 ) -> Iterator[Live]:
     """The same on PostgreSQL only."""
-    with live(served_folder, _database(postgres_server, request.module.__name__)) as running:
+    database = _database(postgres_server, request.module.__name__)
+    with live(served_folder, database, **getattr(request.module, "SETTINGS", {})) as running:
         yield running
 
 

@@ -99,3 +99,51 @@ def test_jobs_are_counted(served: Live, file: Path) -> None:
         assert time.monotonic() < end
         time.sleep(0.05)
     assert figure('churnkit_jobs{kind="batch",state="queued"}') == 0
+
+
+@pytest.fixture
+def learnable(tmp_path: Path) -> Path:
+    """Customers, some of whom left."""
+    rows = ["id,tenure,plan,churn"]
+    rows += [f"c{i},{i % 40},{'ab'[i % 2]},{'yes' if i % 40 < 9 else 'no'}" for i in range(200)]
+    path = tmp_path / "learn.csv"
+    path.write_text("\n".join(rows), encoding="utf-8")
+    return path
+
+
+def test_data_sets_and_what_is_made_of_them(served: Live, learnable: Path, tmp_path: Path) -> None:
+    with Client(served.url, key=served.keys["all"]) as client:
+        data = client.datasets.submit(learnable, name="mine", target="churn", positive="yes")
+        data = client.datasets.wait_for(data, timeout_seconds=60)
+        assert (data.state, data.name, data.n_rows) == ("finished", "mine", 200), data.error
+        assert client.datasets.profile(data.id).n_positive == 45
+        work = client.features.wait_for(client.features.submit(data.id), timeout_seconds=60)
+        assert work.state == "failed"
+        assert work.error is not None
+        assert work.error.type == "/problems/feature-error"
+        report = client.reports.wait_for(client.reports.submit(), timeout_seconds=60)
+        assert report.state == "failed"
+        with pytest.raises(ServiceRefused) as caught:
+            client.reports.content(report.id, tmp_path / "r.html")
+        assert caught.value.where["status"] == 409
+        client.datasets.delete(data.id)
+        with pytest.raises(ServiceRefused):
+            client.trainings.submit(data.id)
+
+
+def test_the_same_from_asyncio(served: Live, learnable: Path) -> None:
+    async def main() -> None:
+        async with AsyncClient(served.url, key=served.keys["all"]) as client:
+            data = await client.datasets.submit(learnable, target="churn", positive="yes")
+            data = await client.datasets.wait_for(data, timeout_seconds=60)
+            assert (await client.datasets.profile(data.id)).n_rows == 200
+            asked = {"budget_seconds": 1.0, "candidates": ("logistic_regression",)}
+            job = await client.trainings.submit(data.id, **asked)
+            job = await client.trainings.wait_for(job, timeout_seconds=60)
+            assert job.state == "finished", job.error
+            assert job.result is not None
+            assert job.result.alias == "challenger"
+            newest = await anext(client.trainings.list())
+            assert newest.id == job.id
+
+    asyncio.run(main())

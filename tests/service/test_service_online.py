@@ -2,47 +2,24 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 import churnkit as ck
-from churnkit.data.samples.locate import cdnow_path
-from churnkit.settings import write_settings
-from churnkit.usecases import training
+from churnkit.client.blocking import Client
 from tests.live import Live, live
-
-END = datetime(1998, 6, 30, tzinfo=UTC)
+from tests.online_project import END
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(tmp_path_factory: pytest.TempPathFactory, online_folder: Path) -> Path:
     """A project of the first customers of CDNOW, with a champion and online states."""
-    home = tmp_path_factory.mktemp("online")
-    head, *rows = cdnow_path().read_text(encoding="utf-8").splitlines(keepends=True)
-    log = home / "purchases.txt"
-    some = [row for row in rows if int(row.split()[0]) <= 1_500]
-    log.write_text(head + "".join(some), encoding="utf-8")
-    project = ck.create_event_project(
-        home / "project", log, ck.LogOptions(horizon_days=180)
-    ).project
-    with project, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training, "tell_mlflow", lambda *_: ())
-        settings = project.settings
-        project.settings = settings.model_copy(
-            update={
-                "churn": settings.churn.model_copy(update={"as_of": ("1997-07-01", "1998-01-01")}),
-                "training": settings.training.model_copy(
-                    update={"candidates": ("logistic_regression",)}
-                ),
-            }
-        )
-        write_settings(project.folder, project.settings)
-        ck.train(project, budget_seconds=10, seed=1)
-        ck.rebuild_online(project)
-    return project.folder
+    return Path(shutil.copytree(online_folder, tmp_path_factory.mktemp("online") / "project"))
 
 
 @pytest.fixture(scope="module")
@@ -93,3 +70,28 @@ def test_a_customer_without_events_is_named_and_the_others_are_scored(running: L
 def test_a_moment_that_was_summed_up_is_a_problem(running: Live) -> None:
     told = running.predict({"customer_id": "00002"}, as_of="1998-01-01T00:00:00+00:00")
     assert (told.status, told.kind) == (422, "moment-too-old")
+
+
+@pytest.mark.parametrize("kind", ["text/csv", "application/x-ndjson"])
+def test_a_batch_may_name_its_customers_alone(running: Live, kind: str) -> None:
+    names = ["00002", "nobody", "00003"]
+    if kind == "text/csv":
+        body = "\n".join(["customer_id", *names])
+    else:
+        body = "\n".join(f'{{"customer_id": "{name}"}}' for name in names)
+    when = END.strftime("%Y-%m-%dT%H:%M:%SZ")
+    with Client(running.url, key=running.keys["all"]) as client:
+        batch = client.batches.submit(
+            [body.encode()], format="csv" if kind == "text/csv" else "ndjson", as_of=END
+        )
+        batch = client.batches.wait_for(batch, timeout_seconds=60)
+        assert (batch.state, batch.done, batch.failed) == ("finished", 3, 1), batch.error
+        assert batch.errors[0].customer_id == "nobody"
+    told = running.ask("GET", f"/v1/batches/{batch.id}/result?format=ndjson").content
+    scored = [json.loads(line) for line in told.splitlines()]
+    one, two = running.predict({"customer_id": "00002"}, {"customer_id": "00003"}, as_of=when).json[
+        "predictions"
+    ]
+    assert [row["probability"] for row in scored] == [one["probability"], two["probability"]]
+    recorded = running.ask("GET", f"/v1/predictions/{scored[0]['prediction_id']}").json
+    assert datetime.fromisoformat(recorded["as_of"]) == END

@@ -19,6 +19,7 @@ from churnkit.client.blocking import Client
 from churnkit.ledger.tables import predictions, rollout_failures, rollout_windows
 from churnkit.usecases.rollout_arms import running_arms
 from tests.live import Live, item, live
+from tests.service.test_service_batches import as_csv, customers, ended, lines, result, upload
 
 QUICK = {"reload_seconds": 0.05}
 
@@ -305,3 +306,28 @@ def test_the_service_looks_by_itself_and_another_replica_follows(
             assert len({(step.action, step.stage) for step in history}) == len(history)
             share = client.rollout("r1").share
         _until(lambda: service.rollouts.live and service.rollouts.live.arms.share >= share)
+
+
+def test_a_batch_is_shared_out_by_the_same_arms(embedded: Live) -> None:
+    rows = customers(60)
+    names = [row["customerID"] for row in rows]
+    _started(embedded, overrides=dict.fromkeys(names[::4], "challenger"))
+    service = embedded.service
+    assert service is not None
+    arms = running_arms(service.project)
+    assert arms is not None
+    batch = ended(embedded, upload(embedded, as_csv(rows), query="?reasons=1"))
+    assert batch["state"] == "finished", batch
+    told = {row["customer_id"]: row for row in lines(result(embedded, batch))}
+    assert len(told) == 60
+    recorded = _rows(embedded)
+    answers = {row["customer_id"]: row for row in recorded if row["shadow_of"] is None}
+    shadows = {row["shadow_of"]: row for row in recorded if row["shadow_of"] is not None}
+    assert len(answers) == len(shadows) == 60
+    for name in names:
+        arm = arms.assignment.arm(name)
+        assert told[name]["variant"] == answers[name]["variant"] == arm
+        assert told[name]["model_version"] == arms.version(arm)
+        shadow = shadows[answers[name]["prediction_id"]]
+        assert {shadow["model_version"], answers[name]["model_version"]} == {"v1", "v2"}
+        assert shadow["rollout_id"] == answers[name]["rollout_id"] == "r1"

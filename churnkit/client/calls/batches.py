@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import Literal
-from urllib.parse import quote
 
-from churnkit.client.call import Call, new_key
-from churnkit.client.files import Download, File, Upload, rereadable, type_of
-from churnkit.client.messages.batches import Batch, BatchesPage, TableFormat
-from churnkit.client.messages.jobs import Deleted
+from churnkit.client.call import new_key
+from churnkit.client.files import File, Upload, rereadable, type_of
+from churnkit.client.messages.batches import Batch, TableFormat
 
 
 def submit(
@@ -48,38 +46,3 @@ def submit(
         content_type=type_of(file, format),
         file=rereadable(file),
     )
-
-
-def show(batch_id: str) -> Call[Batch]:
-    """One batch."""
-    return Call("GET", _path(batch_id), Batch)
-
-
-def listed(
-    *, state: str | None = None, cursor: str | None = None, limit: int = 100
-) -> Call[BatchesPage]:
-    """A page of batches, the newest first."""
-    given = {"state": state, "cursor": cursor, "limit": str(limit)}
-    query = {name: value for name, value in given.items() if value is not None}
-    return Call("GET", "/v1/batches", BatchesPage, query=query)
-
-
-def cancel(batch_id: str) -> Call[Batch]:
-    """Stop a batch."""
-    return Call("POST", f"{_path(batch_id)}/cancel", Batch)
-
-
-def delete(batch_id: str) -> Call[Deleted]:
-    """Delete a batch with its files."""
-    return Call("DELETE", _path(batch_id), Deleted)
-
-
-def result(
-    batch_id: str, *, format: TableFormat = "csv", rows: Literal["scored", "failed"] = "scored"
-) -> Download:
-    """A batch's scores, or the rows that were set aside."""
-    return Download(f"{_path(batch_id)}/result", {"format": format, "rows": rows})
-
-
-def _path(batch_id: str) -> str:
-    return f"/v1/batches/{quote(batch_id, safe='')}"

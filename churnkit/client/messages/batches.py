@@ -70,6 +70,10 @@ class BatchesPage(Answer):
     batches: tuple[Batch, ...]
     next_cursor: str | None = Field(description="For the next page; null: this is the last.")
 
+    def jobs(self) -> tuple[Batch, ...]:
+        """The page."""
+        return self.batches
+
 
 class ResultQuery(Request):
     """Which part of a result, and how."""

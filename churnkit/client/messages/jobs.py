@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal
+from typing import Annotated, Literal, Protocol, TypeVar
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
 from churnkit.client.messages.message import Answer, Request
 
 State = Literal["queued", "running", "finished", "failed", "cancelled"]
+
+
+JobId = Annotated[
+    str,
+    StringConstraints(pattern=r"^[0-9a-f]{32}$"),
+    Field(examples=["019ab3f26c8e7d11a2b4c6d8e0f21436"]),
+]
 
 
 class JobProblem(Answer):
@@ -21,6 +28,7 @@ class JobProblem(Answer):
     fix: str = Field("", description="What to do about it.")
     row: int | None = Field(None, description="The row of the file, as a person counts.")
     column: str | None = Field(None, description="The column of the file.")
+    choices: tuple[str, ...] = Field((), description="Where it was not clear which: these.")
 
 
 class Job(Answer):
@@ -42,6 +50,18 @@ class Job(Answer):
     def ended(self) -> bool:
         """Whether nothing more will happen to it."""
         return self.state in ("finished", "failed", "cancelled")
+
+
+J_co = TypeVar("J_co", bound=Job, covariant=True)
+
+
+class JobsPage(Protocol[J_co]):
+    """A page of jobs, the newest first."""
+
+    next_cursor: str | None
+
+    def jobs(self) -> tuple[J_co, ...]:
+        """The page."""
 
 
 class Deleted(Answer):

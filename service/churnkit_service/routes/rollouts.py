@@ -63,7 +63,7 @@ async def _create(call: Call, request: KeyedRequest | None) -> web.Response:
         why=asked.why,
         who=_who(call),
         # A request that is sent again asks for the same assignment: it is the same rollout.
-        salt=None if request is None else _salt(call, request.key),
+        salt=None if request is None else _salt(call, request.claim.key),
     )
     service.rollouts.look_now()
     body = orjson.dumps(_told(Rollout, view.to_json()))
@@ -114,7 +114,7 @@ async def advance(call: Call) -> web.Response:
     """Look now."""
     service = call.service
     looked = await service.queries.run(
-        rollouts.advance_rollout, service.project, _named(call), who=_who(call)
+        rollouts.advance_rollout, service.project, _named(call), who=_who(call), past=False
     )
     if looked.acted:
         service.rollouts.look_now()

@@ -1,0 +1,50 @@
+"""Commands that forget: erase, retention."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from churnkit.cli.session import Folder, Json, Session
+from churnkit.usecases import erasing, retention
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands."""
+    app.command()(erase)
+    app.command("retention")(retain)
+
+
+def erase(
+    ctx: typer.Context,
+    customer: Annotated[str, typer.Option(help="The customer's id.")],
+    why: Annotated[
+        str, typer.Option(help="For the journal; without the id.")
+    ] = "asked to be forgotten",
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    folder: Folder = None,
+    json: Json = False,
+) -> None:
+    """Remove a customer from every store, and leave him out of later imports."""
+    session = Session.begin(ctx, folder, json)
+    if not yes:
+        typer.confirm("This cannot be undone. Erase this customer?", abort=True, err=True)
+    with session.project() as project, session.progress() as progress:
+        result = erasing.erase(project, customer, why=why, progress=progress)
+    session.show(result)
+
+
+def retain(
+    ctx: typer.Context,
+    apply: Annotated[
+        bool, typer.Option("--apply/--dry-run", help="Delete, or only count.")
+    ] = False,
+    folder: Folder = None,
+    json: Json = False,
+) -> None:
+    """Delete what is older than [retention] in churnkit.toml allows."""
+    session = Session.begin(ctx, folder, json)
+    with session.project() as project:
+        result = retention.retain(project, apply=apply)
+    session.show(result)

@@ -1,0 +1,1 @@
+"""Alerts on their way to persons: webhook and e-mail."""

@@ -1,0 +1,45 @@
+"""A job that is asked for in JSON, and made once however often it is sent."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+from aiohttp import web
+
+from churnkit.domain.jobs import JobKind
+from churnkit.usecases import jobs as usecases
+from churnkit_service.endpoint import Call
+from churnkit_service.idempotency import keyed
+from churnkit_service.job_answers import Describe
+from churnkit_service.uploaded_jobs import ACCEPTED, accepted
+
+
+async def ask_job(
+    call: Call, kind: JobKind, asked: dict[str, Any], describe: Describe
+) -> web.Response:
+    """Keep a new job, and answer with it.
+
+    Parameters
+    ----------
+    asked : what is asked, as plain data
+    """
+    service = call.service
+    async with keyed(call) as request:
+        if request is not None:
+            replayed = await request.replay()
+            if replayed is not None:
+                return replayed
+        job = usecases.new_job(kind, call.caller.key_id, asked, uploading=False)
+        body = orjson.dumps(describe(job).model_dump(mode="json"))
+        answer = None if request is None else request.keep(ACCEPTED, body, datetime.now(UTC))
+        kept = await service.queries.run(usecases.submit_job, service.project, job, answer)
+        if not kept:
+            # Another process answered the same request a moment earlier: its answer counts.
+            assert request is not None
+            replayed = await request.replay()
+            assert replayed is not None
+            return replayed
+    service.jobs.look_now()
+    return accepted(call, job, body)

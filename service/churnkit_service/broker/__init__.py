@@ -1,0 +1,1 @@
+"""Events and requests from a message broker, predictions back to it."""

@@ -1,0 +1,133 @@
+"""``/v1/metrics/summary``: volume, latency, errors, scores and drift of all replicas together."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from aiohttp import web
+
+from churnkit.client.messages.figures import MetricsSummary, SummaryQuery
+from churnkit.errors import BadValue, StorageUnreachable
+from churnkit.usecases import figures as usecases
+from churnkit.usecases.drifting import Drift
+from churnkit_service.endpoint import Call, Endpoint, json_response, read_query
+from churnkit_service.problems import RequestInvalid
+
+_DAY = timedelta(days=1)
+
+
+async def summary(call: Call) -> web.Response:
+    """Figures of a time."""
+    asked = read_query(call, SummaryQuery)
+    until = asked.to or datetime.now(UTC)
+    service = call.service
+    found = await service.queries.run(
+        usecases.metrics_summary,
+        service.project,
+        since=asked.from_ or until - _DAY,
+        until=until,
+        width_seconds=None if asked.bucket_seconds is None else int(asked.bucket_seconds),
+        model_version=asked.model_version,
+        variant=asked.variant,
+        route=asked.route,
+    )
+    moment = found.refreshed_at
+    return json_response(
+        {
+            "from": found.since.isoformat(),
+            "to": found.until.astimezone(UTC).isoformat(),
+            "bucket_seconds": found.width_seconds,
+            "refreshed_at": None if moment is None else moment.isoformat(),
+            "predictions": [
+                {**_scores(key, figures), "bins": figures.bins}
+                for key, figures in sorted(found.predictions.items())
+            ],
+            "prediction_times": [
+                {"at": at.isoformat(), **_scores(key, figures)}
+                for (at, key), figures in sorted(
+                    found.prediction_times.items(), key=lambda one: one[0]
+                )
+            ],
+            "requests": [
+                {"method": method, "route": route, "model_version": version, **_requests(one)}
+                for (method, route, version), one in sorted(
+                    found.requests.items(), key=lambda one: one[0]
+                )
+            ],
+            "request_times": [
+                {"at": at.isoformat(), **_requests(one)}
+                for at, one in sorted(found.request_times.items(), key=lambda one: one[0])
+            ],
+            "drift": [_drift(one) for one in found.drift],
+        }
+    )
+
+
+def _scores(key: tuple[str, str, bool], figures: usecases.Figures) -> dict[str, Any]:
+    return {
+        "model_version": key[0],
+        "variant": key[1],
+        "shadow": key[2],
+        "n": figures.n,
+        "n_unknown": figures.n_unknown,
+        "mean_probability": figures.total / figures.n if figures.n else 0.0,
+        "by_band": figures.bands,
+    }
+
+
+def _requests(found: usecases.Requests) -> dict[str, Any]:
+    n = found.n
+    return {
+        "n": n,
+        "by_status": found.statuses,
+        "error_share": found.statuses.get("5xx", 0) / n if n else 0.0,
+        "mean_seconds": found.seconds / n if n else 0.0,
+        "p50_seconds": usecases.quantile(found.buckets, 0.5),
+        "p95_seconds": usecases.quantile(found.buckets, 0.95),
+        "p99_seconds": usecases.quantile(found.buckets, 0.99),
+    }
+
+
+def _drift(found: Drift) -> dict[str, Any]:
+    report = found.report
+    return {
+        "model_version": found.model_version,
+        "kind": found.kind,
+        "began_at": found.began_at.isoformat(),
+        "updated_at": found.updated_at.isoformat(),
+        "n_customers": report.n_rows,
+        "alpha": report.alpha,
+        "exact": report.exact,
+        "alarm_at": _at(report.alarm),
+        "features": [
+            {
+                "name": one.name,
+                "alarm_at": _at(one.alarm),
+                "p_value": one.p_value,
+                "psi": one.overall.psi.model_dump(),
+                "ks": None if one.overall.ks is None else one.overall.ks.model_dump(),
+                "moved": one.moved.bin,
+                "share_before": one.moved.before,
+                "share_now": one.moved.now,
+            }
+            for one in report.features
+        ],
+    }
+
+
+def _at(alarm: Any) -> str | None:
+    return None if alarm is None or alarm.at is None else alarm.at.isoformat()
+
+
+ENDPOINTS = (
+    Endpoint(
+        "GET", "/v1/metrics/summary", summary, "Sum up volume, latency, errors, scores and drift",
+        "metrics", "read", query=SummaryQuery,
+        answers={200: (MetricsSummary, "Figures of all replicas together.")},
+        problems=(RequestInvalid, BadValue, StorageUnreachable),
+        description="By model version, variant and time. Requests count a few seconds after they "
+        "are answered. What is older than two days is known by the hour. Drift is that of "
+        "customers who are scored now from those of the training; each counts once.",
+    ),
+)  # fmt: skip
