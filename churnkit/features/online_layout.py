@@ -10,7 +10,15 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from churnkit.domain.events import LogSchema
-from churnkit.features.definitions import Aggregate, Condition, EventFeature, FeatureSet
+from churnkit.features.definitions import (
+    Aggregate,
+    Condition,
+    EventFeature,
+    Feature,
+    FeatureSet,
+    Ratio,
+    Trend,
+)
 
 Number = int | None
 Word = str | None
@@ -63,6 +71,17 @@ class Figure:
     unit: float = 1.0
 
 
+@dataclass(frozen=True, slots=True)
+class Quotient:
+    """A ratio or trend: its parts, each divided by its days (1 for a ratio)."""
+
+    name: str
+    above: str
+    above_days: float
+    below: str
+    below_days: float
+
+
 @dataclass(frozen=True)
 class Layout:
     """The streams of a FeatureSet, and how far back single days are needed.
@@ -86,6 +105,22 @@ class Layout:
     def tests(self) -> tuple[Callable[[OnlineEvent], bool], ...]:
         """For each stream, whether an event belongs to it."""
         return tuple(_test(stream, self.schema) for stream in self.streams)
+
+    @cached_property
+    def quotients(self) -> tuple[Quotient, ...]:
+        """Ratios and trends, those first that need no other one."""
+        features = {feature.name: feature for feature in self.features.features}
+        waiting = [one for one in features.values() if isinstance(one, Ratio | Trend)]
+        done = features.keys() - {one.name for one in waiting}
+        ordered: list[Quotient] = []
+        while waiting:
+            ready = [_quotient(one, features) for one in waiting]
+            ready = [one for one in ready if {one.above, one.below} <= done]
+            assert ready, waiting  # a checked set has no circles
+            ordered += ready
+            done |= {one.name for one in ready}
+            waiting = [one for one in waiting if one.name not in done]
+        return tuple(ordered)
 
     @cached_property
     def windows(self) -> tuple[tuple[int, ...], ...]:
@@ -159,6 +194,18 @@ def _figure(
         value = [column.name for column in schema.values].index(feature.column)
         place, unit = streams[at].values.index(value), 10.0 ** schema.values[value].decimals
     return Figure(feature.aggregate, at, feature.window_days, place, unit)
+
+
+def _quotient(feature: Ratio | Trend, features: Mapping[str, Feature]) -> Quotient:
+    if isinstance(feature, Ratio):
+        return Quotient(feature.name, feature.numerator, 1.0, feature.denominator, 1.0)
+    days = []
+    for name in (feature.recent, feature.base):
+        part = features[name]
+        assert isinstance(part, EventFeature)
+        assert part.window_days is not None  # a set is validated before it is used
+        days.append(float(part.window_days))
+    return Quotient(feature.name, feature.recent, days[0], feature.base, days[1])
 
 
 def _filter(feature: EventFeature) -> tuple[frozenset[str], tuple[Condition, ...]]:

@@ -204,36 +204,15 @@ def _told(period: Period) -> tuple[int, float]:
 
 
 def _derive(found: dict[str, Value], layout: Layout) -> None:
-    """Fill in ratios and trends, which may name each other in any order."""
-    features = {feature.name: feature for feature in layout.features.features}
-    waiting = [f for f in features.values() if isinstance(f, Ratio | Trend)]
-    done = {name for name, f in features.items() if not isinstance(f, Ratio | Trend)}
-    while waiting:
-        ready = [one for one in waiting if set(_parts(one)) <= done]
-        for one in ready:
-            above, below = (_number(found, name) for name in _parts(one))
-            if isinstance(one, Trend):
-                days = [_window_days(features, name) for name in _parts(one)]
-                above = None if above is None else above / days[0]
-                below = None if below is None else below / days[1]
-            found[one.name] = None if above is None or not below else above / below
-            done.add(one.name)
-        waiting = [one for one in waiting if one.name not in done]
-
-
-def _parts(feature: Ratio | Trend) -> tuple[str, str]:
-    if isinstance(feature, Ratio):
-        return feature.numerator, feature.denominator
-    return feature.recent, feature.base
+    """Fill in ratios and trends."""
+    for one in layout.quotients:
+        above, below = _number(found, one.above), _number(found, one.below)
+        if above is None or not below:
+            found[one.name] = None
+        else:
+            found[one.name] = (above / one.above_days) / (below / one.below_days)
 
 
 def _number(found: Mapping[str, Value], name: str) -> float | None:
     value = found[name]
     return None if value is None or isinstance(value, str) else float(value)
-
-
-def _window_days(features: Mapping[str, object], name: str) -> float:
-    feature = features[name]
-    assert isinstance(feature, EventFeature)
-    assert feature.window_days is not None  # a set is validated before it is used
-    return float(feature.window_days)

@@ -12,6 +12,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from churnkit.domain.events import US_PER_DAY
 from churnkit.domain.moments import day_number
 from churnkit.features.online_layout import Layout, OnlineEvent, Stream
 
@@ -179,7 +180,9 @@ def settle(state: OnlineState, layout: Layout, floor_us: int) -> None:
         del state.tail[event.key]
         _sum_up(state, event, layout)
     state.attributes = _still_needed(state.attributes, floor_us)
-    _fold(state, layout, day_number(floor_us, layout.schema.zone))
+    # No zone is more than a day ahead of UTC: mostly nothing is old enough, in any zone.
+    if state.days and min(state.days)[0] <= floor_us // US_PER_DAY + 1 - layout.keep_days:
+        _fold(state, layout, day_number(floor_us, layout.schema.zone))
 
 
 def _fold(state: OnlineState, layout: Layout, floor_day: int) -> None:
