@@ -17,6 +17,7 @@ from churnkit.notify.email import MailServer, mail_message
 from churnkit.notify.messages import Line, Message
 from churnkit.notify.webhook import post_message
 from churnkit.project import Project
+from churnkit.usecases.happenings import announce
 
 _HISTORY = "monitor"
 _SMTP_PASSWORD = "CHURNKIT_SMTP_PASSWORD"
@@ -88,6 +89,9 @@ def send_alerts(
                 failures.append(f"{name}: {error}")
         if not names:
             raise problems[0]
+    for alert in decided.send:
+        news = {"severity": alert.severity, "subject": alert.subject, "what": alert.sentence}
+        announce(project, "alert", news, at=now)
     keep_alert_history(engine, _HISTORY, decided.history.model_dump_json(), at=now)
     return Sent(decided.send, held, decided.ended, tuple(names), tuple(failures))
 

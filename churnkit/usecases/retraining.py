@@ -29,6 +29,7 @@ from churnkit.monitoring.alerts import Alert
 from churnkit.monitoring.triggers import Trigger, TriggerFacts, TriggerRules, triggers
 from churnkit.project import Project
 from churnkit.usecases.comparing import Comparison, compare_models
+from churnkit.usecases.happenings import announce
 from churnkit.usecases.importing import import_data
 from churnkit.usecases.maturing import matured_pairs
 from churnkit.usecases.monitoring import monitor
@@ -199,6 +200,8 @@ def retrain(
         row = write_step(
             engine, row, following, {**row.content, **found_now}, now=now or datetime.now(UTC)
         )
+    told = {"id": row.retraining_id, "outcome": row.content.get("outcome", "")}
+    announce(project, "retraining", told, at=now or datetime.now(UTC))
     return Retrained(row)
 
 

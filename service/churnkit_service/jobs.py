@@ -7,6 +7,7 @@ import logging
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from datetime import UTC, datetime
 from typing import Any
 
 from churnkit.domain.jobs import JOB_KINDS, Job
@@ -14,6 +15,7 @@ from churnkit.errors import ChurnkitError
 from churnkit.project import Project
 from churnkit.settings import ServiceTable
 from churnkit.usecases import jobs as usecases
+from churnkit.usecases.happenings import announce
 from churnkit_service.job_child import JobChild
 from churnkit_service.metrics import Metrics
 from churnkit_service.queries import Queries
@@ -108,6 +110,7 @@ class Jobs:
         if job is None:
             return False
         log.info("job taken", extra={"job": job.job_id, "kind": job.kind, "claim": job.claim})
+        await self._tell(job, "running")
         while self._idle and not self._idle[-1].reusable:
             self._idle.pop().end()
         child = self._idle.pop() if self._idle else JobChild()
@@ -131,6 +134,7 @@ class Jobs:
         if ending:
             self._metrics.jobs_ended.labels(job.kind, ending).inc()
             log.info("job over", extra={"job": job.job_id, "kind": job.kind, "ending": ending})
+            await self._tell(job, ending)
         if ending and child.reusable:
             self._idle.append(child)
         else:
@@ -140,6 +144,12 @@ class Jobs:
             with suppress(ChurnkitError):  # the database is away: its lease will run out
                 await self._queries.run(usecases.release_job, self._project, job)
         self._wake.set()
+
+    async def _tell(self, job: Job, state: str) -> None:
+        """Consoles hear of it at once; who misses it sees it in the list of jobs."""
+        news = {"id": job.job_id, "kind": job.kind, "state": state}
+        with suppress(ChurnkitError):
+            await self._queries.run(announce, self._project, "job", news, at=datetime.now(UTC))
 
     def _end_idle(self) -> None:
         """Processes that wait for nothing give their memory back."""

@@ -6,6 +6,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,8 @@ import churnkit as ck
 from churnkit import errors
 from churnkit.domain.models import JournalEntry
 from churnkit.registry.journal import seal
-from churnkit.usecases import moving
+from churnkit.usecases import alias_moves
+from churnkit.usecases.journal_head import write_head
 
 Cli = Callable[..., tuple[int, str, str]]
 
@@ -127,11 +129,31 @@ def test_a_version_that_left_the_ledger_is_missed(project: ck.Project) -> None:
     assert [check.subject for check in failed] == ["v1 in the ledger"]
 
 
+def _three_more_entries(project: ck.Project) -> None:
+    """The challenger comes and goes; the head that the project keeps follows."""
+    now = datetime.now(UTC)
+    for version, action in (("v1", "challenge"), (None, "retire"), ("v1", "challenge")):
+        entries = project.ledger.append_entries(
+            lambda known, version=version, action=action: (
+                seal(
+                    at=now,
+                    who="somebody",
+                    action=action,
+                    alias="challenger",
+                    version=version,
+                    why="again",
+                    evidence={},
+                    journal=known,
+                ),
+            )
+        )
+    write_head(project, entries, project.journal_head, now)
+
+
 @pytest.mark.parametrize("statement", ["edit", "middle", "tail", "order", "recompute"])
 def test_each_kind_of_edit_with_and_without_the_head(project: ck.Project, statement: str) -> None:
     """What a chain cannot show by itself, the signed head does; verify says what it could see."""
-    for _ in range(3):
-        ck.promote(project, "v1", why="again")
+    _three_more_entries(project)
     elsewhere = ck.export_head(project, project.folder.parent / "head.json").path
     entries = list(ck.journal(project).entries)
     if statement == "recompute":
@@ -196,7 +218,7 @@ def test_a_change_of_who_serves_is_one_transaction(
 
     before = ck.journal(project).entries
     with monkeypatch.context() as patch:
-        patch.setattr(moving, "seal", dies)
+        patch.setattr(alias_moves, "seal", dies)
         with pytest.raises(KeyboardInterrupt):
             ck.promote(project, "v2")
     assert ck.journal(project).entries == before

@@ -255,6 +255,7 @@ def test_a_consumer_that_is_killed_twenty_times_loses_nothing(
     _check_once_each(answers, postgres_url, 12_000)
 
 
+@pytest.mark.long
 def test_while_the_database_is_away_messages_wait_and_none_is_buried(
     served_folder: Path, broker: Nats
 ) -> None:
@@ -284,6 +285,7 @@ def test_while_the_database_is_away_messages_wait_and_none_is_buried(
     assert len(answers) == len(kept) == len({customer for _, customer, _ in kept}) == 101
 
 
+@pytest.mark.long
 def test_a_broker_that_is_restarted_is_reached_again(
     served_folder: Path, postgres_url: str, broker: Nats
 ) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import pytest
 from churnkit_desktop.actions import Action
 from churnkit_desktop.session.memory import Memory
 from churnkit_desktop.session.script import Script
@@ -28,6 +29,7 @@ def _wait(qtbot: Any, job: Job) -> None:
     qtbot.waitUntil(lambda: not job.running, timeout=WAIT_MS)
 
 
+@pytest.mark.long
 def test_training_tells_its_trials_and_the_script_repeats_it(
     qtbot: Any, qapp: Any, folder: Path, memory: Memory, tmp_path: Path
 ) -> None:

@@ -25,7 +25,7 @@ def assert_same(found: dict[str, Any], wanted: dict[str, Any]) -> None:
             assert found[name] == value, (name, found[name], value)
 
 
-@settings(max_examples=8)
+@settings(max_examples=6)
 @given(cases())
 def test_each_request_equals_the_reference(case: Case) -> None:
     check_features(EVERYTHING, case.log.schema())

@@ -92,7 +92,7 @@ class Feed:
         return load_state(self.states[name]) if name in self.states else None
 
 
-@settings(max_examples=10, phases=[Phase.generate])
+@settings(max_examples=6, phases=[Phase.generate])
 @given(cases(4), st.integers(0, 2**32))
 def test_online_equals_duckdb(case: Case, seed: int) -> None:
     plan = layout(EVERYTHING, case.log.schema(), lateness_us=LATENESS)
@@ -106,7 +106,7 @@ def test_online_equals_duckdb(case: Case, seed: int) -> None:
     assert feed.taken.new == sum(event.known <= feed.until for event in case.log.events)
 
 
-@settings(max_examples=10, phases=[Phase.generate])
+@settings(max_examples=6, phases=[Phase.generate])
 @given(cases(4), st.integers(0, 2**32))
 def test_a_moment_within_the_lateness_is_read_after_later_events_came(
     case: Case, seed: int

@@ -14,6 +14,7 @@ import pytest
 from pyarrow import parquet
 
 from churnkit.data.samples.locate import telco_path
+from churnkit.usecases import happenings
 from tests.live import FEATURES, Live, Told, item
 
 REPLICAS = True
@@ -302,3 +303,20 @@ def test_batches_are_listed_and_deleted(served: Live, scored: dict[str, Any]) ->
     assert served.ask("DELETE", f"/v1/batches/{batch['id']}").status == 404
     assert served.ask("GET", f"/v1/batches/{batch['id']}/result").status == 404
     assert len(recorded(served, batch, customer)) == 1  # the ledger forgets nothing
+
+
+def test_consoles_hear_of_a_job_when_it_begins_and_ends(served: Live) -> None:
+    assert served.service is not None
+    project = served.service.project
+    batch = ended(served, upload(served, as_csv(customers(20))))
+    end = time.monotonic() + 20
+    told: list[str] = []
+    while told[-1:] != ["finished"] and time.monotonic() < end:
+        news = happenings.happenings_after(project, 0, 1_000)
+        told = [
+            str(one.document["state"])
+            for one in news
+            if one.kind == "job" and one.document["id"] == batch["id"]
+        ]
+        time.sleep(0.05)
+    assert told == ["running", "finished"]

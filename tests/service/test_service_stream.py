@@ -392,6 +392,7 @@ def test_what_goes_wrong_at_the_source_is_raised_after_its_answers(served: Live)
     assert got == ["one"]
 
 
+@pytest.mark.long
 def test_a_rolling_restart_loses_no_message_and_scores_none_twice(
     served_folder: Path, postgres_url: str
 ) -> None:
