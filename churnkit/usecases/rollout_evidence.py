@@ -22,7 +22,6 @@ from churnkit.rollout.position import Position
 from churnkit.rollout.quantile import QuantileState
 from churnkit.rollout.ratio import KnownBucket
 from churnkit.usecases.rollout_pairs import new_days
-from churnkit.usecases.rollout_past import has_past, take_in_past
 
 SETTLED = timedelta(seconds=60)
 """After a request both scores are in the ledger, and after a step all replicas know of it."""
@@ -53,7 +52,11 @@ def gather(
     known = Gathered.model_validate(row.evidence)
     try:
         known = _outcomes(project, row, plan, known, now)
-        if past and plan.accept_history and has_past(project):
+        has_log = project.settings.events is not None and project.database.exists()
+        if past and plan.accept_history and has_log:
+            # DuckDB is loaded where there is a log to ask, never by a replica that only serves.
+            from churnkit.usecases.rollout_past import take_in_past
+
             known = take_in_past(project, row, plan, known, now=now)
     except EvidenceInvalid as error:
         # Such as treated customers where everyone should count: a person has to look.

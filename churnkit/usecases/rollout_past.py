@@ -38,11 +38,6 @@ from churnkit.usecases.weighing import weigh
 _LAST = "\U0010ffff"
 
 
-def has_past(project: Project) -> bool:
-    """Whether the project can be asked about past dates here: the service's replicas cannot."""
-    return project.settings.events is not None and project.database.exists()
-
-
 def take_in_past(
     project: Project, row: RolloutRow, plan: Plan, known: Gathered, *, now: datetime
 ) -> Gathered:

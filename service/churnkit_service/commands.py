@@ -42,6 +42,7 @@ def serve(
     """Answer over HTTP: on DATABASE_URL (PostgreSQL), else on the project's own ledger."""
     session = Session.begin(ctx, folder, False)
     try:
+        from churnkit_service.leaving import leave
         from churnkit_service.process import run_service
         from churnkit_service.server import serve as _  # noqa: F401 - what it needs is there
     except ImportError as error:
@@ -60,8 +61,7 @@ def serve(
         example=example,
         tell=lambda text: session.err.print(text, markup=False, soft_wrap=True),
     )
-    if code:
-        raise typer.Exit(code)
+    leave(code)
 
 
 def consume(ctx: typer.Context, folder: Folder = None) -> None:

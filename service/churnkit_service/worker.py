@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from churnkit.usecases.online import open_for_service
+from churnkit_service.leaving import leave
 from churnkit_service.logs import set_up_logs
 from churnkit_service.process import DEVELOPMENT, LISTENER, wait_for_database
 from churnkit_service.server import serve
@@ -32,3 +33,4 @@ def main() -> None:
 
 if __name__ == "__main__":
     main()
+    leave(0)

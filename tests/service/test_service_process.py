@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -301,3 +302,24 @@ def test_keys_are_made_listed_and_revoked_on_the_command_line(
     code, told = call("keys", "create", "x", "--scope", "sore")
     assert code == 2
     assert "score" in told
+
+
+def test_ctrl_c_ends_it_with_its_own_lines_only(served_folder: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "project"
+    shutil.copytree(served_folder, folder)
+    quiet = subprocess.Popen(
+        [sys.executable, "-m", "churnkit_service", "-C", str(folder), "--port", "0", "--dev"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert quiet.stdout is not None
+    with quiet.stdout:
+        lines = []
+        for line in quiet.stdout:
+            lines.append(line)
+            if "model serves" in line:
+                quiet.send_signal(signal.SIGINT)
+    assert quiet.wait(timeout=60) == 0
+    strange = [line for line in lines if not line.startswith(("churnkit", "The contract", "{"))]
+    assert not strange
