@@ -37,6 +37,7 @@ _BANDS = (
     ("Low", ("low",)),
 )
 _TYPING_MS = 250
+_WIDTHS = {"customer_id": 150, "probability": 200, "risk_band": 90}
 
 
 class CustomersView(ScreenFrame):
@@ -145,7 +146,7 @@ class CustomersView(ScreenFrame):
         self.model.show_view()
         if fresh:
             for i, name in enumerate(view.columns):
-                self.table.setColumnWidth(i, 180 if name.startswith("reason") else 150)
+                self.table.setColumnWidth(i, _WIDTHS.get(name, 190))
                 self.table.setColumnHidden(i, name in presenter.draft("hidden", []))
         self.found.setText("sorting …" if presenter.busy else f"{whole(view.n_rows)} shown")
         if presenter.query.sort in view.columns:
