@@ -157,7 +157,7 @@ class Client:
                     url=url,
                 )
             self._url = next(self._urls)
-            time.sleep(pause)
+            time.sleep(pause)  # this client blocks; what the service asked for, or ever longer
 
     def download(self, asked: Download, path: Path | str) -> Path:
         """Fetch a file; it appears whole or not at all.

@@ -89,7 +89,7 @@ class Jobs(Generic[J]):
         while not job.ended:
             if end is not None and time.monotonic() + pause > end:
                 raise too_long(job, timeout_seconds)
-            time.sleep(pause)
+            time.sleep(pause)  # this client blocks; the service has no call that waits for a job
             pause = next_pause(pause)
             job = self.show(job.id)
             if progress is not None:

@@ -185,7 +185,7 @@ class RunningRollout:
             # Nobody is served worse for it: the champion answers, or the arms as they were known.
             self._told(str(error))
             return
-        except Exception:
+        except Exception:  # a mistake of ours: the champion answers, and the next look tries again
             log.exception("rollout not loaded")
             return
         self._known, self._trouble = mark, ""
@@ -199,7 +199,7 @@ class RunningRollout:
                     self.look_now()
             except ChurnkitError as error:
                 self._told(str(error))
-            except Exception:
+            except Exception:  # a mistake of ours must not end the looks
                 log.exception("the controller could not look")
 
     async def _write(self, windows: Sequence[RolloutWindow]) -> None:
@@ -209,7 +209,7 @@ class RunningRollout:
             await asyncio.to_thread(self._keep, windows)
         except ChurnkitError as error:
             log.warning("readings not kept", extra={"error": error.to_json()})
-        except Exception:
+        except Exception:  # a mistake of ours: readings are lost, answers are not
             log.exception("readings not kept")
 
     def _told(self, trouble: str) -> None:

@@ -142,7 +142,7 @@ class Shadows:
             await work
         except ChurnkitError as error:
             log.info("shadows not kept", extra={"error": error.to_json()})
-        except Exception:
+        except Exception:  # a mistake of ours must not end the shadows, nor touch an answer
             log.exception("shadows not kept")
         else:
             return True
