@@ -12,7 +12,8 @@ ChurnkitError
 ├── RegistryError: NoChampion · UnknownModelVersion · NothingToRollBack · AliasMoved ·
 │   ParityFailed ·
 │   BundleError: BundleUnreadable · BundleTampered · BundleTooNew · BundleForeign · UntrustedType
-├── RolloutError: PlanInvalid · EvidenceInvalid · RolloutOver · StepNotAllowed
+├── RolloutError: PlanInvalid · EvidenceInvalid · RolloutOver · StepNotAllowed · UnknownRollout ·
+│   RolloutRunning · RolloutChanged
 ├── MonitoringError: BaselineChanged · NothingMatured · AlertNotSent
 ├── JobError: UnknownJob · JobActive · ClaimLost · JobGivenUp · JobHasNoResult
 ├── UnknownKey
