@@ -51,7 +51,7 @@ from churnkit.client.messages.customers import (
 from churnkit.client.messages.events import EventsAnswer
 from churnkit.client.messages.explanations import ExplanationsAnswer, RecordedExplanation
 from churnkit.client.messages.feed import FeedEvent
-from churnkit.client.messages.figures import MetricsSummary
+from churnkit.client.messages.figures import MetricsSummary, QualityAnswer, ScoresAnswer
 from churnkit.client.messages.health import Readiness
 from churnkit.client.messages.message import Answer
 from churnkit.client.messages.models import (
@@ -59,6 +59,7 @@ from churnkit.client.messages.models import (
     JournalRow,
     ModelDetail,
     ModelLoad,
+    ModelRun,
     ModelsAnswer,
     Verified,
 )
@@ -482,6 +483,14 @@ class AsyncClient:
             )
         )
 
+    async def score_distribution(self) -> ScoresAnswer:
+        """The latest scores of all customers, in bins."""
+        return await self.send(figures.score_distribution())
+
+    async def quality(self) -> QualityAnswer:
+        """How good the models were, by version and month."""
+        return await self.send(figures.quality())
+
     async def models(self) -> ModelsAnswer:
         """All model versions, and who serves."""
         return await self.send(models.models())
@@ -489,6 +498,10 @@ class AsyncClient:
     async def model(self, version: str = "champion") -> ModelDetail:
         """A model version by name or alias, with its card and columns."""
         return await self.send(models.model(version))
+
+    async def model_run(self, version: str = "champion") -> ModelRun:
+        """The run that made a model version, where the service trained it."""
+        return await self.send(models.model_run(version))
 
     async def aliases(self, at: datetime | None = None) -> Aliases:
         """Who holds which alias, now or at a moment of the past."""

@@ -35,13 +35,14 @@ from churnkit.client.messages.customers import (
 )
 from churnkit.client.messages.events import EventsAnswer
 from churnkit.client.messages.explanations import ExplanationsAnswer, RecordedExplanation
-from churnkit.client.messages.figures import MetricsSummary
+from churnkit.client.messages.figures import MetricsSummary, QualityAnswer, ScoresAnswer
 from churnkit.client.messages.health import Readiness
 from churnkit.client.messages.models import (
     Aliases,
     JournalRow,
     ModelDetail,
     ModelLoad,
+    ModelRun,
     ModelsAnswer,
     Verified,
 )
@@ -373,6 +374,14 @@ class Client:
             )
         )
 
+    def score_distribution(self) -> ScoresAnswer:
+        """The latest scores of all customers, in bins."""
+        return self.send(figures.score_distribution())
+
+    def quality(self) -> QualityAnswer:
+        """How good the models were, by version and month."""
+        return self.send(figures.quality())
+
     def models(self) -> ModelsAnswer:
         """All model versions, and who serves."""
         return self.send(models.models())
@@ -380,6 +389,10 @@ class Client:
     def model(self, version: str = "champion") -> ModelDetail:
         """A model version by name or alias, with its card and columns."""
         return self.send(models.model(version))
+
+    def model_run(self, version: str = "champion") -> ModelRun:
+        """The run that made a model version, where the service trained it."""
+        return self.send(models.model_run(version))
 
     def aliases(self, at: datetime | None = None) -> Aliases:
         """Who holds which alias, now or at a moment of the past."""

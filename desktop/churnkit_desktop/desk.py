@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from churnkit.client.messages.feed import FeedEvent
 from churnkit_desktop.backend.protocol import Backend
-from churnkit_desktop.notice import Notice
+from churnkit_desktop.notice import News, Notice
 from churnkit_desktop.runner import Runs
 from churnkit_desktop.session.memory import PlaceMemory
 from churnkit_desktop.session.script import Script
-from churnkit_desktop.work.bench import Workbench
+from churnkit_desktop.work.bench import Bench
 
 
 @dataclass
@@ -26,12 +27,14 @@ class Desk:
     script : the lines of Python behind what was done
     go : opens a screen by its key, with a subject (a customer, a version) or ""
     changed : the project changed: screens read again when they are looked at
+    news : what a service told by itself
     """
 
     backend: Backend
     runner: Runs
-    bench: Workbench
+    bench: Bench
     memory: PlaceMemory
     script: Script
     go: Callable[[str, str], None]
     changed: Notice = field(default_factory=Notice)
+    news: News[FeedEvent] = field(default_factory=News)

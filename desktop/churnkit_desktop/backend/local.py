@@ -24,10 +24,10 @@ from churnkit_desktop.backend.facts import (
     ModelDetail,
     ModelList,
     Money,
-    Need,
     Overview,
     RiskyCustomer,
 )
+from churnkit_desktop.backend.needs import needs
 from churnkit_desktop.backend.score_table import ScoreTable
 
 RISKIEST = 8
@@ -53,6 +53,9 @@ class LocalBackend:
         self._scores = ScoreTable(self.scores_file)
         # Models and their journal are read by several threads; one at a time is quick enough.
         self._lock = threading.RLock()
+
+    scores_a_file = False
+    live = None
 
     @property
     def scores_file(self) -> Path:
@@ -108,7 +111,7 @@ class LocalBackend:
             n_scored=n_scored,
             bands=bands,
             riskiest=riskiest,
-            needs=_needs(models, n_scored, version),
+            needs=needs(models, n_scored, version),
             recent=tuple(reversed(models.journal[-RECENT:])),
         )
 
@@ -201,28 +204,3 @@ class LocalBackend:
             return n_customers(self._project)
         except ChurnkitError:
             return 0
-
-
-def _needs(models: ModelList, n_scored: int, scored_by: str) -> tuple[Need, ...]:
-    if models.champion is None:
-        return (Need("There is no model yet.", "train", "Train one"),)
-    needs = []
-    if models.challenger is not None:
-        needs.append(
-            Need(
-                f"{models.challenger} is waiting: may it take over from {models.champion}?",
-                "models",
-                "Compare them",
-            )
-        )
-    if not n_scored:
-        needs.append(Need("Nobody has been scored yet.", "customers", "Score the customers"))
-    elif scored_by != models.champion:
-        needs.append(
-            Need(
-                f"The scores are {scored_by}'s; {models.champion} serves now.",
-                "customers",
-                "Score again",
-            )
-        )
-    return tuple(needs)

@@ -20,6 +20,7 @@ from churnkit_desktop.backend.facts import (
     Money,
     Overview,
 )
+from churnkit_desktop.backend.live import Live
 
 
 class Backend(Protocol):
@@ -29,10 +30,17 @@ class Backend(Protocol):
     ----------
     place : the folder's path or the address, as the person gave it
     title : a short name for the window
+    scores_a_file : whether a person must say which customers to score
+    live : the connection, and what is told by itself; None: nothing is
     """
 
     place: str
     title: str
+    scores_a_file: bool
+
+    @property
+    def live(self) -> Live | None:
+        """See above."""
 
     def why_not(self, screen: str) -> str:
         """Why this backend cannot fill a screen, in a sentence; empty: it can."""

@@ -90,11 +90,15 @@ class CustomersPresenter(Presenter):
                 self.last_page = page
                 self.page_arrived()
 
+        def failed(error: ChurnkitError) -> None:
+            self.pages.failed(page)
+            self.fail(error)
+
         self.desk.runner.run(
             f"customers page {view} {page}",
             lambda: backend.page(view, page * PAGE, PAGE),
             arrived,
-            self.fail,
+            failed,
         )
 
     def _viewed(self, view: CustomerView) -> None:
@@ -113,6 +117,15 @@ class CustomersPresenter(Presenter):
     def job(self) -> Job | None:
         """The scoring of all customers."""
         return self.desk.bench.job("score")
+
+    @property
+    def scores_a_file(self) -> bool:
+        """Whether a person must say which customers: a service has no table of all of them."""
+        return self.desk.backend.scores_a_file
+
+    def score_file(self, name: str) -> None:
+        """Score the customers of a file."""
+        self.start(Action("score", {"data": name}, "Scoring a file"))
 
     def score_all(self) -> None:
         """Score every customer of the project, with three reasons each where there are few."""

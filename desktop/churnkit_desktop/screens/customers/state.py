@@ -47,6 +47,10 @@ class Pages:
         self._asked.add(page)
         return page
 
+    def failed(self, page: int) -> None:
+        """A page was not read; it will be asked for again."""
+        self._asked.discard(page)
+
     def arrived(self, page: int, rows: tuple[tuple[object, ...], ...]) -> None:
         """A page was read; the one that was looked at longest ago is let go."""
         self._asked.discard(page)
