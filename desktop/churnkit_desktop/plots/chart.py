@@ -67,7 +67,7 @@ class Chart(QWidget):
         axes = {"bottom": pg.DateAxisItem(utcOffset=0)} if time else {}
         self.plot = _Plot(axisItems=axes)
         self.plot.setMenuEnabled(False)
-        self.plot.setMinimumHeight(220)
+        self.plot.setMinimumHeight(180)
         self.setFocusProxy(self.plot)
         self.plot.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         item = self.plot.getPlotItem()

@@ -43,6 +43,8 @@ class FeaturesPresenter(Presenter):
         """Those that could be checked last, with types and meanings."""
         self.problem: ChurnkitError | None = None
         """Why what was edited cannot be used; it is kept all the same."""
+        self.base_hash = ""
+        """Of the set that the edits began with."""
         self.selected = str(self.draft("selected", ""))
         self.said = ""
         self.found: Found = ()
@@ -138,7 +140,7 @@ class FeaturesPresenter(Presenter):
             "set_features",
             {"features": self.definitions},
             "Save the features",
-            {"expected_hash": self.facts.content_hash},
+            {"expected_hash": self.base_hash},
         )
         self.apply(action, self._saved)
 
@@ -146,15 +148,24 @@ class FeaturesPresenter(Presenter):
         """Back to what features.toml holds; that can be undone, too."""
         if self.facts is not None:
             self.history.edit("discard all edits", _plain(self.facts))
+            self.base_hash = self.facts.content_hash
+            self.keep("base_hash", self.base_hash)
 
     def _loaded(self, facts: FeatureFacts) -> None:
         fresh = self.facts is None
         self.facts = facts
         kept = self.draft("definitions", None)
-        if fresh and kept is not None:
-            self.history.reset(tuple(dict(one) for one in kept))
-        elif kept is None:
-            self.lines = facts.lines
+        if kept is not None:
+            # Edits go on from the set that they began with, whatever the file holds by now.
+            self.base_hash = str(self.draft("base_hash", ""))
+            if fresh:
+                self.history.reset(tuple(dict(one) for one in kept))
+            return
+        if not self.selected and facts.lines:
+            self.selected = facts.lines[0].name
+        self.lines, self.base_hash = facts.lines, facts.content_hash
+        self.keep("base_hash", self.base_hash)
+        if self.history.value != _plain(facts):
             self.history.reset(_plain(facts))
 
     def _edited(self) -> None:

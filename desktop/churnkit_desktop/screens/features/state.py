@@ -28,7 +28,8 @@ NEEDS_VALUE = ("sum", "mean", "min", "max")
 KINDS = ("event", "ratio", "trend", "attribute", "subscription")
 FIGURES = ("tenure_days", "days_to_end", "periods")
 _CONDITION = re.compile(
-    r"^\s*(?P<column>[^\s=!<>]+)\s*(?P<op>>=|<=|!=|=|>|<|not in|in|missing|present)\s*(?P<value>.*)$"
+    r"^\s*(?P<column>[^\s=!<>]+)\s*"
+    r"(?P<op>>=|<=|!=|=|>|<|not in|in|missing|present)\s*(?P<value>.*)$"
 )
 
 
