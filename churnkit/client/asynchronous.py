@@ -78,6 +78,7 @@ from churnkit.client.messages.rollouts import (
     RolloutEvidenceAnswer,
     RolloutHistoryAnswer,
     RolloutLook,
+    RolloutPreview,
     RolloutsAnswer,
 )
 from churnkit.client.messages.stream import StreamAnswer
@@ -643,6 +644,24 @@ class AsyncClient:
                 attempt=attempt,
                 why=why,
                 idempotency_key=idempotency_key,
+            )
+        )
+
+    async def preview_rollout(
+        self,
+        challenger: str | None = None,
+        *,
+        plan: Mapping[str, Any] | None = None,
+        customers: int | None = None,
+        predictions_per_day: float | None = None,
+    ) -> RolloutPreview:
+        """What a rollout would be, see ``calls.rollouts.preview_rollout``; nothing is started."""
+        return await self.send(
+            rollouts.preview_rollout(
+                challenger,
+                plan=plan,
+                customers=customers,
+                predictions_per_day=predictions_per_day,
             )
         )
 

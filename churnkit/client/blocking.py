@@ -61,6 +61,7 @@ from churnkit.client.messages.rollouts import (
     RolloutEvidenceAnswer,
     RolloutHistoryAnswer,
     RolloutLook,
+    RolloutPreview,
     RolloutsAnswer,
 )
 from churnkit.client.retrying import Patience
@@ -531,6 +532,24 @@ class Client:
                 attempt=attempt,
                 why=why,
                 idempotency_key=idempotency_key,
+            )
+        )
+
+    def preview_rollout(
+        self,
+        challenger: str | None = None,
+        *,
+        plan: Mapping[str, Any] | None = None,
+        customers: int | None = None,
+        predictions_per_day: float | None = None,
+    ) -> RolloutPreview:
+        """What a rollout would be, see ``calls.rollouts.preview_rollout``; nothing is started."""
+        return self.send(
+            rollouts.preview_rollout(
+                challenger,
+                plan=plan,
+                customers=customers,
+                predictions_per_day=predictions_per_day,
             )
         )
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from pydantic import BaseModel
 
 from churnkit.client.call import Call
-from churnkit.client.calls import models
+from churnkit.client.calls import models, rollouts
+from churnkit.client.calls.rollouts import Move
 from churnkit.errors import ChurnkitError
 from churnkit_desktop.actions import Action
 from churnkit_desktop.backend.facts import Answer
@@ -23,7 +24,27 @@ def _rollback(why: str) -> Call[Any]:
     return models.rollback(why=why)
 
 
-_CALLS: dict[str, Callable[..., Call[Any]]] = {"promote": _promote, "rollback": _rollback}
+def _start_rollout(**asked: Any) -> Call[Any]:
+    return rollouts.start_rollout(asked.pop("challenger", None), **asked)
+
+
+def _move(move: Move) -> Callable[..., Call[Any]]:
+    def asked(rollout_id: str, why: str, expected_revision: int | None = None) -> Call[Any]:
+        return rollouts.move_rollout(rollout_id, move, why=why, expected_revision=expected_revision)
+
+    return asked
+
+
+_CALLS: Mapping[str, Callable[..., Call[Any]]] = {
+    "promote": _promote,
+    "rollback": _rollback,
+    "start_rollout": _start_rollout,
+    "advance_rollout": rollouts.advance_rollout,
+    "pause_rollout": _move("pause"),
+    "resume_rollout": _move("resume"),
+    "promote_rollout": _move("promote"),
+    "abort_rollout": _move("abort"),
+}
 
 
 def act(line: Line, action: Action) -> Answer:
@@ -39,13 +60,16 @@ def act(line: Line, action: Action) -> Answer:
         raise ChurnkitError(
             f"the service cannot do this ({action.verb}).", fix="Do it in a project folder."
         )
-    told: BaseModel = line.ask(make(**action.arguments), keep=True)
+    told: BaseModel = line.ask(make(**action.arguments, **action.guards), keep=True)
     details = told.model_dump(mode="json")
     return Answer(text=_said(action.verb, details), details=details)
 
 
-def _said(verb: str, told: dict[str, Any]) -> str:
+def _said(verb: str, told: Mapping[str, Any]) -> str:
     if verb in ("promote", "rollback"):
         before = told.get("previous_version") or "nobody"
         return f"{told['version']} is now the {told['alias']} (before: {before})."
-    return "Done."
+    if verb == "advance_rollout":
+        decision = told["rollout"].get("decision") or {}
+        return str(decision.get("reason") or "Nothing has changed.")
+    return f"{told['rollout_id']}: {told['condition']}, {told['stage']}."

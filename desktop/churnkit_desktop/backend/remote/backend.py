@@ -34,10 +34,13 @@ from churnkit_desktop.backend.facts import (
     Overview,
 )
 from churnkit_desktop.backend.needs import needs
+from churnkit_desktop.backend.remote import rollouts as remote_rollouts
 from churnkit_desktop.backend.remote import telling
 from churnkit_desktop.backend.remote.acting import act
 from churnkit_desktop.backend.remote.customers import Customers
 from churnkit_desktop.backend.remote.line import Line
+from churnkit_desktop.backend.remote.no_features import WHY, NoFeatures
+from churnkit_desktop.backend.rollout_facts import PlanFacts, RolloutFacts, RolloutLine
 
 RISKIEST = 8
 RECENT = 5
@@ -50,18 +53,14 @@ NO_FEATURES = (
     "The service does not keep what is known of this customer, so it cannot be changed here. "
     "Enter it on “Score one”."
 )
-_WHY_NOT = {
-    "features": "The features of a service's logs are suggested and built by its jobs "
-    "(“churnkit features” shows and edits them in a project folder); this screen shows one "
-    "customer's events, which only a project folder holds.",
-}
+_WHY_NOT = {"features": WHY}
 
 
 class KeyRefused(ChurnkitError):
     """The service wants an API key, or another one."""
 
 
-class RemoteBackend:
+class RemoteBackend(NoFeatures):
     """A service.
 
     Parameters
@@ -260,6 +259,18 @@ class RemoteBackend:
             explanations.explain({"what-if": features}, k=ALL_REASONS)
         )
         return telling.explanation(answer.explanations[0], answer)
+
+    def rollouts(self) -> tuple[RolloutLine, ...]:
+        """See the protocol."""
+        return remote_rollouts.rollouts(self.line)
+
+    def rollout(self, rollout_id: str) -> RolloutFacts:
+        """See the protocol."""
+        return remote_rollouts.rollout(self.line, rollout_id)
+
+    def plan_rollout(self, arguments: Mapping[str, Any]) -> PlanFacts:
+        """See the protocol."""
+        return remote_rollouts.plan_rollout(self.line, arguments)
 
     def money(self) -> Money:
         """The champion's terms, where the service trained it; else churnkit's own."""
