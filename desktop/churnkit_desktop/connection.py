@@ -35,7 +35,7 @@ class Connection(QObject):
         self._desk: Desk | None = None
         self._live: Live | None = None
         self._lost = False
-        self._read_at = 0.0
+        self._read_at = self._second_at = 0.0
         self._read_again = False
         self._shown = ""
         self._timer = QTimer(self)
@@ -66,6 +66,9 @@ class Connection(QObject):
         fresh: list[FeedEvent] = []
         while live.news and len(fresh) < MOST_PER_TICK:
             fresh.append(live.news.popleft())
+        if now - self._second_at >= 1.0:
+            self._second_at = now
+            desk.second()
         if fresh:
             desk.news(fresh)
             self._read_again |= any(event.kind in _CHANGES for event in fresh)

@@ -28,6 +28,7 @@ class Desk:
     go : opens a screen by its key, with a subject (a customer, a version) or ""
     changed : the project changed: screens read again when they are looked at
     news : what a service told by itself
+    second : a second has passed, where there is a connection
     """
 
     backend: Backend
@@ -38,3 +39,4 @@ class Desk:
     go: Callable[[str, str], None]
     changed: Notice = field(default_factory=Notice)
     news: News[FeedEvent] = field(default_factory=News)
+    second: Notice = field(default_factory=Notice)

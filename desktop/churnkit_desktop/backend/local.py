@@ -15,7 +15,7 @@ from churnkit.project import open_project
 from churnkit.usecases.importing import n_customers
 from churnkit.usecases.online import example_item
 from churnkit_desktop.actions import Action
-from churnkit_desktop.backend import local_features, local_rollouts
+from churnkit_desktop.backend import local_features, local_monitor, local_rollouts
 from churnkit_desktop.backend.facts import (
     Answer,
     CustomerDetail,
@@ -37,6 +37,7 @@ from churnkit_desktop.backend.feature_facts import (
     FeatureValues,
     Timeline,
 )
+from churnkit_desktop.backend.monitor_facts import MonitorFacts
 from churnkit_desktop.backend.needs import needs
 from churnkit_desktop.backend.rollout_facts import PlanFacts, RolloutFacts, RolloutLine
 from churnkit_desktop.backend.score_table import ScoreTable
@@ -228,6 +229,10 @@ class LocalBackend:
     ) -> FeatureValues:
         """See the protocol."""
         return local_features.feature_values(self._project, customer_id, as_of, definitions)
+
+    def monitor(self) -> MonitorFacts:
+        """See the protocol."""
+        return local_monitor.monitor(self._project, self._scores)
 
     def money(self) -> Money:
         """See the protocol."""

@@ -29,6 +29,7 @@ from churnkit_desktop.backend.feature_facts import (
     Timeline,
 )
 from churnkit_desktop.backend.live import Live
+from churnkit_desktop.backend.monitor_facts import MonitorFacts
 from churnkit_desktop.backend.rollout_facts import PlanFacts, RolloutFacts, RolloutLine
 
 
@@ -120,6 +121,9 @@ class Backend(ReadsRollouts, ReadsFeatures, Protocol):
 
     def what_if(self, row: Mapping[str, object]) -> Explanation:
         """The probability and reasons of a row that need not exist."""
+
+    def monitor(self) -> MonitorFacts:
+        """How models and service are doing, as far as it is known here."""
 
     def money(self) -> Money:
         """The terms that were set for this project."""

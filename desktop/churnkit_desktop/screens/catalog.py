@@ -50,4 +50,5 @@ SCREENS = (
     Entry("customers", "Customers", "all scores, why, and whom it pays to contact"),
     Entry("score_one", "Score one", "a single new customer"),
     Entry("rollout", "Rollout", "may the challenger take over? stages, evidence, decisions"),
+    Entry("monitor", "Monitor", "live figures, drift, quality by month, alerts"),
 )

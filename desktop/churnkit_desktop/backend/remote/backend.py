@@ -33,7 +33,9 @@ from churnkit_desktop.backend.facts import (
     Need,
     Overview,
 )
+from churnkit_desktop.backend.monitor_facts import MonitorFacts
 from churnkit_desktop.backend.needs import needs
+from churnkit_desktop.backend.remote import monitor as remote_monitor
 from churnkit_desktop.backend.remote import rollouts as remote_rollouts
 from churnkit_desktop.backend.remote import telling
 from churnkit_desktop.backend.remote.acting import act
@@ -271,6 +273,10 @@ class RemoteBackend(NoFeatures):
     def plan_rollout(self, arguments: Mapping[str, Any]) -> PlanFacts:
         """See the protocol."""
         return remote_rollouts.plan_rollout(self.line, arguments)
+
+    def monitor(self) -> MonitorFacts:
+        """See the protocol."""
+        return remote_monitor.monitor(self.line)
 
     def money(self) -> Money:
         """The champion's terms, where the service trained it; else churnkit's own."""
