@@ -74,7 +74,7 @@ def preview_rollout(
         "predictions_per_day": predictions_per_day,
     }
     given = {name: value for name, value in asked.items() if value is not None}
-    return Call("POST", "/v1/rollouts/preview", RolloutPreview, body=RolloutPreviewAsked(**given))
+    return Call("POST", "/v1/rollout-previews", RolloutPreview, body=RolloutPreviewAsked(**given))
 
 
 def rollouts() -> Call[RolloutsAnswer]:

@@ -74,6 +74,9 @@ class Chart(QWidget):
         item.hideButtons()
         item.setLabel("bottom", x_label)
         item.setLabel("left", y_label)
+        for side in ("bottom", "left"):
+            # Units stand in the label; “(×0.001)” beside it would be read past.
+            item.getAxis(side).enableAutoSIPrefix(False)
         item.showGrid(x=True, y=True, alpha=0.18)
         item.getViewBox().setDefaultPadding(0.03)
         self.legend = item.addLegend(offset=(-10, 10))

@@ -236,7 +236,7 @@ ENDPOINTS = (
     ),
     Endpoint(
         "POST",
-        "/v1/rollouts/preview",
+        "/v1/rollout-previews",
         preview,
         "Look at a plan before it is started",
         "rollouts",

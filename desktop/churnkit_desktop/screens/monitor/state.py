@@ -32,16 +32,24 @@ class LiveRate:
     belong.
     """
 
-    n: dict[int, int] = field(default_factory=dict)
+    n: dict[int, float] = field(default_factory=dict)
     total: dict[int, float] = field(default_factory=dict)
     """Sum of the probabilities."""
     by_band: dict[str, int] = field(default_factory=dict)
     _bands: deque[tuple[int, str, int]] = field(default_factory=deque)
 
     def told(self, news: FeedPredictions) -> None:
-        """Predictions of a second."""
-        second = int(news.to.timestamp())
-        self.n[second] = self.n.get(second, 0) + news.n
+        """Predictions of a second or so: spread over the seconds that it touches."""
+        begin, end = news.from_.timestamp(), news.to.timestamp()
+        second = int(end)
+        long = end - begin
+        if 0 < long <= SECONDS:
+            for touched in range(int(begin), second + 1):
+                inside = min(end, touched + 1.0) - max(begin, float(touched))
+                if inside > 0:
+                    self.n[touched] = self.n.get(touched, 0.0) + news.n * inside / long
+        else:
+            self.n[second] = self.n.get(second, 0.0) + news.n
         for count in news.counts:
             added = count.n * count.mean_probability
             self.total[second] = self.total.get(second, 0.0) + added
@@ -63,7 +71,8 @@ class LiveRate:
 
         The service counts a second when all of it is committed, some three seconds later.
         """
-        last = max(self.n, default=int(now) - 4)
+        # The last one that was told is not complete.
+        last = max(self.n, default=int(now) - 4) - 1
         first = int(now) - SECONDS
         seconds = range(first, last + 1)
         return (
@@ -73,10 +82,10 @@ class LiveRate:
 
     def per_second(self, now: float, window: int = 10) -> float:
         """The mean over the last seconds that were told."""
-        last = max(self.n, default=0)
+        last = max(self.n, default=0) - 1
         if last < now - 15:
             return 0.0
-        return sum(self.n.get(second, 0) for second in range(last - window + 1, last + 1)) / window
+        return sum(self.n.get(second, 0.0) for second in range(last - window + 1, last + 1)) / window
 
     def mean_probability(self) -> float | None:
         """Of what was scored in the minutes that are shown."""

@@ -232,7 +232,7 @@ class MonitorView(ScreenFrame):
             self.latency.show_figure(slow, f"in the minute of {when}")
             failed = sum(m.error_share * m.per_second for m in facts.minutes)
             asked = sum(m.per_second for m in facts.minutes)
-            self.errors.show_figure(percent(failed / asked, 2), "of requests, in these hours")
+            self.errors.show_figure(percent(failed / asked, 2), "of three hours' requests")
         proven = [line for line in facts.drift if line.proven_at is not None]
         if facts.drift:
             names = ", ".join(line.name for line in proven[:3])
