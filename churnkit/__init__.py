@@ -18,6 +18,15 @@ if TYPE_CHECKING:
     from churnkit.usecases.erasing import erase
     from churnkit.usecases.evaluating import evaluate
     from churnkit.usecases.event_importing import import_facts
+    from churnkit.usecases.experiment_assigning import assign_experiment
+    from churnkit.usecases.experiment_sizes import plan_experiment
+    from churnkit.usecases.experiments import (
+        experiment_history,
+        experiment_status,
+        experiments,
+        start_experiment,
+        stop_experiment,
+    )
     from churnkit.usecases.explaining import explain
     from churnkit.usecases.features import (
         build_features,
@@ -108,6 +117,13 @@ _HOMES = {
     "abort_rollout": "churnkit.usecases.rollouts",
     "replay_rollout": "churnkit.usecases.rollout_replaying",
     "rollout_history": "churnkit.usecases.rollouts",
+    "plan_experiment": "churnkit.usecases.experiment_sizes",
+    "start_experiment": "churnkit.usecases.experiments",
+    "experiments": "churnkit.usecases.experiments",
+    "experiment_status": "churnkit.usecases.experiments",
+    "assign_experiment": "churnkit.usecases.experiment_assigning",
+    "stop_experiment": "churnkit.usecases.experiments",
+    "experiment_history": "churnkit.usecases.experiments",
     "history": "churnkit.usecases.history",
     "import_outcomes": "churnkit.usecases.outcomes",
     "outcome_status": "churnkit.usecases.outcomes",
@@ -167,6 +183,13 @@ __all__ = [
     "abort_rollout",
     "replay_rollout",
     "rollout_history",
+    "plan_experiment",
+    "start_experiment",
+    "experiments",
+    "experiment_status",
+    "assign_experiment",
+    "stop_experiment",
+    "experiment_history",
     "history",
     "import_outcomes",
     "outcome_status",
