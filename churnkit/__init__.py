@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         stop_experiment,
     )
     from churnkit.usecases.explaining import explain
+    from churnkit.usecases.feature_editing import set_features
     from churnkit.usecases.features import (
         build_features,
         export_features,
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
     from churnkit.usecases.reports import write_report
     from churnkit.usecases.retention import retain
     from churnkit.usecases.retraining import retrain
+    from churnkit.usecases.rollout_forecasts import preview_rollout
     from churnkit.usecases.rollout_replaying import replay_rollout
     from churnkit.usecases.rollout_start import start_rollout
     from churnkit.usecases.rollouts import (
@@ -71,6 +73,7 @@ if TYPE_CHECKING:
     )
     from churnkit.usecases.scoring import score
     from churnkit.usecases.simulating import simulate
+    from churnkit.usecases.timelines import customer_timeline
     from churnkit.usecases.training import repeat, train
     from churnkit.usecases.treatments import import_treatments
 
@@ -89,6 +92,8 @@ _HOMES = {
     "list_features": "churnkit.usecases.features",
     "build_features": "churnkit.usecases.features",
     "show_features": "churnkit.usecases.features",
+    "set_features": "churnkit.usecases.feature_editing",
+    "customer_timeline": "churnkit.usecases.timelines",
     "export_features": "churnkit.usecases.features",
     "rebuild_online": "churnkit.usecases.online_state",
     "receive_events": "churnkit.usecases.online_state",
@@ -107,6 +112,7 @@ _HOMES = {
     "serving_at": "churnkit.usecases.models",
     "verify_models": "churnkit.usecases.models",
     "export_head": "churnkit.usecases.models",
+    "preview_rollout": "churnkit.usecases.rollout_forecasts",
     "start_rollout": "churnkit.usecases.rollout_start",
     "list_rollouts": "churnkit.usecases.rollouts",
     "rollout_status": "churnkit.usecases.rollouts",
@@ -155,6 +161,8 @@ __all__ = [
     "list_features",
     "build_features",
     "show_features",
+    "set_features",
+    "customer_timeline",
     "export_features",
     "rebuild_online",
     "receive_events",
@@ -173,6 +181,7 @@ __all__ = [
     "serving_at",
     "verify_models",
     "export_head",
+    "preview_rollout",
     "start_rollout",
     "list_rollouts",
     "rollout_status",
