@@ -18,6 +18,15 @@ if TYPE_CHECKING:
     from churnkit.usecases.erasing import erase
     from churnkit.usecases.evaluating import evaluate
     from churnkit.usecases.event_importing import import_facts
+    from churnkit.usecases.experiment_assigning import assign_experiment
+    from churnkit.usecases.experiment_sizes import plan_experiment
+    from churnkit.usecases.experiments import (
+        experiment_history,
+        experiment_status,
+        experiments,
+        start_experiment,
+        stop_experiment,
+    )
     from churnkit.usecases.explaining import explain
     from churnkit.usecases.feature_editing import set_features
     from churnkit.usecases.features import (
@@ -114,6 +123,13 @@ _HOMES = {
     "abort_rollout": "churnkit.usecases.rollouts",
     "replay_rollout": "churnkit.usecases.rollout_replaying",
     "rollout_history": "churnkit.usecases.rollouts",
+    "plan_experiment": "churnkit.usecases.experiment_sizes",
+    "start_experiment": "churnkit.usecases.experiments",
+    "experiments": "churnkit.usecases.experiments",
+    "experiment_status": "churnkit.usecases.experiments",
+    "assign_experiment": "churnkit.usecases.experiment_assigning",
+    "stop_experiment": "churnkit.usecases.experiments",
+    "experiment_history": "churnkit.usecases.experiments",
     "history": "churnkit.usecases.history",
     "import_outcomes": "churnkit.usecases.outcomes",
     "outcome_status": "churnkit.usecases.outcomes",
@@ -176,6 +192,13 @@ __all__ = [
     "abort_rollout",
     "replay_rollout",
     "rollout_history",
+    "plan_experiment",
+    "start_experiment",
+    "experiments",
+    "experiment_status",
+    "assign_experiment",
+    "stop_experiment",
+    "experiment_history",
     "history",
     "import_outcomes",
     "outcome_status",

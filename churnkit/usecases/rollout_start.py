@@ -63,6 +63,7 @@ def start_rollout(
     NoChampion, UnknownModelVersion : there is no such model
     PlanInvalid : the plan, or an override, cannot be used
     RolloutRunning : another rollout has not ended
+    ExperimentRunning : an experiment has not been stopped
     StepNotAllowed : the challenger serves already, or the attempt is not the next one
     BundleError : the challenger's files are not what was admitted
     """

@@ -15,7 +15,17 @@ from churnkit.project import open_project
 from churnkit.usecases.importing import n_customers
 from churnkit.usecases.online import example_item
 from churnkit_desktop.actions import Action
-from churnkit_desktop.backend import local_features, local_monitor, local_rollouts
+from churnkit_desktop.backend import (
+    local_experiments,
+    local_features,
+    local_monitor,
+    local_rollouts,
+)
+from churnkit_desktop.backend.experiment_facts import (
+    ExperimentFacts,
+    ExperimentLine,
+    ExperimentPlanFacts,
+)
 from churnkit_desktop.backend.facts import (
     Answer,
     CustomerDetail,
@@ -233,6 +243,18 @@ class LocalBackend:
     def monitor(self) -> MonitorFacts:
         """See the protocol."""
         return local_monitor.monitor(self._project, self._scores)
+
+    def experiments(self) -> tuple[ExperimentLine, ...]:
+        """See the protocol."""
+        return local_experiments.experiments(self._project)
+
+    def experiment(self, experiment_id: str) -> ExperimentFacts:
+        """See the protocol."""
+        return local_experiments.experiment(self._project, experiment_id)
+
+    def plan_experiment(self, arguments: Mapping[str, Any]) -> ExperimentPlanFacts:
+        """See the protocol."""
+        return local_experiments.plan_experiment(self._project, arguments)
 
     def money(self) -> Money:
         """See the protocol."""

@@ -132,10 +132,12 @@ class ServiceBench(QObject):
                 told = await self._line.send(_RESOURCES[verb].show(told.id), keep=True)
             if verb == "score" and told.state == "finished":
                 await self._counted(told)
+            where = {}
             if verb == "write_report" and told.state == "finished":
-                path = Path(str(job.action.arguments.get("output", "report.html")))
-                await self._line.fetch(REPORTS.file(told.id, "/content"), path)
-            self._say(job, ended=told)
+                path = self._memory.folder / "reports" / f"report-{told.id[:8]}.html"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                where["path"] = str(await self._line.fetch(REPORTS.file(told.id, "/content"), path))
+            self._say(job, ended=told, where=where)
         except ChurnkitError as error:
             self._say(job, error=error)
 
@@ -198,12 +200,12 @@ class ServiceBench(QObject):
         elif "error" in said:
             self._end(job, "failed", said["error"])
         else:
-            self._ended(job, said["ended"])
+            self._ended(job, said["ended"], said["where"])
 
-    def _ended(self, job: Job, told: ServiceJob) -> None:
+    def _ended(self, job: Job, told: ServiceJob, where: dict[str, str]) -> None:
         if told.state == "finished":
             document = told.model_dump(mode="json")
-            job.result = {**document, **(document.get("result") or {})}
+            job.result = {**document, **(document.get("result") or {}), **where}
             self._script.record(job.action)
             self._end(job, "finished", None)
         elif told.state == "cancelled":

@@ -23,6 +23,7 @@ from churnkit.client.messages.rollouts import (
 )
 from churnkit.errors import (
     BundleError,
+    ExperimentRunning,
     NoChampion,
     PlanInvalid,
     RolloutChanged,
@@ -224,6 +225,7 @@ ENDPOINTS = (
             NoChampion,
             UnknownModelVersion,
             RolloutRunning,
+            ExperimentRunning,
             StepNotAllowed,
             BundleError,
             RequestInFlight,

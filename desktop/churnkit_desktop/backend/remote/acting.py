@@ -8,11 +8,12 @@ from typing import Any
 from pydantic import BaseModel
 
 from churnkit.client.call import Call
-from churnkit.client.calls import models, rollouts
+from churnkit.client.calls import experiments, models, rollouts
 from churnkit.client.calls.rollouts import Move
 from churnkit.errors import ChurnkitError
 from churnkit_desktop.actions import Action
 from churnkit_desktop.backend.facts import Answer
+from churnkit_desktop.backend.remote.experiments import assign
 from churnkit_desktop.backend.remote.line import Line
 
 
@@ -44,6 +45,8 @@ _CALLS: Mapping[str, Callable[..., Call[Any]]] = {
     "resume_rollout": _move("resume"),
     "promote_rollout": _move("promote"),
     "abort_rollout": _move("abort"),
+    "start_experiment": experiments.start_experiment,
+    "stop_experiment": experiments.stop_experiment,
 }
 
 
@@ -55,6 +58,10 @@ def act(line: Line, action: Action) -> Answer:
     ServiceRefused : the service will not do it
     ChurnkitError : the service has no such action
     """
+    if action.verb == "assign_experiment":
+        drawn = assign(line, **{name: str(value) for name, value in action.arguments.items()})
+        text = f"{drawn['n_new']:,} customers were drawn; {drawn['n']:,} are in {drawn['output']}."
+        return Answer(text=text, details=drawn)
     make = _CALLS.get(action.verb)
     if make is None:
         raise ChurnkitError(
@@ -72,4 +79,6 @@ def _said(verb: str, told: Mapping[str, Any]) -> str:
     if verb == "advance_rollout":
         decision = told["rollout"].get("decision") or {}
         return str(decision.get("reason") or "Nothing has changed.")
+    if verb.endswith("_experiment"):
+        return f"{told['experiment_id']}: {told['condition']}."
     return f"{told['rollout_id']}: {told['condition']}, {told['stage']}."

@@ -19,6 +19,11 @@ from churnkit.domain.runs import RunRecord
 from churnkit.errors import ChurnkitError, NoChampion, ServiceRefused
 from churnkit.settings import Money as MoneySettings
 from churnkit_desktop.actions import Action
+from churnkit_desktop.backend.experiment_facts import (
+    ExperimentFacts,
+    ExperimentLine,
+    ExperimentPlanFacts,
+)
 from churnkit_desktop.backend.facts import (
     Answer,
     CustomerDetail,
@@ -35,6 +40,7 @@ from churnkit_desktop.backend.facts import (
 )
 from churnkit_desktop.backend.monitor_facts import MonitorFacts
 from churnkit_desktop.backend.needs import needs
+from churnkit_desktop.backend.remote import experiments as remote_experiments
 from churnkit_desktop.backend.remote import monitor as remote_monitor
 from churnkit_desktop.backend.remote import rollouts as remote_rollouts
 from churnkit_desktop.backend.remote import telling
@@ -273,6 +279,18 @@ class RemoteBackend(NoFeatures):
     def plan_rollout(self, arguments: Mapping[str, Any]) -> PlanFacts:
         """See the protocol."""
         return remote_rollouts.plan_rollout(self.line, arguments)
+
+    def experiments(self) -> tuple[ExperimentLine, ...]:
+        """See the protocol."""
+        return remote_experiments.experiments(self.line)
+
+    def experiment(self, experiment_id: str) -> ExperimentFacts:
+        """See the protocol."""
+        return remote_experiments.experiment(self.line, experiment_id)
+
+    def plan_experiment(self, arguments: Mapping[str, Any]) -> ExperimentPlanFacts:
+        """See the protocol."""
+        return remote_experiments.plan_experiment(self.line, arguments)
 
     def monitor(self) -> MonitorFacts:
         """See the protocol."""

@@ -29,11 +29,16 @@ def line(action: Action) -> str:
         return f"dataset = client.datasets.wait_for({asked})"
     if action.verb == "score":
         return f"client.batches.wait_for(client.batches.submit({given['data']!r}, reasons=3))"
+    if action.verb.endswith("_rollout") and "rollout_id" in given:
+        move, name = action.verb.removesuffix("_rollout"), given["rollout_id"]
+        if move == "advance":
+            return f"client.advance_rollout({name!r})"
+        return f"client.move_rollout({name!r}, {move!r}, why={given['why']!r})"
     if action.verb == "train":
         return f"client.trainings.wait_for(client.trainings.submit(dataset.id, {words}))"
     if action.verb == "write_report":
         return (
             f"report = client.reports.wait_for(client.reports.submit({given.get('version')!r}))\n"
-            f"client.reports.content(report.id, {given.get('output')!r})"
+            f"client.reports.content(report.id, {given.get('output', 'report.html')!r})"
         )
     return f"client.{action.verb}({words})"

@@ -85,7 +85,9 @@ class LiveRate:
         last = max(self.n, default=0) - 1
         if last < now - 15:
             return 0.0
-        return sum(self.n.get(second, 0.0) for second in range(last - window + 1, last + 1)) / window
+        return (
+            sum(self.n.get(second, 0.0) for second in range(last - window + 1, last + 1)) / window
+        )
 
     def mean_probability(self) -> float | None:
         """Of what was scored in the minutes that are shown."""
