@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 from PySide6.QtCore import Qt
@@ -44,14 +45,21 @@ class ConnectDialog(QDialog):
     window : opens the service
     url : what is known already; empty: nothing
     why : why it is asked again; empty: it is the first time
-    opens : whether the service is opened; else it is only kept
+    known : called when the service is known, instead of opening it
     """
 
     def __init__(
-        self, window: Window, parent: QWidget, url: str = "", why: str = "", *, opens: bool = True
+        self,
+        window: Window,
+        parent: QWidget,
+        url: str = "",
+        why: str = "",
+        *,
+        known: Callable[[], None] | None = None,
     ) -> None:
         super().__init__(parent)
-        self._window, self._opens = window, opens
+        self._window, self._known = window, known
+        self._opens = opens = known is None
         self.setWindowTitle("Connect to a service")
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setMinimumWidth(520)
@@ -119,8 +127,10 @@ class ConnectDialog(QDialog):
     def _works(self, url: str) -> None:
         connections.add(self._window.memory, url)
         self.accept()
-        if self._opens:
+        if self._known is None:
             self._window.open_place(url)
+        else:
+            self._known()
 
     def _fails(self, error: ChurnkitError) -> None:
         self.connect_button.setText("Connect" if self._opens else "Add")

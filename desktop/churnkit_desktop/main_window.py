@@ -27,7 +27,7 @@ from churnkit_desktop.backend.protocol import Backend
 from churnkit_desktop.backend.remote.backend import KeyRefused
 from churnkit_desktop.connect_dialog import ConnectDialog
 from churnkit_desktop.connection import Connection
-from churnkit_desktop.desk import Desk
+from churnkit_desktop.desk import Console, Desk
 from churnkit_desktop.palette import Command, CommandPalette
 from churnkit_desktop.runner import Runner
 from churnkit_desktop.screens.catalog import SCREENS, Entry, warm
@@ -108,7 +108,8 @@ class MainWindow(QMainWindow):
 
     def begin(self, place: str = "") -> None:
         """Open a place; without one what was open last, else offer what there is."""
-        wanted = place or str(self.memory.general().get("place", ""))
+        general = self.memory.general()
+        wanted = place or (str(general.get("place", "")) if general.get("reopen", True) else "")
         if wanted:
             self.open_place(wanted)
         else:
@@ -139,7 +140,9 @@ class MainWindow(QMainWindow):
         script = make_script(backend)
         bench = make_bench(backend, place_memory, script)
         bench.changed.connect(self._show_work)
-        self.desk = Desk(backend, self.runner, bench, place_memory, script, self.go)
+        self.desk = Desk(
+            backend, self.runner, bench, place_memory, script, self.go, console=self._console()
+        )
         self.connection.watch(self.desk)
         if is_address(backend.place):
             connections.add(self.memory, backend.place)
@@ -158,6 +161,16 @@ class MainWindow(QMainWindow):
         self._repaint()
         self.go(str(place_memory.get(_SCREEN, SCREENS[0].key)), "")
         self.navigation.blockSignals(False)
+
+    def _console(self) -> Console:
+        return Console(
+            memory=self.memory,
+            keys=self.keys,
+            choose_theme=self.choose_theme,
+            forget_layout=self.forget_layout,
+            ask_service=lambda known: ConnectDialog(self, self, known=known).open(),
+            open_place=self.open_place,
+        )
 
     def _not_opened(self, place: str, error: ChurnkitError) -> None:
         self.statusBar().clearMessage()
@@ -257,6 +270,7 @@ class MainWindow(QMainWindow):
             Command("Undo an edit", "Ctrl+Z", self.undo),
             Command("Redo an edit", "Ctrl+Shift+Z", self.redo),
             Command("Keyboard shortcuts", "F1", self.show_shortcuts),
+            Command("Settings", "Ctrl+,", partial(self.go, "settings")),
             Command("Quit", "Ctrl+Q", self.close),
         ]
         listed += [
@@ -297,6 +311,7 @@ class MainWindow(QMainWindow):
         add(file_menu, "Open the sample", "", self.welcome.open_sample)
         add(file_menu, "Close the project", "Ctrl+W", self.close_place)
         file_menu.addSeparator()
+        add(file_menu, "Settings", "Ctrl+,", partial(self.go, "settings"))
         add(file_menu, "Quit", "Ctrl+Q", self.close)
         add(edit_menu, "Undo", "Ctrl+Z", self.undo)
         add(edit_menu, "Redo", "Ctrl+Shift+Z", self.redo)
@@ -342,6 +357,13 @@ class MainWindow(QMainWindow):
         """Use a theme, and remember it."""
         self.memory.remember(theme=choice)
         self.theme.choose(choice)
+
+    def forget_layout(self) -> None:
+        """The window as it is at the first start."""
+        self.memory.remember(geometry="", layout="")
+        self.script_panel.hide()
+        self.showNormal()
+        self.resize(1280, 820)
 
     def read_again(self) -> None:
         """Read everything anew."""

@@ -52,6 +52,7 @@ SCREENS = (
     Entry("experiments", "Experiments", "does an offer, or another model, do better?"),
     Entry("rollout", "Rollout", "may the challenger take over? stages, evidence, decisions"),
     Entry("monitor", "Monitor", "live figures, drift, quality by month, alerts"),
+    Entry("settings", "Settings", "colours, services and their keys, what is kept where"),
 )
 
 

@@ -55,6 +55,18 @@ class Keys:
             return ""
         return found or ""
 
+    def place(self, url: str) -> str:
+        """Where the key of a service is, in words."""
+        url = url.rstrip("/")
+        fresh = self._session.pop(url, None)
+        try:
+            if self.get(url):
+                return "in the keyring"
+        finally:
+            if fresh is not None:
+                self._session[url] = fresh
+        return "until the console is closed" if fresh else "asked for when it opens"
+
     def put(self, url: str, key: str, *, keep: bool) -> bool:
         """Know a key from now on.
 

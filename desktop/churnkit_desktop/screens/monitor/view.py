@@ -60,6 +60,15 @@ class MonitorView(ScreenFrame):
         self._make_quality(theme)
         self._make_ahead()
         self._make_alerts()
+        self._fill = (
+            self._show_requests,
+            self._show_scores,
+            self._show_drift,
+            self._show_quality,
+            self._show_ahead,
+            self._show_alerts,
+        )
+        self.tabs.currentChanged.connect(lambda _i: self._show_tab())
         self.body.addStretch(1)
         presenter.changed.connect(self.show_state)
         presenter.live_changed.connect(self.show_live)
@@ -164,10 +173,15 @@ class MonitorView(ScreenFrame):
             else "Quality, drift and scores of this project."
         )
         self._show_tiles(facts)
-        self._show_requests(facts)
-        self._show_scores(facts)
-        self._show_drift(facts)
-        self._show_quality(facts)
+        self._show_tab()
+        self.show_live()
+
+    def _show_tab(self) -> None:
+        """Fill the page that is looked at; the others when they are."""
+        if self.presenter.facts is not None:
+            self._fill[self.tabs.currentIndex()](self.presenter.shown_facts)
+
+    def _show_ahead(self, facts: MonitorFacts) -> None:
         self._note("ahead", bool(facts.ahead), facts, facts.ahead[0].caveat if facts.ahead else "")
         self.ahead.fill(
             [
@@ -176,17 +190,14 @@ class MonitorView(ScreenFrame):
             ]
         )
         self.ahead_table.fit_columns()
-        alerts = presenter.alerts
+        self.ahead_table.setVisible(bool(facts.ahead))
+
+    def _show_alerts(self, facts: MonitorFacts) -> None:
+        alerts = self.presenter.alerts
         self._note("alerts", bool(alerts), facts)
         self.alerts.fill([(a.at, a.severity, a.what) for a in alerts])
         self.alerts_table.fit_columns()
-        for table, there in (
-            (self.drift_table, facts.drift),
-            (self.ahead_table, facts.ahead),
-            (self.alerts_table, alerts),
-        ):
-            table.setVisible(bool(there))
-        self.show_live()
+        self.alerts_table.setVisible(bool(alerts))
 
     def show_live(self) -> None:
         """Draw the last two minutes; once a second."""
@@ -300,6 +311,7 @@ class MonitorView(ScreenFrame):
             ]
         )
         self.drift_table.fit_columns()
+        self.drift_table.setVisible(bool(facts.drift))
 
     def _show_quality(self, facts: MonitorFacts) -> None:
         presenter = self.presenter
