@@ -1,1 +1,1 @@
-"""The whole installation as plain processes: what docker-compose.yml describes, without an engine."""
+"""An installation as plain processes: what docker-compose.yml describes, without an engine."""
