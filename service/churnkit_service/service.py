@@ -37,6 +37,7 @@ from churnkit_service.retraining import Retraining
 from churnkit_service.rollouts import RunningRollout
 from churnkit_service.rounds import Rounds
 from churnkit_service.shadows import Shadowed, Shadows
+from churnkit_service.standing import WatchingWhole
 from churnkit_service.tallies import Tallies
 from churnkit_service.warm import WarmModels
 
@@ -48,6 +49,8 @@ ANYBODY = Caller("", frozenset())
 access = logging.getLogger("churnkit.access")
 _SLOW_SECONDS = 1.0
 _PATIENCE_SECONDS = 5.0
+_WHOLE_ROUNDS = 5
+"""The whole is looked at once in so many refreshes: drift takes a while to sum up."""
 Watch = Callable[[web.Request, int, float, str], None]
 
 
@@ -106,6 +109,9 @@ class Service:
             version=lambda: self.champion.version,
         )
         self.rounds.add("minutes", self.minutes.round, every_seconds=settings.refresh_seconds)
+        whole = WatchingWhole(project, self.queries, self.metrics)
+        every = _WHOLE_ROUNDS * settings.refresh_seconds
+        self.rounds.add("standing", whole.round, every_seconds=every)
         self.noting = Noting(project, rows_per_second=settings.drift_rows)
         self.rounds.add("noting", self.noting.round, every_seconds=noting.EVERY_SECONDS)
         self.rounds.add("presence", self.presence.round, every_seconds=settings.reload_seconds)
@@ -144,6 +150,7 @@ class Service:
                 self.queries, project, lambda: self.rollouts.challenger.feature_hash
             )
         self._shares: tuple[str, str] | None = None
+        self._shown_version: str | None = None
         self.jobs = Jobs(project, settings, self.queries, self.metrics)
         self.contract: dict[str, Any] = {}
         """The OpenAPI document, set by the application."""
@@ -268,6 +275,9 @@ class Service:
             arms = self.rollouts.live.arms
             self._shares = (arms.rollout_id, arms.challenger)
             metrics.rollout_share.labels(*self._shares).set(arms.share)
+        if self._shown_version not in (None, self.champion.version):
+            metrics.model.labels(self._shown_version).set(0.0)
+        self._shown_version = self.champion.version
         if self.champion.version is not None:
             metrics.model.labels(self.champion.version).set(1.0)
         for seconds, size in zip(figures.seconds, figures.sizes, strict=True):
