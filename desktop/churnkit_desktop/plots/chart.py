@@ -18,6 +18,7 @@ from PySide6.QtGui import (
     QAccessible,
     QAccessibleEvent,
     QAction,
+    QColor,
     QGuiApplication,
     QImage,
     QKeySequence,
