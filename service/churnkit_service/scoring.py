@@ -33,7 +33,7 @@ class Asking(Protocol):
         """Names it in the ledger and in the log."""
 
 
-_THREAD_FROM_ROWS = 64
+THREAD_FROM_ROWS = 64
 """So many rows are scored in a thread: the event loop answers others meanwhile."""
 VARIANT = "champion"
 
@@ -76,7 +76,7 @@ async def score(scorer: Scorer, rows: Sequence[Row], reasons: int) -> Scores:
     """Score rows, many of them beside the event loop."""
     if not rows:
         return Scores([], [], [])
-    if len(rows) < _THREAD_FROM_ROWS and not reasons:
+    if len(rows) < THREAD_FROM_ROWS and not reasons:
         return scorer.score(rows)
     return await asyncio.to_thread(scorer.score, rows, reasons=reasons)
 

@@ -46,7 +46,7 @@ ANYBODY = Caller("", frozenset())
 access = logging.getLogger("churnkit.access")
 _SLOW_SECONDS = 1.0
 _PATIENCE_SECONDS = 5.0
-Watch = Callable[[web.Request, int, float, str], None]
+Watch = Callable[[int, float, str], None]
 
 
 class Service:
@@ -200,7 +200,7 @@ class Service:
         log_all = self.settings.access_log == "all"
         log_errors = self.settings.access_log != "off"
 
-        def seen(request: web.Request, status: int, took: float, request_id: str) -> None:
+        def seen(status: int, took: float, request_id: str) -> None:
             tally.add(status, took)
             if log_all or (log_errors and (status >= 400 or took > _SLOW_SECONDS)):
                 # The route's template, never the path: it could name a customer.
