@@ -96,13 +96,18 @@ async def predict(call: Asking, asked: Asked) -> tuple[bytes, PredictionColumns 
     """
     service = call.service
     scorer = service.champion.scorer
-    lacking = await complete(service, asked)
+    lacking = await complete(service, asked) if None in asked.rows else {}
     given: Sequence[int] = range(len(asked.rows))
     if lacking:
         given = [i for i in given if i not in lacking]
     rows = [row for row in asked.rows if row is not None]
-    scores = await score(scorer, rows, asked.reasons)
-    faults = faults_of(asked, lacking, given, scores)
+    if len(rows) == 1 and not asked.reasons:
+        scores = scorer.score(rows)
+    else:
+        scores = await score(scorer, rows, asked.reasons)
+    faults: Sequence[Fault] = ()
+    if lacking or scores.faults or asked.skipped:
+        faults = faults_of(asked, lacking, given, scores)
     if faults and asked.on_error == "fail":
         raise refused(faults)
     good = [i for n, i in enumerate(given) if n not in scores.faults] if scores.faults else given
