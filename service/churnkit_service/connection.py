@@ -86,14 +86,14 @@ class Connection(asyncio.Protocol):
             return
         head, caller = known
         self._missing = end + len(END) + head.length - len(data)
-        if self._missing == 0:
-            self._begin(head)
-            self._take(head, caller, data[end + len(END) :])
-        elif self._missing > 0 and head.length <= self.service.settings.max_body_bytes:
+        if self._missing < 0 or head.length > self.service.settings.max_body_bytes:
+            self._hand_over(data)
+        elif self._missing:
             self._parts = [data]
             self._used_at = self._door.now
         else:
-            self._hand_over(data)
+            self._begin(head)
+            self._take(head, caller, data[end + len(END) :])
 
     def pause_writing(self) -> None:
         """The client does not take its answers: it shall not ask for more."""

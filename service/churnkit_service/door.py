@@ -49,6 +49,7 @@ class Door:
         self._heads: dict[bytes, tuple[Head, Caller]] = {}
         self._generation = -1
         self._looking: asyncio.Task[None] | None = None
+        service.at_the_door = lambda: len(self.connections)
         self._look()
 
     def __call__(self) -> asyncio.Protocol:

@@ -148,6 +148,8 @@ class Service:
         self.draining = False
         self.drained = asyncio.Event()
         """Set when what stays open is to come to its end."""
+        self.at_the_door: Callable[[], int] = lambda: 0
+        """So many connections asked for nothing but predictions; set by the door."""
         self.connections = 0
         """WebSockets and feeds that are open."""
         self._tidying: asyncio.Task[None] | None = None
