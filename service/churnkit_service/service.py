@@ -51,7 +51,7 @@ _SLOW_SECONDS = 1.0
 _PATIENCE_SECONDS = 5.0
 _WHOLE_ROUNDS = 5
 """The whole is looked at once in so many refreshes: drift takes a while to sum up."""
-Watch = Callable[[web.Request, int, float, str], None]
+Watch = Callable[[int, float, str], None]
 
 
 class Service:
@@ -159,6 +159,8 @@ class Service:
         self.draining = False
         self.drained = asyncio.Event()
         """Set when what stays open is to come to its end."""
+        self.at_the_door: Callable[[], int] = lambda: 0
+        """So many connections asked for nothing but predictions; set by the door."""
         self.connections = 0
         """WebSockets and feeds that are open."""
         self._tidying: asyncio.Task[None] | None = None
@@ -216,7 +218,7 @@ class Service:
         log_all = self.settings.access_log == "all"
         log_errors = self.settings.access_log != "off"
 
-        def seen(request: web.Request, status: int, took: float, request_id: str) -> None:
+        def seen(status: int, took: float, request_id: str) -> None:
             tally.add(status, took)
             if log_all or (log_errors and (status >= 400 or took > _SLOW_SECONDS)):
                 # The route's template, never the path: it could name a customer.
