@@ -88,8 +88,12 @@ class Welcome(QStackedWidget):
         self.buttons: list[QPushButton] = []
         for heading, text, word, pressed in offers:
             card = Card(heading)
-            card.setMinimumWidth(200)
-            card.body.addWidget(label(text, "faint", wrap=True), 1)
+            card.setMinimumWidth(210)
+            words = label(text, "faint", wrap=True)
+            # The column is placed by its hints, which know nothing of lines that wrap.
+            words.setMinimumHeight(3 * words.fontMetrics().lineSpacing())
+            words.setAlignment(Qt.AlignmentFlag.AlignTop)
+            card.body.addWidget(words, 1)
             button = QPushButton(word)
             button.setAccessibleName(heading)
             button.clicked.connect(lambda _=False, run=pressed: run())

@@ -18,6 +18,7 @@ from PySide6.QtGui import (
     QAccessible,
     QAccessibleEvent,
     QAction,
+    QColor,
     QGuiApplication,
     QImage,
     QKeySequence,
@@ -347,6 +348,11 @@ class Chart(QWidget):
             axis.setPen(pg.mkPen(tokens.line))
             axis.setTextPen(pg.mkPen(tokens.faint))
         self.legend.setLabelTextColor(tokens.text)
+        for _, words in self.legend.items:
+            words.setText(words.text, color=tokens.text)  # those that stand there already
+        behind = QColor(tokens.surface)
+        behind.setAlpha(215)
+        self.legend.setBrush(pg.mkBrush(behind))
         self._hover.paint(tokens)
         for made in self._series.values():
             made.paint(tokens)

@@ -126,7 +126,7 @@ class RemoteBackend(NoFeatures):
         n_scored = counts.total if counts else 0
         return Overview(
             name=self.title,
-            source=self.place,
+            source=f"a service; {listed.champion or 'nobody'} serves",
             n_customers=0,
             champion=known.get(listed.champion or ""),
             challenger=known.get(listed.challenger or ""),

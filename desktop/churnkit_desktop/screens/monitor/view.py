@@ -264,9 +264,9 @@ class MonitorView(ScreenFrame):
             values = [getattr(m, key) for m in minutes]
             y = [float("nan") if v is None else v * 1000 for v in values]
             self.latency_chart.line(name, x, y, colour=colour, dots=len(x) < 30)
-        self.error_chart.line(
-            "failed", x, [m.error_share * 100 for m in minutes], colour=1, dots=len(x) < 30
-        )
+        failed = [m.error_share * 100 for m in minutes]
+        self.error_chart.line("failed", x, failed, colour=1, dots=len(x) < 30)
+        self.error_chart.look_at(-0.02, max(1.0, max(failed) * 1.1))
 
     def _show_scores(self, facts: MonitorFacts) -> None:
         self._note("scores", bool(facts.shapes), facts)
