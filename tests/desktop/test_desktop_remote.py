@@ -23,6 +23,7 @@ from churnkit_desktop.theme.style import Theme
 
 import churnkit as ck
 from churnkit.data.samples.locate import telco_path
+from churnkit.errors import NoChampion
 from churnkit.settings import write_settings
 from tests.desktop.conftest import WAIT_MS
 from tests.live import Live, item, live
@@ -214,10 +215,13 @@ def test_import_train_score_export_on_an_empty_service(
         qtbot.waitUntil(lambda: window.desk is not None, timeout=WAIT_MS)
         overview = _open(qtbot, window, "overview")
         assert [need.button for need in overview.facts.needs] == ["Upload a file"]
+        score_one = _open(qtbot, window, "score_one")
+        assert isinstance(score_one.error, NoChampion)
+        assert window.desk.backend.line.outage is None, "no model is no lost connection"
         screen = _open(qtbot, window, "data")
         assert screen.facts.profile is None and "Nothing was uploaded" in screen.facts.why
         screen.import_file(str(data))
-        qtbot.waitUntil(lambda: not screen.job.running, timeout=WAIT_MS)
+        qtbot.waitUntil(lambda: screen.job and not screen.job.running, timeout=WAIT_MS)
         assert screen.job.state == "finished", screen.job.error
         qtbot.waitUntil(lambda: screen.facts.profile is not None, timeout=WAIT_MS)
         assert screen.facts.profile.n_rows == 800
