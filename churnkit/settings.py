@@ -297,6 +297,9 @@ class RolloutTable(_Table):
     accept_history: bool = Field(
         False, description="Count matured customers from after the training, too."
     )
+    score_drift: Literal["pause", "show"] = Field(
+        "pause", description="What proven drift of a model's scores does; seasons are drift, too."
+    )
     look_seconds: float = Field(
         60.0, ge=0, description="How often the service looks; 0: only a person or cron does."
     )
@@ -492,6 +495,7 @@ class RetentionTable(_Table):
     predictions: Days = Field(0, description="Counted from when they were made.")
     outcomes: Days = Field(0, description="Counted from when they were recorded.")
     treatments: Days = Field(0, description="Counted from the treatment.")
+    experiments: Days = Field(0, description="Who was in which arm, from his entry.")
     idempotency: Days = Field(0, description="Answers under idempotency keys.")
     online_state: Days = Field(0, description="Counted from a customer's last event.")
     rejected_files: Days = Field(0, description="Rows that imports set aside.")

@@ -93,6 +93,10 @@ class RequestInvalid(HttpProblem):
     status = 422
 
 
+class CustomerErased(RequestInvalid):
+    """A customer was erased, and is not taken in again."""
+
+
 class IdempotencyKeyReused(HttpProblem):
     """The Idempotency-Key was used for another request before."""
 
@@ -146,6 +150,9 @@ STATUS: Mapping[type[errors.ChurnkitError], int] = {
     errors.RolloutChanged: 409,
     errors.RolloutOver: 409,
     errors.StepNotAllowed: 409,
+    errors.UnknownExperiment: 404,
+    errors.ExperimentRunning: 409,
+    errors.ExperimentOver: 409,
     errors.RolloutError: 422,
     errors.UnknownJob: 404,
     errors.JobError: 409,
