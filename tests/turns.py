@@ -37,7 +37,11 @@ def in_turns(urls: Sequence[str]) -> Iterator[str]:
         except OSError:
             writer.transport.abort()
             return
-        await asyncio.gather(_pump(reader, back), _pump(there, writer))
+        try:
+            await asyncio.gather(_pump(reader, back), _pump(there, writer))
+        finally:
+            back.close()
+            writer.close()
 
     async def main() -> None:
         server = await asyncio.start_server(hand_on, "127.0.0.1", 0)
@@ -52,6 +56,7 @@ def in_turns(urls: Sequence[str]) -> Iterator[str]:
         for task in left:
             task.cancel()
         await asyncio.gather(*left, return_exceptions=True)
+        await asyncio.sleep(0)  # what was closed lets go of its socket in the next round
 
     thread = threading.Thread(target=lambda: asyncio.run(main()), daemon=True)
     thread.start()
