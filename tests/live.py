@@ -20,10 +20,7 @@ from typing import Any
 import pytest
 import urllib3
 import uvloop
-from aiohttp import web
-from aiohttp.typedefs import Middleware
-from churnkit_service.app import make_app
-from churnkit_service.server import listen
+from churnkit_service.server import answering, listen
 from churnkit_service.service import Service
 
 import churnkit as ck
@@ -34,7 +31,7 @@ from churnkit.usecases import training
 from churnkit.usecases.keys import create_key
 from churnkit.usecases.online import open_for_service
 from churnkit.usecases.publishing import publish
-from tests.turns import in_turns, one_request_each
+from tests.turns import in_turns
 
 ROWS = 1_200
 
@@ -168,7 +165,6 @@ def live(
     database_url: str = "",
     *,
     development: bool = False,
-    middlewares: Sequence[Middleware] = (),
     change: Callable[[Service], None] = lambda _: None,
     **settings: Any,
 ) -> Iterator[Live]:
@@ -178,7 +174,6 @@ def live(
     ----------
     settings : of the table ``service``
     change : done to the service before it starts
-    middlewares : around every request
     """
     keys = prepare(folder, database_url)
     project = open_for_service(folder, database_url)
@@ -194,17 +189,12 @@ def live(
         started.append(service)
         change(service)
         await service.start()
-        app = make_app(service)
-        app.middlewares.extend(middlewares)
-        runner = web.AppRunner(app, access_log=None, keepalive_timeout=table.idle_timeout_seconds)
-        await runner.setup()
-        await web.SockSite(runner, listener).start()
         over = asyncio.Event()
         loop = asyncio.get_running_loop()
         stop.append(lambda: loop.call_soon_threadsafe(over.set))
-        up.set()
-        await over.wait()
-        await runner.cleanup()
+        async with answering(service, listener):
+            up.set()
+            await over.wait()
         await service.close()
 
     thread = threading.Thread(target=lambda: uvloop.run(main()), daemon=True)
@@ -225,10 +215,9 @@ def live(
 @contextmanager
 def two_replicas(folder: Path, database_url: str, **settings: Any) -> Iterator[Live]:
     """Two services on one database behind one address: each request goes to the other one."""
-    asked = {"middlewares": (one_request_each,), **settings}
     with (
-        live(folder, database_url, **asked) as one,
-        live(folder, database_url, **asked) as two,
+        live(folder, database_url, **settings) as one,
+        live(folder, database_url, **settings) as two,
         in_turns([one.url, two.url]) as url,
     ):
         running = Live(url, one.keys, one.service, (one, two))

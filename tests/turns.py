@@ -1,4 +1,4 @@
-"""Several replicas behind one address, as a load balancer shows them: each connection in turn."""
+"""Several replicas behind one address, as a load balancer shows them: asked in turns."""
 
 from __future__ import annotations
 
@@ -9,22 +9,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from urllib.parse import urlsplit
 
-from aiohttp import web
-from aiohttp.typedefs import Handler
-
-
-@web.middleware
-async def one_request_each(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Close the connection behind an answer: the client's next request goes to another replica."""
-    answer = await handler(request)
-    if not answer.prepared:
-        answer.force_close()
-    return answer
-
 
 @contextmanager
 def in_turns(urls: Sequence[str]) -> Iterator[str]:
-    """An address that hands each connection to the next of the replicas, byte by byte."""
+    """An address that hands each request to the next of the replicas."""
     places = itertools.cycle([(urlsplit(url).hostname, urlsplit(url).port) for url in urls])
     up = threading.Event()
     told: list[str] = []
@@ -38,6 +26,7 @@ def in_turns(urls: Sequence[str]) -> Iterator[str]:
             writer.transport.abort()
             return
         try:
+            back.write(_only_one(await reader.read(1 << 16)))
             await asyncio.gather(_pump(reader, back), _pump(there, writer))
         finally:
             back.close()
@@ -66,6 +55,14 @@ def in_turns(urls: Sequence[str]) -> Iterator[str]:
     finally:
         stop[0]()
         thread.join(30)
+
+
+def _only_one(head: bytes) -> bytes:
+    """A request that asks to be the only one of its connection: the next one goes elsewhere."""
+    line, end, rest = head.partition(b"\r\n")
+    if b"upgrade" in rest.lower():
+        return head
+    return line + end + (b"Connection: close\r\n" if end else b"") + rest
 
 
 async def _pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
