@@ -6,7 +6,7 @@ import asyncio
 import itertools
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from urllib.parse import urlsplit
 
 
@@ -25,12 +25,9 @@ def in_turns(urls: Sequence[str]) -> Iterator[str]:
         except OSError:
             writer.transport.abort()
             return
-        try:
+        with closing(back), closing(writer), suppress(OSError):
             back.write(_only_one(await reader.read(1 << 16)))
             await asyncio.gather(_pump(reader, back), _pump(there, writer))
-        finally:
-            back.close()
-            writer.close()
 
     async def main() -> None:
         server = await asyncio.start_server(hand_on, "127.0.0.1", 0)
