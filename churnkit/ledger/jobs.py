@@ -241,7 +241,7 @@ def delete_files(connection: sa.Connection, job_id: str, names: Sequence[str]) -
 def next_part(engine: sa.Engine, job_id: str, name: str, after: int = -1) -> JobPart | None:
     """The first part of a file behind a number: a file is read without ever being in memory."""
     query = (
-        sa.select(job_files.c["name", "number", "content", "n_rows", "place"])
+        sa.select(job_files)
         .where(job_files.c.job_id == job_id, job_files.c.name == name, job_files.c.number > after)
         .order_by(job_files.c.number)
         .limit(1)
@@ -251,8 +251,8 @@ def next_part(engine: sa.Engine, job_id: str, name: str, after: int = -1) -> Job
     if row is None:
         return None
     part = dict(row)
-    part["content"] = read_content(engine, part.pop("place"), part["content"])
-    return JobPart(**part)
+    content = read_content(engine, part["place"], part["content"])
+    return JobPart(name, part["number"], content, part["n_rows"])
 
 
 # --- rows -------------------------------------------------------------------------------------
