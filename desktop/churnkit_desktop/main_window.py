@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from PySide6.QtCore import QByteArray, QSignalBlocker, QSize, Qt, QTimer
+from PySide6.QtCore import QByteArray, QRect, QSignalBlocker, QSize, Qt, QTimer
 from PySide6.QtGui import QAction, QCloseEvent, QDragEnterEvent, QDropEvent, QKeySequence
 from PySide6.QtWidgets import (
     QFileDialog,
@@ -44,6 +44,7 @@ from churnkit_desktop.welcome import Welcome
 from churnkit_desktop.widgets.empty import Empty
 
 _SCREEN = "screen"
+_AHEAD_MS = 30
 
 
 class MainWindow(QMainWindow):
@@ -161,6 +162,8 @@ class MainWindow(QMainWindow):
         self._repaint()
         self.go(str(place_memory.get(_SCREEN, SCREENS[0].key)), "")
         self.navigation.blockSignals(False)
+        desk = self.desk
+        QTimer.singleShot(_AHEAD_MS, lambda: self._make_ahead(desk))
 
     def _console(self) -> Console:
         return Console(
@@ -228,6 +231,23 @@ class MainWindow(QMainWindow):
         with QSignalBlocker(self.navigation):
             self.navigation.setCurrentRow(SCREENS.index(entry))
         self._presenter(entry.key, "enter", subject)
+
+    def _make_ahead(self, desk: Desk) -> None:
+        """Make the screens before they are looked at, one in each turn of the event loop."""
+        entry = next((entry for entry in SCREENS if entry.key not in self._views), None)
+        if self.desk is not desk or entry is None:
+            return
+        view = self._views[entry.key] = self._make(entry, desk)
+        self.stack.addWidget(view)
+        QTimer.singleShot(_AHEAD_MS, lambda: self._lay_out(desk, view))
+
+    def _lay_out(self, desk: Desk, view: QWidget) -> None:
+        if self.desk is not desk:
+            return
+        # Drawing a point of it has Qt apply the style and place the parts.
+        view.resize(self.stack.size())
+        view.grab(QRect(0, 0, 1, 1))
+        QTimer.singleShot(_AHEAD_MS, lambda: self._make_ahead(desk))
 
     def _make(self, entry: Entry, desk: Desk) -> QWidget:
         why = desk.backend.why_not(entry.key)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 import threading
 import time
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ from pathlib import Path
 from PySide6.QtCore import Qt, QTimer
 
 TICK_MS = 2
+_EACH, _LOOPS = 40, 10_000
 
 
 @dataclass
@@ -20,11 +22,17 @@ class Gaps:
     the thread wait for a processor that others used is no stall of the console's, and Linux
     counts it for each thread (``schedstat``, the second figure): it is taken off. Waiting for
     Python's lock, for the disk or for another thread is not taken off.
+
+    Where other programs share caches and cores, the same work also takes more of the processor's
+    time. A piece of work that is always the same is timed now and then: ``slowness`` is its usual
+    time by its shortest one, 1.0 on a quiet machine.
     """
 
     stalls: list[tuple[float, float, str]] = field(default_factory=list)
     """Of each turn: the stall and the whole gap, in ms, and what was being done."""
     doing: str = ""
+    pieces: list[float] = field(default_factory=list)
+    """Of the piece of work, in ms of the processor."""
 
     def __post_init__(self) -> None:
         path = Path(f"/proc/self/task/{threading.get_native_id()}/schedstat")
@@ -53,6 +61,11 @@ class Gaps:
         """The longest stalls."""
         return sorted(self.stalls, reverse=True)[:n]
 
+    @property
+    def slowness(self) -> float:
+        """How much longer work takes here and now than it would on a quiet machine."""
+        return statistics.median(self.pieces) / min(self.pieces) if self.pieces else 1.0
+
     def _now(self) -> tuple[float, float]:
         waited = 0.0
         if self._waits is not None:
@@ -66,3 +79,8 @@ class Gaps:
         stall = gap - (waited - self._last[1]) - TICK_MS
         self.stalls.append((stall, gap, self.doing))
         self._last = (now, waited)
+        if len(self.stalls) % _EACH == 0:
+            begun = time.thread_time()
+            sum(i * i for i in range(_LOOPS))
+            self.pieces.append((time.thread_time() - begun) * 1e3)
+            self._last = self._now()

@@ -46,6 +46,14 @@ def _wait(true: Callable[[], object]) -> None:
     raise AssertionError("it did not come true")
 
 
+def _look_around(window: MainWindow, gaps: Gaps) -> None:
+    """A person looks at the first screen for a second or two, then at all of them."""
+    gaps.doing = "opening"
+    _wait(lambda: len(window._views) == len(SCREENS))
+    _spin(200)
+    _tour(window, gaps)
+
+
 def _tour(window: MainWindow, gaps: Gaps) -> None:
     """Every screen; in the table of customers what a person does there."""
     for entry in SCREENS:
@@ -97,8 +105,10 @@ def _report(gaps: Gaps, where: str, news: int = 0) -> None:
     worst = gaps.worst(12)
     for stall, gap, doing in worst:
         print(f"{where}: {stall:6.1f} ms (gap {gap:6.1f} ms) in {doing}")
-    print(f"{where}: {len(gaps.stalls):,} turns, {news:,} news taken")
-    assert worst[0][0] < MOST_MS, worst
+    slow = gaps.slowness
+    print(f"{where}: {len(gaps.stalls):,} turns, {news:,} news taken; work took {slow:.2f} times")
+    print(f"{where}: worst stall {worst[0][0]:.1f} ms here, {worst[0][0] / slow:.1f} ms if quiet")
+    assert worst[0][0] / slow < MOST_MS, worst
 
 
 @contextmanager
@@ -135,7 +145,7 @@ def test_the_tour_of_a_project_folder_never_stalls(qapp: Any, folder: Path, memo
     with _window(qapp, str(folder), memory, Keys(uses_keyring=False)) as window:
         gaps = Gaps()
         gaps.start()
-        _tour(window, gaps)
+        _look_around(window, gaps)
         gaps.stop()
         gaps.close()
     _report(gaps, "folder")
@@ -179,7 +189,7 @@ def test_the_tour_of_a_service_never_stalls(
                 window.desk.news.connect(lambda news: taken.__setitem__(0, taken[0] + len(news)))
                 gaps = Gaps()
                 gaps.start()
-                _tour(window, gaps)
+                _look_around(window, gaps)
                 gaps.stop()
                 gaps.close()
         finally:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 from churnkit_desktop.actions import Action
 from churnkit_desktop.backend.facts import ModelDetail, ModelList
 from churnkit_desktop.desk import Desk
@@ -84,8 +82,11 @@ class ModelsPresenter(Presenter):
         self._read_details()
 
     def _read_details(self) -> None:
-        for name in {self.left, self.right} - set(self.details) - {""}:
-            self.read(partial(self.desk.backend.model, name), self._detail, name)
+        names = sorted({self.left, self.right} - set(self.details) - {""})
+        if names:
+            # Both in one go: each answer draws the whole screen.
+            backend = self.desk.backend
+            self.read(lambda: [backend.model(name) for name in names], self._detailed, "details")
 
-    def _detail(self, detail: ModelDetail) -> None:
-        self.details[detail.version.version] = detail
+    def _detailed(self, details: list[ModelDetail]) -> None:
+        self.details.update((detail.version.version, detail) for detail in details)
