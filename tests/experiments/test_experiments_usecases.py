@@ -6,6 +6,7 @@ import csv
 from collections import Counter
 from collections.abc import Iterator
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +27,14 @@ from churnkit.usecases.experiments import (
     stop_experiment,
 )
 from churnkit.usecases.holdouts import set_holdout
-from churnkit.usecases.models import promote
+from churnkit.usecases.models import journal, list_models, promote, verify_models
 from churnkit.usecases.rollout_arms import running_arms
 from churnkit.usecases.rollout_start import start_rollout
 from churnkit.usecases.rollouts import abort_rollout
 from churnkit.usecases.scoring import score
 from churnkit.usecases.weighing import is_member
 from tests.experiments.trials import OFFER, Trial
+from tests.live import in_threads
 from tests.rollout.worlds import HORIZON, World, world_project
 
 MODELS = {
@@ -297,6 +299,26 @@ def test_stopping_ends_entry_and_not_the_following(project: Project) -> None:
         "does it help?", "the budget is spent", "ann",
     )  # fmt: skip
     assert steps[-1].document["arms"][0]["entered"] > 0
+    # The journal has both ends, with what was read, and its chain is whole; no alias moved.
+    entries = journal(project).entries[-2:]
+    assert [(one.action, one.evidence["experiment"]) for one in entries] == [
+        ("start", "e1"), ("stop", "e1"),
+    ]  # fmt: skip
+    assert sum(arm["entered"] for arm in entries[1].evidence["arms"]) == 200
+    assert verify_models(project).ok
+    assert list_models(project).holders == {"champion": "v1", "challenger": "v2"}
+
+
+def test_customers_are_drawn_once_however_many_ask(any_project: Project) -> None:
+    trial = Trial(any_project)
+    start_experiment(any_project, OFFER, now=trial.now)
+    names = [f"c{i}" for i in range(120)]
+    parts = [names[10 * i : 10 * i + 60] for i in range(6)]
+    in_threads([partial(assign_experiment, any_project, "e1", p, now=trial.now) for p in parts])
+    with any_project.ledger.reading() as connection:
+        rows = connection.execute(sa.select(experiment_entries)).mappings().all()
+        logged = connection.execute(sa.select(treatments)).mappings().all()
+    assert len(rows) == len({row["customer_id"] for row in rows}) == len(logged) == 110
 
 
 @pytest.mark.parametrize(
