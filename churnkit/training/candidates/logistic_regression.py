@@ -64,7 +64,8 @@ CANDIDATE = Candidate(
     name="logistic_regression",
     title="logistic regression",
     kind="linear",
-    defaults={"C": 1.0, "class_weight": None, "numbers": "asinh"},
+    defaults={"C": 0.1, "class_weight": None, "numbers": "both"},
     suggest=_suggest,
     build=_build,
+    draws=3,
 )
