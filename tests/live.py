@@ -20,9 +20,7 @@ from typing import Any
 import pytest
 import urllib3
 import uvloop
-from aiohttp import web
-from churnkit_service.app import make_app
-from churnkit_service.server import listen
+from churnkit_service.server import answering, listen
 from churnkit_service.service import Service
 
 import churnkit as ck
@@ -33,6 +31,7 @@ from churnkit.usecases import training
 from churnkit.usecases.keys import create_key
 from churnkit.usecases.online import open_for_service
 from churnkit.usecases.publishing import publish
+from tests.turns import in_turns
 
 ROWS = 1_200
 
@@ -106,11 +105,16 @@ class Live:
     url: str
     keys: dict[str, str]
     service: Service | None = None
-    replicas: Iterator[str] | None = None
-    """Addresses that are asked in turns instead."""
+    replicas: tuple[Live, ...] = ()
+    """Those behind the address, when they are several."""
     pool: urllib3.PoolManager = field(
         default_factory=lambda: urllib3.PoolManager(retries=False, timeout=30, maxsize=32)
     )
+
+    @property
+    def each(self) -> tuple[Live, ...]:
+        """Every process that answers here."""
+        return self.replicas or (self,)
 
     def ask(
         self,
@@ -129,8 +133,7 @@ class Live:
             body = json.dumps(body).encode()
         if body is not None:
             sent.setdefault("Content-Type", "application/json")
-        url = self.url if self.replicas is None else next(self.replicas)
-        answer = self.pool.request(method, url + path, body=body, headers=sent, redirect=False)
+        answer = self.pool.request(method, self.url + path, body=body, headers=sent, redirect=False)
         return Told(answer.status, dict(answer.headers), answer.data)
 
     def predict(self, *items: dict[str, Any], key: str | None = "all", **asked: Any) -> Told:
@@ -186,17 +189,12 @@ def live(
         started.append(service)
         change(service)
         await service.start()
-        runner = web.AppRunner(
-            make_app(service), access_log=None, keepalive_timeout=table.idle_timeout_seconds
-        )
-        await runner.setup()
-        await web.SockSite(runner, listener).start()
         over = asyncio.Event()
         loop = asyncio.get_running_loop()
         stop.append(lambda: loop.call_soon_threadsafe(over.set))
-        up.set()
-        await over.wait()
-        await runner.cleanup()
+        async with answering(service, listener):
+            up.set()
+            await over.wait()
         await service.close()
 
     thread = threading.Thread(target=lambda: uvloop.run(main()), daemon=True)
@@ -212,6 +210,19 @@ def live(
         listener.close()
         project.close()
         assert not thread.is_alive(), "the service did not stop"
+
+
+@contextmanager
+def two_replicas(folder: Path, database_url: str, **settings: Any) -> Iterator[Live]:
+    """Two services on one database behind one address: each request goes to the other one."""
+    with (
+        live(folder, database_url, **settings) as one,
+        live(folder, database_url, **settings) as two,
+        in_turns([one.url, two.url]) as url,
+    ):
+        running = Live(url, one.keys, one.service, (one, two))
+        yield running
+        running.pool.clear()
 
 
 @contextmanager
