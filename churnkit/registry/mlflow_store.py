@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.metadata
 import logging
 import os
 import sys
@@ -15,7 +16,7 @@ from typing import Any
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from churnkit.errors import StorageError, storage_errors
+from churnkit.errors import MissingDependency, StorageError, storage_errors
 
 MODEL_NAME = "churn"
 VERSION_TAG = "churnkit_version"
@@ -110,7 +111,19 @@ class MlflowStore:
         return (self.folder / "mlflow.db").exists()
 
     def ui_command(self, host: str, port: int) -> list[str]:
-        """The command that serves MLflow's pages on this store."""
+        """The command that serves MLflow's pages on this store.
+
+        Raises
+        ------
+        MissingDependency : what records runs is here, MLflow's server and pages are not
+        """
+        try:
+            importlib.metadata.version("mlflow")
+        except importlib.metadata.PackageNotFoundError as error:
+            raise MissingDependency(
+                "MLflow's pages are not installed; runs are recorded without them.",
+                fix="Install 'churnkit[mlflow]'.",
+            ) from error
         return [
             sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", self.uri,
             "--default-artifact-root", self._artifacts, "--host", host, "--port", str(port),
