@@ -1,6 +1,6 @@
 #!/bin/sh
 # What `make` needs from the system: said, then installed where that is allowed.
-# usage: system.sh python|desktop|tests
+# usage: system.sh python|desktop|tests|installer
 set -eu
 python=${PYTHON:-python3}
 
@@ -30,6 +30,15 @@ case "$1" in
     what_qt_needs
     needs libxcb-cursor.so.0 libxcb-cursor0
     ;;
+  installer)
+    "$python" -c 'import ensurepip, venv' 2>/dev/null || missing="python3-venv"
+    what_qt_needs
+    # what is bundled is taken from here
+    needs libxcb-cursor.so.0 libxcb-cursor0
+    needs libxkbcommon-x11.so.0 libxkbcommon-x11-0
+    command -v objdump >/dev/null || missing="$missing binutils"
+    command -v zstd >/dev/null || missing="$missing zstd"
+    ;;
   tests)
     what_qt_needs
     # PostgreSQL will not run as root: the tests drop to another user with these.
@@ -48,7 +57,7 @@ case "$1" in
     # promtool checks the service's figures
     command -v promtool >/dev/null || missing="$missing prometheus"
     ;;
-  *) echo "usage: system.sh python|desktop|tests" >&2; exit 2 ;;
+  *) echo "usage: system.sh python|desktop|tests|installer" >&2; exit 2 ;;
 esac
 [ -n "$missing" ] || exit 0
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
+import importlib.util
 import logging
 import os
 import sys
@@ -42,6 +43,11 @@ class MlflowStore:
     def uri(self) -> str:
         """The tracking and registry URI."""
         return f"sqlite:///{(self.folder / 'mlflow.db').resolve()}"
+
+    @property
+    def available(self) -> bool:
+        """Whether MLflow is installed; the packaged console comes without it."""
+        return importlib.util.find_spec("mlflow") is not None
 
     def record_run(
         self,
@@ -86,8 +92,12 @@ class MlflowStore:
             return run_id
 
     def set_aliases(self, holders: Mapping[str, str | None]) -> None:
-        """Make MLflow's aliases what the journal says; does nothing where no run was recorded."""
-        if not self.exists:
+        """Make MLflow's aliases what the journal says.
+
+        Does nothing where no run was recorded or MLflow is not installed; they are made equal
+        when its pages are opened.
+        """
+        if not self.exists or not self.available:
             return
         with self._client() as (_, client):
             known = {
