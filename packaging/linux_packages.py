@@ -46,7 +46,7 @@ def portable_archive(folder: Path, out: Path, version: str, epoch: int) -> Path:
 
 
 def debian_package(folder: Path, work: Path, out: Path, version: str, epoch: int) -> Path:
-    """``churnkit-desktop_VERSION_ARCH.deb``: program, menu entry, icon, type of ``churnkit.toml``."""
+    """``churnkit-desktop_VERSION_ARCH.deb``: program, menu entry, icon, type of its files."""
     arch = subprocess.run(
         ["dpkg", "--print-architecture"], check=True, capture_output=True, text=True
     ).stdout.strip()

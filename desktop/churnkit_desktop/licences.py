@@ -65,8 +65,8 @@ def page(listed: Iterable[Part]) -> str:
         "<style>body{font-family:sans-serif;max-width:60em;margin:2em auto;padding:0 1em}"
         "td{padding:.1em 1em .1em 0}pre{white-space:pre-wrap;background:#f4f5f7;padding:1em}"
         "</style><h1>Third-party licences</h1>"
-        f"<p>churnkit is under Apache-2.0. It is delivered with {len(listed) - 1} other parts. Qt and "
-        "PySide6 are used under the LGPL, version 3: they are separate files beside the "
+        f"<p>churnkit is under Apache-2.0. It is delivered with {len(listed) - 1} other parts. "
+        "Qt and PySide6 are used under the LGPL, version 3: they are separate files beside the "
         "program, which you may replace by your own builds.</p>"
         f"<table>{rows}</table>{texts}</html>\n"
     )
