@@ -18,7 +18,17 @@ if TYPE_CHECKING:
     from churnkit.usecases.erasing import erase
     from churnkit.usecases.evaluating import evaluate
     from churnkit.usecases.event_importing import import_facts
+    from churnkit.usecases.experiment_assigning import assign_experiment
+    from churnkit.usecases.experiment_sizes import plan_experiment
+    from churnkit.usecases.experiments import (
+        experiment_history,
+        experiment_status,
+        experiments,
+        start_experiment,
+        stop_experiment,
+    )
     from churnkit.usecases.explaining import explain
+    from churnkit.usecases.feature_editing import set_features
     from churnkit.usecases.features import (
         build_features,
         export_features,
@@ -48,6 +58,7 @@ if TYPE_CHECKING:
     from churnkit.usecases.reports import write_report
     from churnkit.usecases.retention import retain
     from churnkit.usecases.retraining import retrain
+    from churnkit.usecases.rollout_forecasts import preview_rollout
     from churnkit.usecases.rollout_replaying import replay_rollout
     from churnkit.usecases.rollout_start import start_rollout
     from churnkit.usecases.rollouts import (
@@ -62,6 +73,7 @@ if TYPE_CHECKING:
     )
     from churnkit.usecases.scoring import score
     from churnkit.usecases.simulating import simulate
+    from churnkit.usecases.timelines import customer_timeline
     from churnkit.usecases.training import repeat, train
     from churnkit.usecases.treatments import import_treatments
 
@@ -80,6 +92,8 @@ _HOMES = {
     "list_features": "churnkit.usecases.features",
     "build_features": "churnkit.usecases.features",
     "show_features": "churnkit.usecases.features",
+    "set_features": "churnkit.usecases.feature_editing",
+    "customer_timeline": "churnkit.usecases.timelines",
     "export_features": "churnkit.usecases.features",
     "rebuild_online": "churnkit.usecases.online_state",
     "receive_events": "churnkit.usecases.online_state",
@@ -98,6 +112,7 @@ _HOMES = {
     "serving_at": "churnkit.usecases.models",
     "verify_models": "churnkit.usecases.models",
     "export_head": "churnkit.usecases.models",
+    "preview_rollout": "churnkit.usecases.rollout_forecasts",
     "start_rollout": "churnkit.usecases.rollout_start",
     "list_rollouts": "churnkit.usecases.rollouts",
     "rollout_status": "churnkit.usecases.rollouts",
@@ -108,6 +123,13 @@ _HOMES = {
     "abort_rollout": "churnkit.usecases.rollouts",
     "replay_rollout": "churnkit.usecases.rollout_replaying",
     "rollout_history": "churnkit.usecases.rollouts",
+    "plan_experiment": "churnkit.usecases.experiment_sizes",
+    "start_experiment": "churnkit.usecases.experiments",
+    "experiments": "churnkit.usecases.experiments",
+    "experiment_status": "churnkit.usecases.experiments",
+    "assign_experiment": "churnkit.usecases.experiment_assigning",
+    "stop_experiment": "churnkit.usecases.experiments",
+    "experiment_history": "churnkit.usecases.experiments",
     "history": "churnkit.usecases.history",
     "import_outcomes": "churnkit.usecases.outcomes",
     "outcome_status": "churnkit.usecases.outcomes",
@@ -139,6 +161,8 @@ __all__ = [
     "list_features",
     "build_features",
     "show_features",
+    "set_features",
+    "customer_timeline",
     "export_features",
     "rebuild_online",
     "receive_events",
@@ -157,6 +181,7 @@ __all__ = [
     "serving_at",
     "verify_models",
     "export_head",
+    "preview_rollout",
     "start_rollout",
     "list_rollouts",
     "rollout_status",
@@ -167,6 +192,13 @@ __all__ = [
     "abort_rollout",
     "replay_rollout",
     "rollout_history",
+    "plan_experiment",
+    "start_experiment",
+    "experiments",
+    "experiment_status",
+    "assign_experiment",
+    "stop_experiment",
+    "experiment_history",
     "history",
     "import_outcomes",
     "outcome_status",

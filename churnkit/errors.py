@@ -13,7 +13,7 @@ ChurnkitError
 │   ParityFailed ·
 │   BundleError: BundleUnreadable · BundleTampered · BundleTooNew · BundleForeign · UntrustedType
 ├── RolloutError: PlanInvalid · EvidenceInvalid · RolloutOver · StepNotAllowed · UnknownRollout ·
-│   RolloutRunning · RolloutChanged
+│   RolloutRunning · RolloutChanged · UnknownExperiment · ExperimentRunning · ExperimentOver
 ├── MonitoringError: BaselineChanged · NothingMatured · AlertNotSent
 ├── JobError: UnknownJob · JobActive · ClaimLost · JobGivenUp · JobHasNoResult
 ├── UnknownKey
@@ -356,6 +356,18 @@ class RolloutRunning(RolloutError):
 
 class RolloutChanged(RolloutError):
     """Somebody changed the rollout since it was looked at."""
+
+
+class UnknownExperiment(RolloutError):
+    """No experiment with this name, or none at all."""
+
+
+class ExperimentRunning(RolloutError):
+    """An experiment that has not been stopped has these customers."""
+
+
+class ExperimentOver(RolloutError):
+    """The experiment was stopped: nobody enters it any more."""
 
 
 # --- monitoring -------------------------------------------------------------------------

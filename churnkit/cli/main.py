@@ -10,6 +10,7 @@ from churnkit.cli import (
     customers,
     erasure,
     events,
+    experiments,
     features,
     models,
     monitoring,
@@ -34,6 +35,7 @@ app.add_typer(models.app, name="models")
 app.add_typer(features.app, name="features")
 app.add_typer(online.app, name="online")
 app.add_typer(rollouts.app, name="rollout")
+app.add_typer(experiments.app, name="experiment")
 app.add_typer(outcomes.outcomes_app, name="outcomes")
 app.add_typer(outcomes.treatments_app, name="treatments")
 app.add_typer(outcomes.holdout_app, name="holdout")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
@@ -153,7 +153,19 @@ def features_from_text(text: str, *, file: Path | None = None) -> FeatureSet:
             file=file,
             key="feature",
         )
-    found = [_feature(table, number, file) for number, table in enumerate(tables, 1)]
+    return features_from_tables(tables, file=file)
+
+
+def features_from_tables(
+    tables: Sequence[Mapping[str, Any]], *, file: Path | None = None
+) -> FeatureSet:
+    """A set from plain tables, one per feature, with the keys of features.toml.
+
+    Raises
+    ------
+    FeatureError : a key or a value is not allowed; it names the feature
+    """
+    found = [_feature(dict(table), number, file) for number, table in enumerate(tables, 1)]
     return FeatureSet(features=tuple(found))
 
 

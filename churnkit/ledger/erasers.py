@@ -87,6 +87,8 @@ WITHOUT_CUSTOMERS: dict[str, str] = {
     "rollouts": "figures of many customers",
     "rollout_stages": "figures of many customers",
     "rollout_windows": "figures of many customers",
+    "experiments": "plans and salts",
+    "experiment_steps": "figures of many customers",
     "score_minutes": "figures of many customers",
     "service_minutes": "figures of many customers",
     "drift_streams": "figures of many customers",
@@ -134,6 +136,7 @@ AGES = {
     "treatments": ("treatments", "at"),
     "idempotency": ("idempotency", "created_at"),
     "online_state": ("online_state", "updated_at"),
+    "experiments": ("experiment_entries", "entered_at"),
 }
 """By setting: the table, and the column that its rows' age is counted from."""
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pyarrow as pa
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -35,13 +36,19 @@ from churnkit.features.checking import check_features
 from churnkit.features.compile import column_kind
 from churnkit.features.definitions import FeatureSet
 from churnkit.features.explain import Origin, explain_features, meaning
+from churnkit.features.facts import customer_number
 from churnkit.features.moment import Moment
 from churnkit.features.offline import memory_within, stream_features
 from churnkit.features.panel import panel
 from churnkit.features.requests import ask
 from churnkit.features.suggest import look_at
 from churnkit.features.suggest import suggest_features as propose
-from churnkit.features.toml import FILE_NAME, read_features, write_features
+from churnkit.features.toml import (
+    FILE_NAME,
+    features_from_tables,
+    read_features,
+    write_features,
+)
 from churnkit.project import Project
 from churnkit.reporting.tables import escape_text
 from churnkit.usecases.labels import project_calendar
@@ -417,6 +424,7 @@ def show_features(
     *,
     names: Sequence[str] = (),
     at_most: int = 5,
+    definitions: Sequence[Mapping[str, Any]] | None = None,
 ) -> ShownFeatures:
     """Explain a customer's features at a moment down to the events that they came from.
 
@@ -426,35 +434,56 @@ def show_features(
     as_of : a moment with a zone, or a text: a date is that midnight in the project's zone
     names : only these features; none: all
     at_most : so many facts are shown of each group; all are counted
+    definitions : features to compute instead of those of features.toml, with its keys
 
     Raises
     ------
     UnknownCustomer : the log has no such customer
     FeatureError, AsOfInvalid : features.toml, a name or the moment cannot be used
     """
-    features, schema = open_features(project)
+    features, schema = (
+        open_features(project) if definitions is None else _given(project, definitions)
+    )
     chosen = _only(features, names, project.features_file)
     when = parse_as_of(as_of, schema.zone) if isinstance(as_of, str) else as_of
     with opened(project.database) as connection:
         # All rows are fetched: DuckDB does no other work while a result is unfinished.
-        rows = connection.execute(
-            f"SELECT customer_no FROM {CUSTOMERS} WHERE customer_id = ?", [customer]
-        ).fetchall()
-        if not rows:
-            raise UnknownCustomer(
-                f"there is no customer '{customer}' in the log.",
-                fix="Look at the ids in your data; leading zeros and case count.",
-                customer=customer,
-            )
+        number = known_customer(connection, customer)
         asked = ask(connection, schema.zone, as_of=[when], customers=pa.array([customer]))
         (batch,) = stream_features(connection, features, schema, asked)
         values = batch.to_pylist()[0]
         (moment,) = asked.moments
         origins = explain_features(
             connection, chosen, schema, values,
-            customer_no=rows[0][0], moment=moment, at_most=at_most,
+            customer_no=number, moment=moment, at_most=at_most,
         )  # fmt: skip
     return ShownFeatures(customer, from_us(moment.as_of_us), schema.zone, tuple(origins))
+
+
+def known_customer(connection: duckdb.DuckDBPyConnection, customer: str) -> int:
+    """The number of a customer in the log.
+
+    Raises
+    ------
+    UnknownCustomer : the log has no such customer
+    """
+    number = customer_number(connection, customer)
+    if number is None:
+        raise UnknownCustomer(
+            f"there is no customer '{customer}' in the log.",
+            fix="Look at the ids in your data; leading zeros and case count.",
+            customer=customer,
+        )
+    return number
+
+
+def _given(
+    project: Project, definitions: Sequence[Mapping[str, Any]]
+) -> tuple[FeatureSet, LogSchema]:
+    schema = read_log_schema(project.database)
+    features = features_from_tables(definitions)
+    check_features(features, schema)
+    return features, schema
 
 
 def _only(features: FeatureSet, names: Sequence[str], file: Path) -> FeatureSet:

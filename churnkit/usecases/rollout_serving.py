@@ -12,7 +12,7 @@ from churnkit.project import Project
 from churnkit.usecases.online import load_scorer
 from churnkit.usecases.rollout_arms import CHALLENGER as CHALLENGER
 from churnkit.usecases.rollout_arms import CHAMPION as CHAMPION
-from churnkit.usecases.rollout_arms import Arms, running_arms
+from churnkit.usecases.rollout_arms import Arms, rollout_mark, running_arms
 from churnkit.usecases.rollout_arms import arms_mark as arms_mark
 from churnkit.usecases.rollouts import advance_rollout
 
@@ -42,7 +42,7 @@ def load_arms(project: Project, before: LiveArms | None) -> LiveArms | None:
 
 def look(project: Project, *, every_seconds: float) -> bool:
     """Look at the running rollout, unless another process just did; whether something changed."""
-    if arms_mark(project) is None:
+    if rollout_mark(project) is None:
         return False
     return advance_rollout(project, not_within_seconds=every_seconds / 2, past=False).acted
 

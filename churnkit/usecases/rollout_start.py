@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import secrets
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -12,24 +11,21 @@ from typing import Any
 from churnkit.domain.models import JournalEntry
 from churnkit.domain.rollouts import RolloutRow
 from churnkit.errors import NoChampion, PlanInvalid, RolloutRunning, StepNotAllowed
-from churnkit.ledger.rollout_counts import recent_load, treated_since
+from churnkit.ledger.rollout_counts import treated_since
 from churnkit.project import Project, user_name
 from churnkit.registry.journal import holders
 from churnkit.rollout.assignment import CHALLENGER, CHAMPION
-from churnkit.rollout.forecast import expected_supply, labels_needed
 from churnkit.rollout.gathered import Gathered
-from churnkit.rollout.mixture import MeanSequence
-from churnkit.rollout.plan import Plan, budget
+from churnkit.rollout.plan import Plan
 from churnkit.rollout.position import Position
 from churnkit.usecases.alias_moves import check_files
 from churnkit.usecases.maturing import label_spans
+from churnkit.usecases.rollout_forecasts import expected_load, expected_verdict
 from churnkit.usecases.rollout_plans import make_plan
 from churnkit.usecases.rollout_steps import add_started, document
 from churnkit.usecases.rollout_views import RolloutView, view_of
 from churnkit.usecases.serving import find_version
 
-_LOAD_DAYS = 30
-"""The load of so many days says what is to come."""
 MOST_OVERRIDES = 100_000
 
 
@@ -67,6 +63,7 @@ def start_rollout(
     NoChampion, UnknownModelVersion : there is no such model
     PlanInvalid : the plan, or an override, cannot be used
     RolloutRunning : another rollout has not ended
+    ExperimentRunning : an experiment has not been stopped
     StepNotAllowed : the challenger serves already, or the attempt is not the next one
     BundleError : the challenger's files are not what was admitted
     """
@@ -90,7 +87,7 @@ def start_rollout(
         days_to_mature=spans.days_to_mature,
         position={},
         evidence=document(Gathered(fresh_from=fresh_from)),
-        forecast=_load(project, at, customers, predictions_per_day),
+        forecast=expected_load(project, at, customers, predictions_per_day),
         decision={},
         created_at=at,
     )
@@ -143,7 +140,7 @@ def _numbered(
             "number": number,
             "attempt": following,
             "position": document(position),
-            "forecast": {**row.forecast, **_verdict(plan, row, following)},
+            "forecast": {**row.forecast, **expected_verdict(plan, row, following)},
         }
     )
 
@@ -179,51 +176,3 @@ def _outcomes_count(project: Project, plan: Plan, since: datetime) -> None:
             fix="Set outcomes to 'holdout' or 'propensity' in the plan or in [rollout].",
             key="outcomes",
         )
-
-
-def _load(
-    project: Project, now: datetime, customers: int | None, per_day: float | None
-) -> dict[str, Any]:
-    """How many customers come how often: as told, or as it was lately."""
-    for value, what in ((customers, "customers"), (per_day, "predictions_per_day")):
-        if value is not None and not (value > 0 and math.isfinite(value)):
-            raise PlanInvalid(f"{what} must be above 0.", key=what)
-    seen, n = recent_load(project.ledger.engine, since=now - timedelta(days=_LOAD_DAYS), until=now)
-    return {
-        "customers": customers or seen or None,
-        "predictions_per_day": per_day or (n / _LOAD_DAYS if n else None),
-    }
-
-
-def _verdict(plan: Plan, row: RolloutRow, attempt: int) -> dict[str, Any]:
-    """Labels and date of a verdict, as far as anything is known before the first one."""
-    told: dict[str, Any] = {"labels_needed": None, "expected_at": None, "reachable": None}
-    alpha = budget(plan, attempt).gate
-    most: int | None = 0
-    for gate in plan.gates:
-        if gate.expected_gain is None or gate.expected_sd is None:
-            most = None
-            break
-        needed = labels_needed(
-            MeanSequence(limit=plan.limit(gate.metric)),
-            against=-gate.tolerance,
-            side="above",
-            alpha=alpha,
-            bets=plan.gate_bets,
-            expected=(gate.expected_gain, gate.expected_sd),
-        )
-        most = None if needed is None or most is None else max(most, needed)
-    told["labels_needed"] = most
-    customers, per_day = row.forecast["customers"], row.forecast["predictions_per_day"]
-    if customers and per_day:
-        supply = expected_supply(
-            start=row.created_at,
-            customers=int(customers),
-            predictions_per_day=float(per_day),
-            days_to_mature=row.days_to_mature,
-        )
-        told["reachable"] = supply.reachable
-        told["first_at"] = supply.points[0][0].isoformat()
-        if most is not None and (date := supply.date_of(most)) is not None:
-            told["expected_at"] = date.isoformat()
-    return told

@@ -7,9 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal
 
+from churnkit.domain.experiments import ExperimentRow
 from churnkit.domain.models import JournalEntry, ModelVersion
 from churnkit.domain.rollouts import RolloutRow, RolloutStep
-from churnkit.errors import RolloutChanged, UnknownRollout, did_you_mean
+from churnkit.errors import ExperimentRunning, RolloutChanged, UnknownRollout, did_you_mean
+from churnkit.ledger.experiments import experiments_in
 from churnkit.ledger.rollouts import (
     insert_rollout,
     insert_step,
@@ -103,6 +105,7 @@ def add_started(
         row = number(rows, entries, row)
         if row in rows:
             return row
+        _no_experiment(experiments_in(turn.connection))
         insert_rollout(turn.connection, row, overrides)
         step = RolloutStep(
             rollout_id=row.rollout_id,
@@ -139,6 +142,18 @@ def add_started(
         turn.append(new)
     tell_followers(project, (*entries, *new), row.created_at)
     return row
+
+
+def _no_experiment(rows: Sequence[ExperimentRow]) -> None:
+    """Refuse a rollout while an experiment has customers: each would disturb the other's."""
+    going = next((row for row in rows if row.stopped_at is None), None)
+    if going is not None:
+        raise ExperimentRunning(
+            f"experiment {going.experiment_id} (of {going.kind}) has not been stopped, and a "
+            "rollout would take its customers.",
+            fix=f"Stop it with 'churnkit experiment stop {going.experiment_id} --why …'.",
+            experiment=going.experiment_id,
+        )
 
 
 def write_step(

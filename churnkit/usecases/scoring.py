@@ -63,7 +63,7 @@ class Scored(Result):
     unseen: dict[str, dict[str, int]] = field(default_factory=dict)
     """Categories that the model had not seen: column → value → rows."""
     rollout_id: str | None = None
-    """The rollout that shared the customers out between two models."""
+    """The rollout or experiment that shared the customers out between two models."""
     answered: dict[str, int] = field(default_factory=dict)
     """In a rollout: how many customers each arm answered."""
     trouble: str = ""
@@ -100,7 +100,8 @@ class Scored(Result):
             lines.append(escape_text(f"New categories in '{column}', treated as missing: {shown}."))
         if self.rollout_id:
             shares = ", ".join(f"{arm} {n:,}" for arm, n in self.answered.items())
-            lines.append(f"Rollout {self.rollout_id} shared them out: {shares}.")
+            what = "Experiment" if self.rollout_id.startswith("e") else "Rollout"
+            lines.append(f"{what} {self.rollout_id} shared them out: {shares}.")
         if self.trouble:
             lines.append(escape_text(f"The champion answered for the challenger: {self.trouble}"))
         if self.recorded:

@@ -6,11 +6,22 @@ line that a panel shows is the call that was made, and an exported script repeat
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-Argument = str | int | float | bool | None | tuple[str, ...]
+Argument = (
+    str
+    | int
+    | float
+    | bool
+    | None
+    | tuple[str, ...]
+    | Mapping[str, Any]
+    | tuple[Mapping[str, Any], ...]
+)
+"""Plain data; what is nested (a plan, a list of features) is JSON."""
 
 # Verbs that make the project instead of taking one.
 _MAKERS = ("create_project", "create_event_project")
@@ -25,11 +36,14 @@ class Action:
     verb : a public function of churnkit, such as ``train``
     arguments : its keyword arguments, as plain data
     title : in a few words, for a person ("Train models")
+    guards : arguments that refuse the call where somebody else was quicker, such as
+        ``expected_revision``; a script that repeats the work leaves them out
     """
 
     verb: str
     arguments: dict[str, Argument] = field(default_factory=dict)
     title: str = ""
+    guards: dict[str, str | int] = field(default_factory=dict)
 
     @property
     def makes_project(self) -> bool:
@@ -45,7 +59,12 @@ class Action:
 
     def to_json(self) -> dict[str, Any]:
         """As plain data, for the child process and for what outlives the window."""
-        return {"verb": self.verb, "arguments": self.arguments, "title": self.title}
+        return {
+            "verb": self.verb,
+            "arguments": self.arguments,
+            "title": self.title,
+            "guards": self.guards,
+        }
 
     @classmethod
     def from_json(cls, document: dict[str, Any]) -> Action:
@@ -54,7 +73,9 @@ class Action:
             name: tuple(value) if isinstance(value, list) else value
             for name, value in document["arguments"].items()
         }
-        return cls(document["verb"], arguments, document.get("title", ""))
+        return cls(
+            document["verb"], arguments, document.get("title", ""), document.get("guards", {})
+        )
 
 
 def _literal(value: object) -> str:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import churnkit
 from churnkit.domain.predictions import Explanation
@@ -13,6 +15,7 @@ from churnkit.project import open_project
 from churnkit.usecases.importing import n_customers
 from churnkit.usecases.online import example_item
 from churnkit_desktop.actions import Action
+from churnkit_desktop.backend import local_features, local_rollouts
 from churnkit_desktop.backend.facts import (
     Answer,
     CustomerDetail,
@@ -28,6 +31,14 @@ from churnkit_desktop.backend.facts import (
     Overview,
     RiskyCustomer,
 )
+from churnkit_desktop.backend.feature_facts import (
+    Definition,
+    FeatureFacts,
+    FeatureLine,
+    FeatureValues,
+    Timeline,
+)
+from churnkit_desktop.backend.rollout_facts import PlanFacts, RolloutFacts, RolloutLine
 from churnkit_desktop.backend.score_table import ScoreTable
 
 RISKIEST = 8
@@ -180,6 +191,41 @@ class LocalBackend:
         """See the protocol."""
         return churnkit.explain(self._project, row=row).explanation
 
+    def rollouts(self) -> tuple[RolloutLine, ...]:
+        """See the protocol."""
+        return local_rollouts.rollouts(self._project)
+
+    def rollout(self, rollout_id: str) -> RolloutFacts:
+        """See the protocol."""
+        return local_rollouts.rollout(self._project, rollout_id)
+
+    def plan_rollout(self, arguments: Mapping[str, Any]) -> PlanFacts:
+        """See the protocol."""
+        with self._lock:
+            return local_rollouts.plan_rollout(self._project, arguments)
+
+    def features(self) -> FeatureFacts:
+        """See the protocol."""
+        return local_features.features(self._project)
+
+    def check_features(self, definitions: Sequence[Definition]) -> tuple[FeatureLine, ...]:
+        """See the protocol."""
+        return local_features.check_features(self._project, definitions)
+
+    def find_customers(self, search: str) -> tuple[tuple[str, int], ...]:
+        """See the protocol."""
+        return local_features.find_customers(self._project, search)
+
+    def timeline(self, customer_id: str) -> Timeline:
+        """See the protocol."""
+        return local_features.timeline(self._project, customer_id)
+
+    def feature_values(
+        self, customer_id: str, as_of: datetime, definitions: Sequence[Definition]
+    ) -> FeatureValues:
+        """See the protocol."""
+        return local_features.feature_values(self._project, customer_id, as_of, definitions)
+
     def money(self) -> Money:
         """See the protocol."""
         return Money(**self._project.settings.money.model_dump())
@@ -188,7 +234,7 @@ class LocalBackend:
         """See the protocol."""
         verb = getattr(churnkit, action.verb)
         with self._lock:
-            result = verb(self._project, **action.arguments)
+            result = verb(self._project, **action.arguments, **action.guards)
         return Answer(text=str(result), details=result.to_json())
 
     def close(self) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Protocol
 
 from churnkit.domain.predictions import Explanation
 from churnkit_desktop.actions import Action
@@ -20,9 +21,54 @@ from churnkit_desktop.backend.facts import (
     Money,
     Overview,
 )
+from churnkit_desktop.backend.feature_facts import (
+    Definition,
+    FeatureFacts,
+    FeatureLine,
+    FeatureValues,
+    Timeline,
+)
+from churnkit_desktop.backend.rollout_facts import PlanFacts, RolloutFacts, RolloutLine
 
 
-class Backend(Protocol):
+class ReadsRollouts(Protocol):
+    """What the screen Rollout asks for."""
+
+    def rollouts(self) -> tuple[RolloutLine, ...]:
+        """All of them, the oldest first."""
+
+    def rollout(self, rollout_id: str) -> RolloutFacts:
+        """One of them, with every look."""
+
+    def plan_rollout(self, arguments: Mapping[str, Any]) -> PlanFacts:
+        """The plan and forecast that these arguments of ``start_rollout`` would give.
+
+        Nothing is started.
+        """
+
+
+class ReadsFeatures(Protocol):
+    """What the screen Features asks for."""
+
+    def features(self) -> FeatureFacts:
+        """The definitions, and the log that they are made of."""
+
+    def check_features(self, definitions: Sequence[Definition]) -> tuple[FeatureLine, ...]:
+        """The same definitions with types and meanings; FeatureError if one cannot be used."""
+
+    def find_customers(self, search: str) -> tuple[tuple[str, int], ...]:
+        """A few customers of the log and their number of events, the busiest first."""
+
+    def timeline(self, customer_id: str) -> Timeline:
+        """One customer along time."""
+
+    def feature_values(
+        self, customer_id: str, as_of: datetime, definitions: Sequence[Definition]
+    ) -> FeatureValues:
+        """What these definitions give for a customer at a moment."""
+
+
+class Backend(ReadsRollouts, ReadsFeatures, Protocol):
     """A project folder or a service.
 
     Attributes

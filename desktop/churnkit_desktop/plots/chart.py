@@ -5,27 +5,43 @@ Curves are kept and get new data; making them anew would cost memory and time.
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyqtgraph as pg
-import pyqtgraph.exporters
 from numpy.typing import ArrayLike
-from PySide6.QtCore import QPointF, QRectF, Qt
-from PySide6.QtGui import QColor, QGuiApplication, QImage, QPainter
-from PySide6.QtSvg import QSvgGenerator
-from PySide6.QtWidgets import QFileDialog, QMenu, QVBoxLayout, QWidget
+from PySide6.QtCore import Qt
+from PySide6.QtGui import (
+    QAccessible,
+    QAccessibleEvent,
+    QAction,
+    QGuiApplication,
+    QImage,
+    QKeySequence,
+    QWheelEvent,
+)
+from PySide6.QtWidgets import QFileDialog, QMenu, QMessageBox, QVBoxLayout, QWidget
 
+from churnkit.errors import ChurnkitError
+from churnkit_desktop.plots import saving
+from churnkit_desktop.plots.hover import Hover
+from churnkit_desktop.plots.series import Series
 from churnkit_desktop.theme.style import Theme
 
-_DASHES = {
-    "solid": Qt.PenStyle.SolidLine,
-    "dash": Qt.PenStyle.DashLine,
-    "dot": Qt.PenStyle.DotLine,
-}
+_ZOOM = 0.8
+
+
+class _Plot(pg.PlotWidget):  # type: ignore[misc]  # pyqtgraph has no types
+    """Leaves the wheel to the page, unless one works with the chart or holds Ctrl."""
+
+    def wheelEvent(self, event: QWheelEvent) -> None:  # noqa: N802 - Qt's name
+        if self.hasFocus() or event.modifiers() & Qt.KeyboardModifier.ControlModifier:
+            super().wheelEvent(event)
+        else:
+            event.ignore()
 
 
 class Chart(QWidget):
@@ -36,17 +52,24 @@ class Chart(QWidget):
     theme : colours; the chart follows its changes
     name : for screen readers and as a file name
     x_label, y_label : with their units, such as "customers contacted (%)"
+    time : whether x are seconds since 1970, shown as dates
     """
 
-    def __init__(self, theme: Theme, name: str, *, x_label: str, y_label: str) -> None:
+    def __init__(
+        self, theme: Theme, name: str, *, x_label: str, y_label: str, time: bool = False
+    ) -> None:
         super().__init__()
-        self.setAccessibleName(name)
-        self.name, self._theme = name, theme
+        self.setAccessibleName(f"Chart: {name}")
+        self.name, self._theme, self._time = name, theme, time
         self._labels = (x_label, y_label)
-        self._series: dict[str, dict[str, Any]] = {}
-        self.plot = pg.PlotWidget()
+        self._series: dict[str, Series] = {}
+        self._home: tuple[float, float] | None = None
+        axes = {"bottom": pg.DateAxisItem(utcOffset=0)} if time else {}
+        self.plot = _Plot(axisItems=axes)
         self.plot.setMenuEnabled(False)
-        self.plot.setMinimumHeight(220)
+        self.plot.setMinimumHeight(180)
+        self.setFocusProxy(self.plot)
+        self.plot.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         item = self.plot.getPlotItem()
         item.hideButtons()
         item.setLabel("bottom", x_label)
@@ -57,19 +80,15 @@ class Chart(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.plot)
-        self._hover = pg.TextItem(anchor=(0, 1))
-        self._hover.setZValue(100)
-        self._hover.hide()
-        self._dot = pg.ScatterPlotItem(size=9)
-        self._dot.setZValue(99)
-        self.plot.addItem(self._hover, ignoreBounds=True)
-        self.plot.addItem(self._dot, ignoreBounds=True)
-        self.plot.scene().sigMouseMoved.connect(self._moved)
+        self._hover = Hover(self.plot, self._series, self._say)
         self.plot.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
         self.plot.customContextMenuRequested.connect(self._menu)
+        self.actions_of_chart = self._actions()
         theme.changed.connect(self._paint)
         self.destroyed.connect(lambda: theme.changed.disconnect(self._paint))
         self._paint()
+
+    # --- series ------------------------------------------------------------------------
 
     def line(
         self,
@@ -94,17 +113,29 @@ class Chart(QWidget):
             curve = pg.PlotDataItem(name=name)
             curve.setDownsampling(auto=True, method="peak")
             curve.setClipToView(True)
-            self.plot.addItem(curve)
-            made = self._series[name] = {
-                "kind": "line",
-                "item": curve,
-                "colour": colour,
-                "style": style,
-                "dots": dots,
-            }
-            self._paint_one(made)
-        made["x"], made["y"] = np.asarray(x, float), np.asarray(y, float)
-        made["item"].setData(made["x"], made["y"])
+            made = self._add(name, Series("line", curve, colour, style, dots))
+        made.x, made.y = np.asarray(x, float), np.asarray(y, float)
+        made.item.setData(made.x, made.y)
+
+    def points(
+        self,
+        name: str,
+        x: ArrayLike,
+        y: ArrayLike,
+        texts: Sequence[str] = (),
+        *,
+        colour: int = 0,
+        symbol: str = "o",
+    ) -> None:
+        """Draw or update separate points, each with a text for who looks at it closely."""
+        made = self._series.get(name)
+        if made is None:
+            made = self._add(
+                name,
+                Series("points", pg.ScatterPlotItem(size=9, name=name), colour, symbol=symbol),
+            )
+        made.x, made.y, made.texts = np.asarray(x, float), np.asarray(y, float), tuple(texts)
+        made.item.setData(made.x, made.y)
 
     def band(
         self, name: str, x: ArrayLike, low: ArrayLike, high: ArrayLike, *, colour: int = 0
@@ -112,22 +143,14 @@ class Chart(QWidget):
         """Draw or update the area between two curves (an interval)."""
         made = self._series.get(name)
         if made is None:
-            lower, upper = pg.PlotCurveItem(), pg.PlotCurveItem()
-            area = pg.FillBetweenItem(lower, upper)
-            for item in (lower, upper, area):
-                self.plot.addItem(item)
-            made = self._series[name] = {
-                "kind": "band",
-                "item": area,
-                "low": lower,
-                "high": upper,
-                "colour": colour,
-            }
-            self._paint_one(made)
-        made["x"] = np.asarray(x, float)
-        made["y_low"], made["y_high"] = np.asarray(low, float), np.asarray(high, float)
-        made["low"].setData(made["x"], made["y_low"])
-        made["high"].setData(made["x"], made["y_high"])
+            edges = (pg.PlotCurveItem(), pg.PlotCurveItem())
+            for edge in edges:
+                self.plot.addItem(edge)
+            made = self._add(name, Series("band", pg.FillBetweenItem(*edges), colour, edges=edges))
+        made.x = np.asarray(x, float)
+        made.y, made.y_high = np.asarray(low, float), np.asarray(high, float)
+        made.edges[0].setData(made.x, made.y)
+        made.edges[1].setData(made.x, made.y_high)
 
     def bars(
         self, name: str, x: ArrayLike, heights: ArrayLike, width: float = 0.8, *, colour: int = 0
@@ -135,84 +158,135 @@ class Chart(QWidget):
         """Draw or update bars centred at ``x``."""
         made = self._series.get(name)
         if made is None:
-            item = pg.BarGraphItem(x=[0.0], height=[0.0], width=width)
-            self.plot.addItem(item)
-            made = self._series[name] = {"kind": "bars", "item": item, "colour": colour}
-            self._paint_one(made)
-        made["x"], made["y"] = np.asarray(x, float), np.asarray(heights, float)
-        made["item"].setOpts(x=made["x"], height=made["y"], width=width)
+            made = self._add(
+                name, Series("bars", pg.BarGraphItem(x=[0.0], height=[0.0], width=width), colour)
+            )
+        made.x, made.y = np.asarray(x, float), np.asarray(heights, float)
+        made.item.setOpts(x=made.x, height=made.y, width=width)
 
     def level(self, name: str, value: float, *, upright: bool = False, text: str = "") -> None:
         """Draw or move a straight line with a word at it."""
         made = self._series.get(name)
         if made is None:
+            # Words stand where no legend is: at the foot of an upright line.
+            options = {"position": 0.06 if upright else 0.92, "movable": False}
             item = pg.InfiniteLine(
-                angle=90 if upright else 0,
-                label=text or None,
-                labelOpts={"position": 0.92, "movable": False},
+                angle=90 if upright else 0, label=text or None, labelOpts=options
             )
-            self.plot.addItem(item)
-            made = self._series[name] = {"kind": "level", "item": item, "colour": -1}
-            self._paint_one(made)
-        made["item"].setValue(value)
+            made = self._add(name, Series("level", item, -1))
+        made.item.setValue(value)
 
-    def ticks(self, names: Sequence[tuple[float, str]]) -> None:
-        """Words instead of numbers below the x axis."""
-        self.plot.getAxis("bottom").setTicks([list(names)])
+    def slider(self, name: str, value: float, moved: Callable[[float], None]) -> None:
+        """Draw or move an upright line that a person drags; the arrow keys step it, too.
+
+        Parameters
+        ----------
+        moved : told of every place that it is dragged to
+        """
+        made = self._series.get(name)
+        if made is None:
+            item = pg.InfiniteLine(angle=90, movable=True)
+            item.setZValue(50)
+            item.sigDragged.connect(lambda line: moved(float(line.value())))
+            made = self._add(name, Series("slider", item, 0))
+        if not made.item.moving:
+            made.item.setValue(value)
+
+    def ticks(self, names: Sequence[tuple[float, str]], *, side: str = "bottom") -> None:
+        """Words instead of numbers at an axis."""
+        self.plot.getAxis(side).setTicks([list(names)])
 
     def drop(self, name: str) -> None:
         """Take a series out."""
         made = self._series.pop(name, None)
         if made is not None:
-            for part in ("item", "low", "high"):
-                if part in made:
-                    self.plot.removeItem(made[part])
+            for part in (made.item, *made.edges):
+                self.plot.removeItem(part)
+            self._hover.hide()
+
+    def clear(self) -> None:
+        """Take all series out."""
+        for name in tuple(self._series):
+            self.drop(name)
 
     def names(self) -> tuple[str, ...]:
         """The series that are drawn."""
         return tuple(self._series)
 
+    def _add(self, name: str, made: Series) -> Series:
+        self.plot.addItem(made.item)
+        self._series[name] = made
+        made.paint(self._theme.tokens)
+        return made
+
+    # --- the view ----------------------------------------------------------------------
+
+    def look_at(self, low: float, high: float) -> None:
+        """The y range that is shown at first, and again after a reset."""
+        if self._home != (low, high):
+            self._home = (low, high)
+            self.plot.setYRange(low, high, padding=0)
+
     def reset(self) -> None:
-        """Show everything again."""
+        """Show everything again, or what is worth looking at."""
         self.plot.getPlotItem().enableAutoRange()
+        if self._home is not None:
+            self.plot.setYRange(*self._home, padding=0)
+
+    def zoom(self, factor: float) -> None:
+        """Closer (below 1) or further away, around the middle."""
+        self.plot.getPlotItem().getViewBox().scaleBy((factor, factor))
+
+    def step(self, by: int) -> None:
+        """Go from value to value by keys; a screen reader hears each."""
+        said = self._hover.step(by)
+        if said:
+            self.plot.setAccessibleDescription(said)
+            event = QAccessibleEvent(self.plot, QAccessible.Event.DescriptionChanged)
+            QAccessible.updateAccessibility(event)
+
+    # --- taking it along ---------------------------------------------------------------
 
     def table(self) -> list[list[object]]:
         """The drawn values: a line of titles, then one row per point."""
         lines: list[list[object]] = [["series", *self._labels]]
         for name, made in self._series.items():
-            if made["kind"] == "band":
-                for x, low, high in zip(made["x"], made["y_low"], made["y_high"], strict=True):
-                    lines += [[f"{name} (low)", x, low], [f"{name} (high)", x, high]]
-            elif made["kind"] in ("line", "bars"):
-                lines += [[name, x, y] for x, y in zip(made["x"], made["y"], strict=True)]
+            lines += made.lines(name)
+        if self._time:
+            lines[1:] = [[line[0], self._say(float(str(line[1]))), *line[2:]] for line in lines[1:]]
         return lines
 
     def save(self, path: Path) -> None:
         """Write the chart as PNG, SVG or CSV, as the name ends."""
-        if path.suffix == ".csv":
-            with path.open("w", newline="", encoding="utf-8") as stream:
-                csv.writer(stream).writerows(self.table())
-        elif path.suffix == ".svg":
-            generator = QSvgGenerator()
-            generator.setFileName(str(path))
-            generator.setSize(self.plot.size())
-            generator.setViewBox(self.plot.rect())
-            painter = QPainter(generator)
-            self.plot.render(painter)
-            painter.end()
-        else:
-            self.image().save(str(path))
+        saving.save(path, self.plot, self.table(), self._theme.tokens.surface)
 
     def image(self) -> QImage:
         """The chart as it stands, at twice the size of the screen's points."""
-        size = self.plot.size()
-        image = QImage(size * 2, QImage.Format.Format_ARGB32)
-        image.fill(QColor(self._theme.tokens.surface))
-        painter = QPainter(image)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        self.plot.render(painter, QRectF(image.rect()), self.plot.rect())
-        painter.end()
-        return image
+        return saving.image_of(self.plot, self._theme.tokens.surface)
+
+    def copy_picture(self) -> None:
+        """To the clipboard, as a picture."""
+        QGuiApplication.clipboard().setImage(self.image())
+
+    def copy_values(self) -> None:
+        """To the clipboard, for a spreadsheet."""
+        QGuiApplication.clipboard().setText(saving.text_of(self.table()))
+
+    def export(self) -> None:
+        """Ask for a file, and write it."""
+        name, _ = QFileDialog.getSaveFileName(
+            self, "Export the chart", f"{self.name}.png", saving.KINDS
+        )
+        if name:
+            try:
+                self.save(Path(name))
+            except ChurnkitError as error:
+                QMessageBox.warning(self, "Export the chart", f"{error.what}\n{error.fix}")
+
+    def _say(self, x: float) -> str:
+        if self._time:
+            return f"{datetime.fromtimestamp(x, UTC):%Y-%m-%d %H:%M}"
+        return f"{x:,.4g}"
 
     def _paint(self) -> None:
         tokens = self._theme.tokens
@@ -222,90 +296,34 @@ class Chart(QWidget):
             axis.setPen(pg.mkPen(tokens.line))
             axis.setTextPen(pg.mkPen(tokens.faint))
         self.legend.setLabelTextColor(tokens.text)
-        self._hover.setColor(tokens.text)
-        self._hover.fill = pg.mkBrush(tokens.raised)
-        self._hover.border = pg.mkPen(tokens.line)
-        self._dot.setBrush(pg.mkBrush(tokens.accent))
-        self._dot.setPen(pg.mkPen(tokens.surface))
+        self._hover.paint(tokens)
         for made in self._series.values():
-            self._paint_one(made)
+            made.paint(tokens)
 
-    def _paint_one(self, made: dict[str, Any]) -> None:
-        tokens = self._theme.tokens
-        series = tokens.series
-        colour = QColor(
-            tokens.faint if made["colour"] < 0 else series[made["colour"] % len(series)]
-        )
-        item = made["item"]
-        if made["kind"] == "line":
-            item.setPen(pg.mkPen(colour, width=1.6, style=_DASHES[made["style"]]))
-            if made["dots"]:
-                item.setSymbol("o")
-                item.setSymbolSize(6)
-                item.setSymbolBrush(pg.mkBrush(colour))
-                item.setSymbolPen(pg.mkPen(colour))
-        elif made["kind"] == "band":
-            edge, fill = QColor(colour), QColor(colour)
-            edge.setAlpha(90)
-            fill.setAlpha(45)
-            item.setBrush(pg.mkBrush(fill))
-            for side in ("low", "high"):
-                made[side].setPen(pg.mkPen(edge))
-        elif made["kind"] == "bars":
-            item.setOpts(brush=pg.mkBrush(colour), pen=pg.mkPen(None))
-        else:
-            item.setPen(pg.mkPen(colour, style=Qt.PenStyle.DashLine))
-            if getattr(item, "label", None) is not None:
-                item.label.setColor(QColor(tokens.text))
-
-    def _moved(self, position: QPointF) -> None:
-        box = self.plot.getPlotItem().getViewBox()
-        if not box.sceneBoundingRect().contains(position):
-            self._hover.hide()
-            self._dot.clear()
-            return
-        mouse = box.mapSceneToView(position)
-        _, high = box.viewPixelSize()
-        best: tuple[float, str, float, float] | None = None
-        for name, made in self._series.items():
-            if made["kind"] not in ("line", "bars") or not len(made["x"]):
-                continue
-            i = int(np.nanargmin(np.abs(made["x"] - mouse.x())))
-            x, y = float(made["x"][i]), float(made["y"][i])
-            far = abs(y - mouse.y()) / (high or 1)
-            if best is None or far < best[0]:
-                best = (far, name, x, y)
-        if best is None:
-            return
-        _, name, x, y = best
-        right = mouse.x() > sum(box.viewRange()[0]) / 2
-        self._hover.setAnchor((1, 1) if right else (0, 1))
-        self._hover.setText(f" {name}: {y:,.4g}  at  {x:,.4g} ")
-        self._hover.setPos(x, y)
-        self._hover.show()
-        self._dot.setData([x], [y])
+    def _actions(self) -> tuple[QAction, ...]:
+        """What the menu offers; each has a key that works while the chart has the focus."""
+        made = []
+        for text, keys, run in (
+            ("Reset the view", "Home", self.reset),
+            ("Zoom in", "+", lambda: self.zoom(_ZOOM)),
+            ("Zoom out", "-", lambda: self.zoom(1 / _ZOOM)),
+            ("Next value", "Right", lambda: self.step(1)),
+            ("Previous value", "Left", lambda: self.step(-1)),
+            ("Copy the values", "Ctrl+C", self.copy_values),
+            ("Copy the picture", "Ctrl+Shift+C", self.copy_picture),
+            ("Export as PNG, SVG or CSV …", "Ctrl+E", self.export),
+        ):
+            action = QAction(text, self.plot)
+            action.setShortcut(QKeySequence(keys))
+            action.setShortcutContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
+            action.triggered.connect(lambda _=False, run=run: run())
+            self.plot.addAction(action)
+            made.append(action)
+        return tuple(made)
 
     def _menu(self, position: Any) -> None:
         menu = QMenu(self)
-        menu.addAction("Reset the view", self.reset)
-        menu.addSeparator()
-        menu.addAction(
-            "Copy the picture", lambda: QGuiApplication.clipboard().setImage(self.image())
-        )
-        menu.addAction(
-            "Copy the values",
-            lambda: QGuiApplication.clipboard().setText(
-                "\n".join("\t".join(map(str, line)) for line in self.table())
-            ),
-        )
-        menu.addAction("Export …", self.export)
+        menu.addActions(self.actions_of_chart)
+        menu.insertSeparator(self.actions_of_chart[5])
         menu.exec(self.plot.mapToGlobal(position))
         menu.deleteLater()
-
-    def export(self) -> None:
-        """Ask for a file, and write it."""
-        name, _ = QFileDialog.getSaveFileName(
-            self, "Export the chart", f"{self.name}.png", "PNG (*.png);;SVG (*.svg);;CSV (*.csv)"
-        )
-        if name:
-            self.save(Path(name))

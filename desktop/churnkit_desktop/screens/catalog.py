@@ -44,8 +44,10 @@ class Entry:
 SCREENS = (
     Entry("overview", "Overview", "who is at risk, what changed, what needs a decision"),
     Entry("data", "Data", "what was imported, and what is suspicious about it"),
+    Entry("features", "Features", "what is computed for a customer at a date"),
     Entry("train", "Train", "search for the best model"),
     Entry("models", "Models", "compare versions, promote, roll back"),
     Entry("customers", "Customers", "all scores, why, and whom it pays to contact"),
     Entry("score_one", "Score one", "a single new customer"),
+    Entry("rollout", "Rollout", "may the challenger take over? stages, evidence, decisions"),
 )

@@ -54,6 +54,22 @@ class Presenter:
     def load(self) -> None:
         """Read what the screen shows."""
 
+    def undo(self) -> None:
+        """Take the last edit back; a screen without edits does nothing."""
+
+    def redo(self) -> None:
+        """Do again what was taken back."""
+
+    @property
+    def undoable(self) -> str:
+        """What undo would take back, in words; empty: nothing."""
+        return ""
+
+    @property
+    def redoable(self) -> str:
+        """What redo would do again, in words; empty: nothing."""
+        return ""
+
     def read(self, work: Callable[[], T], done: Callable[[T], None], lane: str = "") -> None:
         """Read in a thread; errors are shown in place."""
         self.busy = True

@@ -136,7 +136,7 @@ def style_sheet(t: Tokens) -> str:
     QAbstractSpinBox QLineEdit {{ border: none; padding: 0; background: transparent; }}
     QHeaderView::section {{ background: {t.raised}; color: {t.text}; border: none;
         border-right: 1px solid {t.line}; border-bottom: 1px solid {t.line};
-        padding: 6px 8px; font-weight: 600; }}
+        padding: 6px 5px; font-weight: 600; }}
     QTableCornerButton::section {{ background: {t.raised}; border: none; }}
     QProgressBar {{ background: {t.raised}; border: none; border-radius: 4px; min-height: 8px;
         max-height: 8px; }}
@@ -151,8 +151,8 @@ def style_sheet(t: Tokens) -> str:
     QMenu::item {{ padding: 5px 22px; border-radius: 4px; }}
     QMenuBar::item:selected, QMenu::item:selected {{ background: {t.accent_soft}; }}
     QMenu::item:disabled {{ color: {t.faint}; }}
-    QSplitter::handle {{ background: {t.line}; }}
-    QSplitter::handle:horizontal {{ width: 1px; }}
+    QSplitter::handle {{ background: transparent; }}
+    QComboBox, QAbstractSpinBox {{ min-height: 26px; }}
     QScrollBar:vertical {{ background: transparent; width: 12px; }}
     QScrollBar:horizontal {{ background: transparent; height: 12px; }}
     QScrollBar::handle {{ background: {t.line}; border-radius: 5px; min-height: 28px;

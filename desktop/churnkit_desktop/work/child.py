@@ -49,7 +49,7 @@ def _run(place: str, action: Action, tell: _Teller) -> dict[str, Any]:
     def progress(step: Step) -> None:
         tell.step(step.stage, step.done, step.detail, dict(step.figures))
 
-    arguments: dict[str, Any] = dict(action.arguments)
+    arguments: dict[str, Any] = {**action.arguments, **action.guards}
     verb = getattr(churnkit, action.verb)
     if action.makes_project:
         result = verb(**arguments, progress=progress)

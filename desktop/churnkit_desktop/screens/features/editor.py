@@ -1,0 +1,176 @@
+"""The fields of one definition."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from PySide6.QtCore import QSignalBlocker
+from PySide6.QtWidgets import QComboBox, QFormLayout, QLineEdit, QSpinBox, QWidget
+
+from churnkit_desktop.backend.feature_facts import Definition, LogFacts
+from churnkit_desktop.screens.features.presenter import FeaturesPresenter
+from churnkit_desktop.screens.features.state import (
+    AGGREGATES,
+    FIGURES,
+    KINDS,
+    FilterUnreadable,
+    filter_text,
+    find,
+    read_filter,
+    takes_column,
+)
+from churnkit_desktop.widgets.layout import Card, label
+
+_EVER = "since ever"
+_ALL = "all"
+_EVENT, _ATTRIBUTE = "event", "attribute"
+
+
+class Editor(Card):
+    """Binds to the selected definition; each finished entry is one edit."""
+
+    def __init__(self, presenter: FeaturesPresenter) -> None:
+        super().__init__("Definition")
+        self._presenter = presenter
+        self._name = ""
+        self._form = QFormLayout()
+        self._form.setHorizontalSpacing(14)
+        self.name = QLineEdit()
+        self.kind, self.aggregate, self.column = QComboBox(), QComboBox(), QComboBox()
+        self.first, self.second, self.figure = QComboBox(), QComboBox(), QComboBox()
+        self.types, self.where = QLineEdit(), QLineEdit()
+        self.types.setPlaceholderText(_ALL)
+        self.types.setToolTip("Types of events, with commas between them.")
+        self.where.setPlaceholderText("such as price >= 10; channel in web, shop")
+        self.window_days = QSpinBox()
+        self.window_days.setRange(0, 36_500)
+        self.window_days.setSpecialValueText(_EVER)
+        self.window_days.setSuffix(" days")
+        self.window_days.setKeyboardTracking(False)
+        self.kind.addItems(KINDS)
+        self.aggregate.addItems(AGGREGATES)
+        self.figure.addItems(FIGURES)
+        self._rows: dict[str, QWidget] = {
+            "Name": self.name,
+            "Kind": self.kind,
+            "Aggregate": self.aggregate,
+            "Of the column": self.column,
+            "Types of events": self.types,
+            "Filter": self.where,
+            "Window": self.window_days,
+            "Divide": self.first,
+            "by": self.second,
+            "Figure": self.figure,
+        }
+        for title, field in self._rows.items():
+            self._form.addRow(title, field)
+            field.setAccessibleName(title)
+        self.body.addLayout(self._form)
+        self.meaning = label("", "faint", wrap=True)
+        self.wrong = label("", "problemTitle", wrap=True)
+        self.body.addWidget(self.meaning)
+        self.body.addWidget(self.wrong)
+        self.body.addStretch(1)
+        for box in (self.kind, self.aggregate, self.column, self.first, self.second, self.figure):
+            box.activated.connect(lambda _i: self._entered())
+        for line in (self.name, self.types, self.where):
+            line.editingFinished.connect(self._entered)
+        self.window_days.valueChanged.connect(lambda _n: self._entered())
+
+    def show_state(self) -> None:
+        """Draw the selected definition."""
+        presenter = self._presenter
+        definition = find(presenter.definitions, presenter.selected)
+        self.setEnabled(definition is not None)
+        if definition is None or presenter.facts is None:
+            self._name = ""
+            return
+        self._name = str(definition["name"])
+        self.wrong.setText("")
+        self._fill(definition, presenter.facts.log)
+        line = next((one for one in presenter.lines if one.name == self._name), None)
+        self.meaning.setText(f"{line.meaning}  ({line.type})" if line else "")
+
+    def _fill(self, definition: Definition, log: LogFacts) -> None:
+        kind = str(definition.get("kind", _EVENT))
+        aggregate = str(definition.get("aggregate", "count"))
+        names = [str(one["name"]) for one in self._presenter.definitions]
+        others = [name for name in names if name != self._name]
+        columns: Sequence[str] = log.attributes
+        if kind == _EVENT:
+            columns = ("event_type", *log.categories) if aggregate == "distinct" else log.values
+        _set(self.kind, KINDS, kind)
+        _set(self.aggregate, AGGREGATES, aggregate)
+        _set(self.column, columns, str(definition.get("column", "")))
+        first, second = ("recent", "base") if kind == "trend" else ("numerator", "denominator")
+        _set(self.first, others, str(definition.get(first, "")))
+        _set(self.second, others, str(definition.get(second, "")))
+        _set(self.figure, FIGURES, str(definition.get("figure", FIGURES[0])))
+        for line, text in (
+            (self.name, self._name),
+            (self.types, ", ".join(definition.get("event_types", ()))),
+            (self.where, filter_text(definition.get("where", ()))),
+        ):
+            if not line.hasFocus() or not line.isModified():
+                line.setText(text)
+        with QSignalBlocker(self.window_days):
+            self.window_days.setValue(int(definition.get("window_days") or 0))
+        shown = {
+            "event": ("Aggregate", "Types of events", "Filter", "Window"),
+            "ratio": ("Divide", "by"),
+            "trend": ("Divide", "by"),
+            "attribute": ("Of the column",),
+            "subscription": ("Figure",),
+        }[kind]
+        if kind == _EVENT and takes_column(aggregate):
+            shown = (*shown, "Of the column")
+        for title, field in self._rows.items():
+            self._form.setRowVisible(field, title in ("Name", "Kind", *shown))
+
+    def _entered(self) -> None:
+        if not self._name:
+            return
+        kind = self.kind.currentText()
+        first, second = self.first.currentText(), self.second.currentText()
+        try:
+            where = read_filter(self.where.text())
+        except FilterUnreadable as error:
+            self.wrong.setText(str(error))
+            return
+        for line in (self.name, self.types, self.where):
+            line.setModified(False)
+        entered = {
+            "name": self.name.text().strip() or self._name,
+            "aggregate": self.aggregate.currentText(),
+            "column": self._column(kind),
+            "event_types": [w.strip() for w in self.types.text().split(",") if w.strip()],
+            "where": where,
+            "window_days": self.window_days.value() or None,
+            "numerator": first,
+            "denominator": second,
+            "recent": first,
+            "base": second,
+            "figure": self.figure.currentText(),
+        }
+        self._presenter.change(self._name, kind, entered)
+
+    def _column(self, kind: str) -> str:
+        """The column, or the first that fits when the kind or the aggregate was changed."""
+        facts = self._presenter.facts
+        if facts is None:
+            return ""
+        log, chosen = facts.log, self.column.currentText()
+        fitting: Sequence[str] = log.attributes
+        if kind == _EVENT:
+            distinct = self.aggregate.currentText() == "distinct"
+            fitting = ("event_type", *log.categories) if distinct else log.values
+        return chosen if chosen in fitting else next(iter(fitting), "")
+
+
+def _set(box: QComboBox, words: Sequence[str], chosen: str) -> None:
+    with QSignalBlocker(box):
+        box.clear()
+        box.addItems(list(words))
+        if chosen and box.findText(chosen) < 0:
+            box.addItem(chosen)
+        box.setCurrentIndex(box.findText(chosen) if chosen else -1)

@@ -1,0 +1,180 @@
+"""Definitions in a table with an editor; one customer's values as of a date."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QSignalBlocker
+from PySide6.QtGui import QAction, QKeySequence
+from PySide6.QtWidgets import (
+    QHBoxLayout,
+    QMessageBox,
+    QPushButton,
+    QSplitter,
+    QTabWidget,
+    QVBoxLayout,
+    QWidget,
+)
+
+from churnkit_desktop.backend.feature_facts import Definition
+from churnkit_desktop.desk import Desk
+from churnkit_desktop.screens.features.customer_page import CustomerPage
+from churnkit_desktop.screens.features.editor import Editor
+from churnkit_desktop.screens.features.presenter import FeaturesPresenter
+from churnkit_desktop.screens.features.state import filter_text
+from churnkit_desktop.theme.style import Theme
+from churnkit_desktop.widgets.banner import Banner
+from churnkit_desktop.widgets.layout import ScreenFrame
+from churnkit_desktop.widgets.table import Column, RowsModel, Table
+from churnkit_desktop.words import plural, whole
+
+_COLUMNS = (
+    Column("Name"),
+    Column("Aggregate"),
+    Column("Of"),
+    Column("Window", lambda days: f"{days} d", number=True),
+    Column("Filter"),
+)
+
+
+class FeaturesView(ScreenFrame):
+    """Binds to its presenter."""
+
+    def __init__(self, presenter: FeaturesPresenter, theme: Theme) -> None:
+        super().__init__("Features", scrolls=False)
+        self.presenter = presenter
+        self.suggest, self.save = QPushButton("Suggest …"), QPushButton("Save")
+        self.discard = QPushButton("Discard edits")
+        self.save.setObjectName("primary")
+        for button in (self.suggest, self.discard, self.save):
+            self.buttons.addWidget(button)
+        self.banner = Banner()
+        self.above.addWidget(self.banner)
+        self.tabs = QTabWidget()
+        self.tabs.setAccessibleName("Definitions or one customer")
+        self.body.addWidget(self.tabs, 1)
+        self.tabs.addTab(self._definitions(), "Definitions")
+        self.customer_page = CustomerPage(presenter, theme)
+        self.tabs.addTab(self.customer_page, "One customer")
+        self.tabs.setCurrentIndex(int(presenter.draft("tab", 0)))
+        self.tabs.currentChanged.connect(lambda i: presenter.keep("tab", i))
+        self.suggest.clicked.connect(self._suggest)
+        self.save.clicked.connect(presenter.save)
+        self.discard.clicked.connect(presenter.discard)
+        presenter.changed.connect(self.show_state)
+
+    def _definitions(self) -> QWidget:
+        page = QWidget()
+        column = QVBoxLayout(page)
+        column.setContentsMargins(14, 14, 14, 14)
+        bar = QHBoxLayout()
+        self.add, self.remove = QPushButton("Add"), QPushButton("Remove")
+        self.undo, self.redo = QPushButton("Undo"), QPushButton("Redo")
+        for button in (self.add, self.remove, self.undo, self.redo):
+            bar.addWidget(button)
+        bar.addStretch(1)
+        column.addLayout(bar)
+        self.rows = RowsModel(_COLUMNS)
+        self.table = Table("Definitions of features", self.rows)
+        remove = QAction("Remove", self.table)
+        remove.setShortcut(QKeySequence.StandardKey.Delete)
+        remove.triggered.connect(self.presenter.remove)
+        self.table.addAction(remove)
+        self.table.extra.append(remove)
+        self.editor = Editor(self.presenter)
+        split = QSplitter()
+        split.addWidget(self.table)
+        split.addWidget(self.editor)
+        split.setStretchFactor(0, 3)
+        split.setStretchFactor(1, 2)
+        split.setChildrenCollapsible(False)
+        split.setHandleWidth(13)
+        column.addWidget(split, 1)
+        self.table.selectionModel().currentRowChanged.connect(
+            lambda now, _before: self._selected(now.row())
+        )
+        self.add.clicked.connect(self.presenter.add)
+        self.remove.clicked.connect(self.presenter.remove)
+        self.undo.clicked.connect(self.presenter.undo)
+        self.redo.clicked.connect(self.presenter.redo)
+        return page
+
+    def show_state(self) -> None:
+        """Draw what the presenter holds."""
+        presenter = self.presenter
+        if presenter.error is not None or presenter.problem is not None:
+            self.banner.show_error(presenter.error or presenter.problem)
+        else:
+            self.banner.show_notice(presenter.said)
+        facts = presenter.facts
+        if facts is None:
+            self.subtitle.setText("" if presenter.error else "Reading …")
+            return
+        definitions = presenter.definitions
+        state = "edited, not saved" if presenter.unsaved else "as in features.toml"
+        self.subtitle.setText(
+            f"{plural(len(definitions), 'feature')} ({state}) of {whole(facts.log.n_events)} "
+            f"events of {whole(facts.log.n_customers)} customers."
+        )
+        self.save.setEnabled(presenter.unsaved and presenter.problem is None and not presenter.busy)
+        self.discard.setEnabled(presenter.unsaved)
+        self.undo.setEnabled(bool(presenter.undoable))
+        self.redo.setEnabled(bool(presenter.redoable))
+        self.undo.setToolTip(f"Undo: {presenter.undoable} (Ctrl+Z)" if presenter.undoable else "")
+        self.redo.setToolTip(
+            f"Redo: {presenter.redoable} (Ctrl+Shift+Z)" if presenter.redoable else ""
+        )
+        rows = [_row(one) for one in definitions]
+        if rows != self.rows.rows:
+            first = not self.rows.rows
+            with QSignalBlocker(self.table.selectionModel()):
+                self.rows.fill(rows)
+            if first:
+                self.table.fit_columns()
+        names = [row[0] for row in rows]
+        place = names.index(presenter.selected) if presenter.selected in names else -1
+        if place != self.table.currentIndex().row():
+            with QSignalBlocker(self.table.selectionModel()):
+                if place >= 0:
+                    self.table.selectRow(place)
+                    self.table.scrollTo(self.rows.index(place, 0))
+                else:
+                    self.table.clearSelection()
+            self.table.viewport().update()
+        self.remove.setEnabled(place >= 0)
+        self.editor.show_state()
+
+    def _selected(self, row: int) -> None:
+        if 0 <= row < len(self.rows.rows):
+            name = str(self.rows.rows[row][0])
+            if name != self.presenter.selected:
+                self.presenter.select(name)
+
+    def _suggest(self) -> None:
+        if self.presenter.definitions:
+            answer = QMessageBox.question(
+                self,
+                "Suggest features",
+                "churnkit looks at the log and proposes about 40 features. They replace the "
+                "definitions that are there now.",
+                QMessageBox.StandardButton.Ok | QMessageBox.StandardButton.Cancel,
+            )
+            if answer != QMessageBox.StandardButton.Ok:
+                return
+        self.presenter.suggest()
+
+
+def _row(one: Definition) -> tuple[object, ...]:
+    kind = str(one.get("kind", "event"))
+    if kind == "event":
+        what = str(one.get("aggregate", "")).replace("_", " ")
+        of = ", ".join(filter(None, (str(one.get("column", "")), *one.get("event_types", ()))))
+    elif kind in ("ratio", "trend"):
+        parts = ("numerator", "denominator") if kind == "ratio" else ("recent", "base")
+        what, of = kind, " / ".join(str(one.get(part, "?")) for part in parts)
+    else:
+        what, of = kind, str(one.get("column", one.get("figure", "")))
+    return (one["name"], what, of, one.get("window_days"), filter_text(one.get("where", ())))
+
+
+def make(desk: Desk, theme: Theme) -> FeaturesView:
+    """The screen."""
+    return FeaturesView(FeaturesPresenter(desk), theme)

@@ -1,0 +1,311 @@
+"""Stages, evidence as bounds that shrink, gates, decisions, the journal."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QSignalBlocker, QTimer
+from PySide6.QtWidgets import (
+    QComboBox,
+    QHBoxLayout,
+    QLineEdit,
+    QPushButton,
+    QStackedWidget,
+    QVBoxLayout,
+    QWidget,
+)
+
+from churnkit_desktop.backend.rollout_facts import GateFacts, RolloutFacts
+from churnkit_desktop.desk import Desk
+from churnkit_desktop.plots.chart import Chart
+from churnkit_desktop.screens.rollout.presenter import RolloutPresenter
+from churnkit_desktop.screens.rollout.start_page import StartPage
+from churnkit_desktop.screens.rollout.state import (
+    Course,
+    course_keys,
+    outlook,
+    rule_title,
+    stage_position,
+    standing,
+)
+from churnkit_desktop.theme.style import Theme
+from churnkit_desktop.widgets.banner import Banner
+from churnkit_desktop.widgets.empty import Empty
+from churnkit_desktop.widgets.ladder import Ladder
+from churnkit_desktop.widgets.layout import Card, ScreenFrame, label
+from churnkit_desktop.widgets.table import Column, RowsModel, Table
+from churnkit_desktop.words import day, whole
+
+TICK_MS = 3_000
+_DECISIONS = ("pause", "resume", "promote", "abort")
+
+
+class RolloutView(ScreenFrame):
+    """Binds to its presenter."""
+
+    def __init__(self, presenter: RolloutPresenter, theme: Theme) -> None:
+        super().__init__("Rollout")
+        self.presenter = presenter
+        self.chosen = QComboBox()
+        self.chosen.setAccessibleName("Rollout")
+        self.chosen.setMinimumContentsLength(24)
+        self.look = QPushButton("Look now")
+        self.look.setToolTip("Take in the outcomes that matured, and do what is decided.")
+        self.start = QPushButton("Start a rollout …")
+        for part in (self.chosen, self.look, self.start):
+            self.buttons.addWidget(part)
+        self.banner = Banner()
+        self.above.addWidget(self.banner)
+        self.pages = QStackedWidget()
+        self.body.addWidget(self.pages)
+        self.pages.addWidget(
+            Empty(
+                "No rollout yet",
+                "A rollout lets a challenger prove itself on live customers before it takes over: "
+                "first in shadow, then for a few, then for all.",
+                "Start a rollout",
+                presenter.begin_start,
+            )
+        )
+        self.pages.addWidget(self._content(theme))
+        self.start_page = StartPage(presenter, theme)
+        self.pages.addWidget(self.start_page)
+        self.chosen.activated.connect(lambda _i: presenter.choose(self.chosen.currentData()))
+        self.look.clicked.connect(presenter.look_now)
+        self.start.clicked.connect(presenter.begin_start)
+        self._timer = QTimer(self)
+        self._timer.timeout.connect(presenter.tick)
+        self._timer.start(TICK_MS)
+        presenter.changed.connect(self.show_state)
+
+    def _content(self, theme: Theme) -> QWidget:
+        content = QWidget()
+        column = QVBoxLayout(content)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(14)
+        stages = Card("Stages")
+        self.ladder = Ladder(theme)
+        self.standing = label("", wrap=True)
+        self.reason = label("", "faint", wrap=True)
+        for part in (self.ladder, self.standing, self.reason):
+            stages.body.addWidget(part)
+        column.addWidget(stages)
+
+        evidence = Card("Evidence")
+        bar = QHBoxLayout()
+        self.drawn = QComboBox()
+        self.drawn.setAccessibleName("What the chart shows")
+        self.outlook = label("", wrap=True)
+        bar.addWidget(self.drawn)
+        bar.addWidget(self.outlook, 1)
+        evidence.body.addLayout(bar)
+        self.chart = Chart(theme, "evidence", x_label="matured pairs", y_label="gain")
+        self.chart.setFixedHeight(300)
+        evidence.body.addWidget(self.chart)
+        evidence.body.addWidget(
+            label(
+                "The bounds hold at every look together, so looking often costs nothing. Gains are "
+                "above 0 where the challenger is better.",
+                "faint",
+                wrap=True,
+            )
+        )
+        self.gates = RowsModel(
+            (
+                Column("Gate or guardrail"),
+                Column("State"),
+                Column("Gain so far", _figure, number=True),
+                Column("At least", _figure, number=True),
+                Column("At most", _figure, number=True),
+                Column("Line", "{:g}".format, number=True, hint="What the bound has to pass."),
+                Column("Pairs", whole, number=True),
+                Column("Then"),
+            )
+        )
+        self.gate_table = Table("Gates and guardrails", self.gates)
+        evidence.body.addWidget(self.gate_table)
+        self.notes = label("", "faint", wrap=True)
+        evidence.body.addWidget(self.notes)
+        column.addWidget(evidence)
+
+        self.decide = Card("Decide")
+        self.why = QLineEdit(self.presenter.why)
+        self.why.setPlaceholderText("Why? The reason is kept in the journal.")
+        self.why.setAccessibleName("Reason of the decision")
+        line = QHBoxLayout()
+        line.addWidget(self.why, 1)
+        self.moves: dict[str, QPushButton] = {}
+        for verb in _DECISIONS:
+            button = QPushButton(verb.capitalize())
+            button.clicked.connect(lambda _=False, verb=verb: self.presenter.move(verb))
+            line.addWidget(button)
+            self.moves[verb] = button
+        self.moves["promote"].setObjectName("primary")
+        self.decide.body.addLayout(line)
+        column.addWidget(self.decide)
+        self.why.textChanged.connect(self._why_changed)
+        self.drawn.activated.connect(
+            lambda _i: self.presenter.show_metric(self.drawn.currentData())
+        )
+
+        journal = Card("Journal")
+        self.journal = RowsModel(
+            (
+                Column("When", day),
+                Column("What"),
+                Column("Stage"),
+                Column("Pairs", whole, number=True),
+                Column("Who"),
+                Column("Why"),
+            )
+        )
+        self.journal_table = Table("Journal", self.journal)
+        journal.body.addWidget(self.journal_table)
+        column.addWidget(journal)
+        column.addStretch(1)
+        return content
+
+    def show_state(self) -> None:
+        """Draw what the presenter holds."""
+        presenter = self.presenter
+        if presenter.error is not None:
+            self.banner.show_error(presenter.error)
+        else:
+            self.banner.show_notice(presenter.said)
+        if presenter.lines is None and not presenter.starting:
+            self.subtitle.setText("Reading …")
+            return
+        self.look.setEnabled(presenter.moves.look and not presenter.busy)
+        self.start.setVisible(not presenter.starting and not presenter.someone_runs)
+        for part in (self.chosen, self.look):
+            part.setVisible(not presenter.starting and presenter.facts is not None)
+        if presenter.starting:
+            self.subtitle.setText("A plan is fixed before the first prediction.")
+            self.pages.setCurrentIndex(2)
+            self.start_page.show_state()
+            return
+        facts = presenter.facts
+        self.pages.setCurrentIndex(0 if facts is None else 1)
+        if facts is None:
+            self.start.hide()
+            self.subtitle.setText("Whether a new model may take over.")
+            return
+        self._show_choice(facts)
+        self._show_stages(facts)
+        self._show_evidence(facts)
+        self._enable()
+        self.journal.fill(
+            [(s.at, s.action, s.stage, s.pairs, s.who, s.why) for s in reversed(facts.journal)]
+        )
+        self.journal_table.fit_columns()
+        self.journal_table.fit_rows(8)
+
+    def _show_choice(self, facts: RolloutFacts) -> None:
+        line = facts.line
+        self.subtitle.setText(
+            f"{line.rollout_id}: {line.challenger} wants to take over from {line.champion}"
+            f" (attempt {line.attempt}), since {day(line.created_at)}."
+        )
+        lines = self.presenter.lines or ()
+        with QSignalBlocker(self.chosen):
+            self.chosen.clear()
+            for one in reversed(lines):
+                state = one.outcome or one.condition
+                self.chosen.addItem(
+                    f"{one.rollout_id}  {one.challenger} against {one.champion}, {state}",
+                    one.rollout_id,
+                )
+            self.chosen.setCurrentIndex(self.chosen.findData(line.rollout_id))
+
+    def _show_stages(self, facts: RolloutFacts) -> None:
+        steps = [
+            (s.name, f"{whole(s.minimum_customers)} customers, {s.minimum_days:g} d")
+            for s in facts.plan.stages
+        ]
+        self.ladder.show_steps(
+            [*steps, ("all", "when proven")], stage_position(facts), facts.line.condition
+        )
+        self.standing.setText(standing(facts))
+        looked = f" Looked {day(facts.line.looked_at)}." if facts.line.looked_at else ""
+        reason = (
+            facts.reason[:1].upper() + facts.reason[1:] if facts.reason else "Nobody looked yet"
+        )
+        self.reason.setText(f"{reason}.{looked}")
+        self.reason.setVisible(facts.line.outcome is None)
+
+    def _show_evidence(self, facts: RolloutFacts) -> None:
+        keys = course_keys(facts.plan)
+        course = self.presenter.course
+        assert course is not None
+        with QSignalBlocker(self.drawn):
+            if [self.drawn.itemData(i) for i in range(self.drawn.count())] != [
+                key for key, _ in keys
+            ]:
+                self.drawn.clear()
+                for key, title in keys:
+                    self.drawn.addItem(title, key)
+            self.drawn.setCurrentIndex(self.drawn.findData(course.key))
+        text = outlook(facts)
+        waiting = f" Waiting for outcomes of {facts.waiting_for}." if facts.waiting_for else ""
+        self.outlook.setText(text + waiting if facts.line.outcome is None else "")
+        self._draw(course)
+        self.gates.fill([_gate_row(reading) for reading in facts.readings or facts.plan.gates])
+        self.gate_table.fit_columns()
+        self.gate_table.fit_rows()
+        self.notes.setText(" ".join(facts.notes))
+        self.notes.setVisible(bool(facts.notes))
+
+    def _draw(self, course: Course) -> None:
+        chart = self.chart
+        for name in chart.names():
+            if name.startswith("mark ") or name == "line":
+                chart.drop(name)
+        chart.plot.getPlotItem().setLabel("left", course.unit)
+        chart.band("bounds", course.x, course.lower, course.upper)
+        chart.line("gain so far", course.x, course.mean)
+        chart.level("line", course.line, text=course.line_text)
+        for at, verdict in course.marks:
+            chart.level(f"mark {at} {verdict}", at, upright=True, text=verdict)
+        chart.look_at(*course.reach)
+
+    def _why_changed(self, text: str) -> None:
+        self.presenter.set_why(text)
+        self._enable()
+
+    def _enable(self) -> None:
+        presenter = self.presenter
+        moves, facts = presenter.moves, presenter.facts
+        self.decide.setVisible(presenter.running)
+        paused = facts is not None and facts.line.condition == "paused"
+        hint = "" if presenter.why.strip() else "Give a reason first."
+        for verb, button in self.moves.items():
+            button.setEnabled(getattr(moves, verb) and not presenter.busy)
+            button.setToolTip(hint)
+        self.moves["pause"].setVisible(not paused)
+        self.moves["resume"].setVisible(paused)
+        if self.why.text() != presenter.why:
+            self.why.setText(presenter.why)
+
+
+def _figure(value: float) -> str:
+    return f"{value:+.4f}" if abs(value) < 10 else f"{value:+,.2f}"
+
+
+def _gate_row(reading: GateFacts) -> tuple[object, ...]:
+    state = {"proven": "proven", "breached": "breached", "open": "open"}[reading.state]
+    line = reading.tolerance if reading.metric == "latency" else 0.0 - reading.tolerance
+    return (
+        rule_title(reading),
+        state,
+        reading.mean,
+        reading.lower,
+        reading.upper,
+        line,
+        reading.n,
+        {"promote": "it may take over", "abort": "it is stopped", "pause": "it is paused"}[
+            reading.action
+        ],
+    )
+
+
+def make(desk: Desk, theme: Theme) -> RolloutView:
+    """The screen."""
+    return RolloutView(RolloutPresenter(desk), theme)
