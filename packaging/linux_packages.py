@@ -18,6 +18,8 @@ DEPENDS = (
     "libegl1",
     "libgl1",
     "libxcb-cursor0",
+    "libxcb-icccm4",
+    "libxcb-keysyms1",
     "libxkbcommon-x11-0",
     "libdbus-1-3",
     "libfontconfig1",

@@ -16,6 +16,13 @@ what_qt_needs() {
   needs libfontconfig.so.1 libfontconfig1
   needs libglib-2.0.so.0 libglib2.0-0
 }
+what_windows_need() {
+  what_qt_needs
+  needs libxcb-cursor.so.0 libxcb-cursor0
+  needs libxcb-icccm.so.4 libxcb-icccm4
+  needs libxcb-keysyms.so.1 libxcb-keysyms1
+  needs libxkbcommon-x11.so.0 libxkbcommon-x11-0
+}
 case "$1" in
   python)
     "$python" -c 'import ensurepip, venv' 2>/dev/null || missing="python3-venv"
@@ -27,15 +34,11 @@ case "$1" in
     needs libgomp.so.1 libgomp1
     ;;
   desktop)
-    what_qt_needs
-    needs libxcb-cursor.so.0 libxcb-cursor0
+    what_windows_need
     ;;
   installer)
     "$python" -c 'import ensurepip, venv' 2>/dev/null || missing="python3-venv"
-    what_qt_needs
-    # what is bundled is taken from here
-    needs libxcb-cursor.so.0 libxcb-cursor0
-    needs libxkbcommon-x11.so.0 libxkbcommon-x11-0
+    what_windows_need  # and what is bundled is taken from here
     command -v objdump >/dev/null || missing="$missing binutils"
     command -v zstd >/dev/null || missing="$missing zstd"
     ;;
