@@ -73,7 +73,12 @@ def _whole_job(window: MainWindow, home: Path) -> None:
     window.import_file(str(sample_file()))
     page.use_folder(str(folder))
     page.start_when_ready()
-    _wait("opening the sample", lambda: window.desk is not None, lambda: page.banner.isVisible())
+    refused = (page.banner, window.welcome.banner)
+    _wait(
+        "opening the sample",
+        lambda: window.desk is not None,
+        lambda: any(banner.isVisible() for banner in refused),
+    )
     _say(f"sample: {len(_presenter(window, 'data').facts.profile.columns)} columns")
 
     train = _presenter(window, "train")

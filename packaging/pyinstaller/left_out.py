@@ -38,6 +38,10 @@ MODULES = {
     "sqlalchemy.dialects.mysql": "churnkit has no driver for it",
     "sqlalchemy.dialects.oracle": "churnkit has no driver for it",
     "sqlalchemy.dialects.mssql": "churnkit has no driver for it",
+    "requests": "Arrow would fetch a table of time zones with it, on Windows; tzdata is here",
+    "urllib3.contrib.pyopenssl": "Python's own TLS is used",
+    "cryptography": "the same",
+    "yaml": "NumPy prints how it was built with it",
     "PIL._avif": "reads photographs; only figures are written",
     "PIL._webp": "the same",
 }
@@ -80,7 +84,6 @@ FILES = {
     "*/Qt*/translations/*": "the console speaks English",
     "*libarrow_flight*": "Arrow over a network",
     "*libarrow_python_flight*": "Arrow over a network",
-    "*libarrow_substrait*": "query plans of other engines",
     "pyarrow/include/*": "headers of C++",
     "pyarrow/src/*": "sources of C++",
     "pillow.libs/libavif*": "reads photographs",
