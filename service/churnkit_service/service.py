@@ -5,19 +5,21 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
 from churnkit.domain.recording import PredictionColumns
-from churnkit.errors import ChurnkitError
+from churnkit.errors import ChurnkitError, StorageError
 from churnkit.project import Project
 from churnkit.settings import ServiceTable
 from churnkit.usecases import online as usecases
 from churnkit.usecases import rollout_serving
 from churnkit.usecases.happenings import forget_happenings
 from churnkit.usecases.jobs import delete_old_jobs
+from churnkit.usecases.suppressing import KnownErasures
 from churnkit_service import noting
 from churnkit_service.auth import Caller, KeyRing
 from churnkit_service.champion import Champion
@@ -107,6 +109,8 @@ class Service:
         self.noting = Noting(project, rows_per_second=settings.drift_rows)
         self.rounds.add("noting", self.noting.round, every_seconds=noting.EVERY_SECONDS)
         self.rounds.add("presence", self.presence.round, every_seconds=settings.reload_seconds)
+        self.erased = KnownErasures()
+        self.rounds.add("erasures", self._read_erasures, every_seconds=settings.reload_seconds)
         retraining = Retraining(project)
         if retraining.every_seconds:
             self.rounds.add("retraining", retraining.round, every_seconds=retraining.every_seconds)
@@ -155,12 +159,17 @@ class Service:
     async def start(self) -> None:
         """Reach the database and load the model."""
         self.writer = await usecases.open_writer(self.project, self.settings)
+        with suppress(StorageError):  # it is read again until the database answers
+            await self._read_erasures()
         await self.champion.start()
         await self.rollouts.start()
         self.shadows.start()
         await self.jobs.start()
         self._tidying = asyncio.create_task(self._tidy(), name="churnkit-tidy")
         self.rounds.start()
+
+    async def _read_erasures(self) -> None:
+        await asyncio.to_thread(self.erased.refresh, self.project)
 
     def begin_drain(self) -> None:
         """Take nothing new; what was begun is finished."""
