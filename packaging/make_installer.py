@@ -42,6 +42,8 @@ def main() -> int:
     version = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["version"]
     epoch = int(os.environ.get("SOURCE_DATE_EPOCH", "") or time.time())
 
+    for name in ("PYTHONPATH", "PYTHONHOME"):  # else the bundle gets what happens to lie there
+        os.environ.pop(name, None)
     python = _timed("environment", lambda: environment(work / "venv"))
     folder = _timed("bundle", lambda: bundle(python, work))
     _timed("licences", lambda: write_licences(folder))

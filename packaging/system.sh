@@ -1,6 +1,6 @@
 #!/bin/sh
 # What `make` needs from the system: said, then installed where that is allowed.
-# usage: system.sh python|desktop|tests|installer
+# usage: system.sh python|desktop|stack|tests|installer
 set -eu
 python=${PYTHON:-python3}
 
@@ -22,6 +22,12 @@ what_windows_need() {
   needs libxcb-icccm.so.4 libxcb-icccm4
   needs libxcb-keysyms.so.1 libxcb-keysyms1
   needs libxkbcommon-x11.so.0 libxkbcommon-x11-0
+}
+what_the_stack_needs() {
+  # the broker, the proxy before the replicas, and the figures (promtool checks them)
+  for each in nats-server haproxy prometheus; do
+    command -v "$each" >/dev/null || [ -x "/usr/sbin/$each" ] || missing="$missing $each"
+  done
 }
 case "$1" in
   python)
@@ -55,12 +61,14 @@ case "$1" in
         echo "To run them: sudo apt-get install default-jre-headless" >&2
       fi
     fi
-    # the consumer is tested on a broker of its own
-    command -v nats-server >/dev/null || [ -x /usr/sbin/nats-server ] || missing="$missing nats-server"
-    # promtool checks the service's figures
-    command -v promtool >/dev/null || missing="$missing prometheus"
+    what_the_stack_needs
     ;;
-  *) echo "usage: system.sh python|desktop|tests|installer" >&2; exit 2 ;;
+  stack)
+    what_the_stack_needs
+    # PostgreSQL will not run as root.
+    command -v runuser >/dev/null || missing="$missing util-linux"
+    ;;
+  *) echo "usage: system.sh python|desktop|stack|tests|installer" >&2; exit 2 ;;
 esac
 [ -n "$missing" ] || exit 0
 

@@ -19,7 +19,6 @@ MODULES = {
     "pyspark": "see churnkit.spark",
     "setuptools": "builds packages",
     "distutils": "builds packages",
-    "numpy.f2py": "compiles Fortran",
     "tkinter": "another toolkit of windows",
     "IPython": "notebooks",
     "pytest": "tests of the libraries",

@@ -76,6 +76,7 @@ class PlanPage(QWidget):
         form = QFormLayout()
         form.setHorizontalSpacing(18)
         line = QHBoxLayout()
+        line.setSpacing(22)
         self.outcomes: dict[str, QCheckBox] = {}
         for key, title in OUTCOMES.items():
             box = QCheckBox(title)
