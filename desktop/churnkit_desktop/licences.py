@@ -114,7 +114,7 @@ def _home_page(found: Distribution) -> str:
     for line in found.metadata.get_all("Project-URL") or ():
         label, _, address = line.partition(",")
         if label.strip().lower() in ("homepage", "home", "source", "repository"):
-            return address.strip()
+            return str(address).strip()
     return str(found.metadata["Home-page"] or "")
 
 
