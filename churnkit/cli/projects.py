@@ -210,13 +210,16 @@ def report(
     ctx: typer.Context,
     output: Annotated[Path | None, typer.Option("-o", "--output", help="The HTML file.")] = None,
     version: Annotated[str | None, typer.Option(help="A model version or alias.")] = None,
+    pdf: Annotated[
+        bool, typer.Option("--pdf", help="Also a PDF for management, beside it.")
+    ] = False,
     folder: Folder = None,
     json: Json = False,
 ) -> None:
     """Write the report of a model: one HTML file that needs nothing else."""
     session = Session.begin(ctx, folder, json)
     with session.project() as project, session.progress() as progress:
-        result = reports.write_report(project, output, version=version, progress=progress)
+        result = reports.write_report(project, output, version=version, pdf=pdf, progress=progress)
     session.show(result)
 
 

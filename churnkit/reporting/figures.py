@@ -201,7 +201,7 @@ def svg(draw: Draw, label: str) -> str:
     return text.replace("<svg", f'<svg role="img" aria-label="{label}"', 1)
 
 
-def sheet(rows: Sequence[Sequence[Draw]], kind: str) -> bytes:
+def sheet(rows: Sequence[Sequence[Draw]], kind: str, *, dpi: int = 110) -> bytes:
     """Several drawings side by side, in rows of equal length, as ``png`` or ``svg``."""
     import matplotlib as mpl
     from matplotlib.figure import Figure
@@ -213,7 +213,7 @@ def sheet(rows: Sequence[Sequence[Draw]], kind: str) -> bytes:
         places = figure.subplots(len(rows), len(rows[0]), squeeze=False)
         for axes, draw in zip(places.flat, (one for row in rows for one in row), strict=True):
             draw(axes)
-        figure.savefig(stream, format=kind, dpi=110, metadata=_metadata(kind))
+        figure.savefig(stream, format=kind, dpi=dpi, metadata=_metadata(kind))
     return stream.getvalue()
 
 

@@ -15,6 +15,7 @@ from churnkit.domain.profiles import TableProfile
 from churnkit.domain.runs import RunRecord
 from churnkit.errors import storage_errors
 from churnkit.reporting import figures
+from churnkit.reporting.brief import brief
 from churnkit.reporting.wording import (
     candidate_title,
     headline,
@@ -87,6 +88,7 @@ def render_report(
         made_at=made_at,
         next_steps=next_steps,
         headline=headline(evaluation),
+        answers=brief(profile, record, money),
         money_line=money_line(evaluation, money),
         metrics=metric_rows(evaluation, money),
         figures=[

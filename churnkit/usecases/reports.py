@@ -5,19 +5,24 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TypedDict
 
 import numpy as np
 import pyarrow as pa
 from rich.console import RenderableType
 
 from churnkit.data.reading import read_arrow
+from churnkit.domain.models import ModelVersion
 from churnkit.domain.predictions import Explanation
+from churnkit.domain.profiles import TableProfile
 from churnkit.domain.progress import Cancel, Progress, Step, silent
+from churnkit.domain.runs import RunRecord
 from churnkit.inference.predictor import Predictor
 from churnkit.project import Project
 from churnkit.registry.journal import holders
 from churnkit.reporting.html import render_report
 from churnkit.reporting.html import write_report as write_html
+from churnkit.reporting.pdf import render_pdf, write_pdf
 from churnkit.settings import Money
 from churnkit.usecases.profiling import profile
 from churnkit.usecases.result import Result
@@ -31,12 +36,18 @@ class Report(Result):
 
     path: Path
     version: str
+    pdf: Path | None = None
 
     def __rich__(self) -> RenderableType:
-        return f"The report on {self.version} is in {self.path}"
+        also = f", and as PDF in {self.pdf}" if self.pdf else ""
+        return f"The report on {self.version} is in {self.path}{also}"
 
     def to_json(self) -> dict[str, object]:
-        return {"path": str(self.path), "version": self.version}
+        return {
+            "path": str(self.path),
+            "version": self.version,
+            "pdf": str(self.pdf) if self.pdf else None,
+        }
 
 
 def write_report(
@@ -44,6 +55,7 @@ def write_report(
     output: Path | str | None = None,
     *,
     version: str | None = None,
+    pdf: bool = False,
     progress: Progress = silent,
     cancel: Cancel | None = None,
 ) -> Report:
@@ -52,6 +64,7 @@ def write_report(
     Parameters
     ----------
     output : the HTML file; None: ``reports/<version>.html`` in the project
+    pdf : also write the answers and charts as a PDF for management, beside the HTML file
 
     Raises
     ------
@@ -66,7 +79,7 @@ def write_report(
     table = read_arrow(project.training_database)
     held = holders(project.ledger.journal())
     progress(Step("writing the report"))
-    html = render_report(
+    told = _Told(
         project=project.settings.project.name,
         profile=seen,
         record=record,
@@ -75,15 +88,32 @@ def write_report(
         money=Money.model_validate(record.settings.get("money", {})),
         examples=_examples(predictor, table),
         made_at=datetime.now(UTC),
-        next_steps=(
-            f"churnkit score NEW_CUSTOMERS.csv -o scores.csv   scores with {known.version}",
-            "churnkit explain --customer ID   why one customer is at risk",
-            "churnkit models history   who served when, and who decided",
-        ),
+    )
+    next_steps = (
+        f"churnkit score NEW_CUSTOMERS.csv -o scores.csv   scores with {known.version}",
+        "churnkit explain --customer ID   why one customer is at risk",
+        "churnkit models history   who served when, and who decided",
     )
     path = project.reports / f"{known.version}.html" if output is None else Path(output)
-    write_html(path, html)
-    return Report(path=path, version=known.version)
+    write_html(path, render_report(**told, next_steps=next_steps))
+    beside = path.with_suffix(".pdf") if pdf else None
+    if beside is not None:
+        progress(Step("writing the PDF"))
+        write_pdf(beside, render_pdf(**told))
+    return Report(path=path, version=known.version, pdf=beside)
+
+
+class _Told(TypedDict):
+    """What both forms of the report are made of."""
+
+    project: str
+    profile: TableProfile
+    record: RunRecord
+    version: ModelVersion
+    alias: str | None
+    money: Money
+    examples: tuple[Explanation, ...]
+    made_at: datetime
 
 
 def _examples(predictor: Predictor, table: pa.Table) -> tuple[Explanation, ...]:

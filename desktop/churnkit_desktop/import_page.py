@@ -20,6 +20,7 @@ from churnkit_desktop.actions import Action
 from churnkit_desktop.runner import Runner
 from churnkit_desktop.session.memory import PlaceMemory
 from churnkit_desktop.session.script import Script
+from churnkit_desktop.session.undo import History
 from churnkit_desktop.widgets.banner import Banner
 from churnkit_desktop.widgets.layout import Card, ScreenFrame, label
 from churnkit_desktop.widgets.progress import JobCard
@@ -28,6 +29,8 @@ from churnkit_desktop.work.bench import Job, Workbench
 
 _DRAFT = "import"
 _NO_ID = "(none: rows are numbered)"
+_WORDS = {"target": "who left", "positive": "what means left", "id_column": "names of customers"}
+Roles = dict[str, str]
 
 
 class ImportPage(ScreenFrame):
@@ -54,6 +57,8 @@ class ImportPage(ScreenFrame):
         self._preview: Preview | None = None
         self._wanted = False
         self._filling = False
+        self.roles: History[Roles] = History({})
+        """What was chosen to be what; target, positive and id_column."""
         cancel = QPushButton("Back")
         cancel.clicked.connect(self.leave)
         self.start_button = QPushButton("Import")
@@ -191,6 +196,7 @@ class ImportPage(ScreenFrame):
         _choose(self.identity, names, draft.get("id_column") or _name(roles.get("id")) or _NO_ID)
         self.folder.setText(draft.get("folder", ""))
         self._filling = False
+        self.roles.reset(self._chosen())
         if seen.kind == "events":
             self.banner.show_notice(
                 "This is a log of events.",
@@ -222,17 +228,53 @@ class ImportPage(ScreenFrame):
         draft = self._memory.get(_DRAFT)
         if self._filling or not draft:
             return
+        roles = self._chosen()
+        changed = [name for name in roles if roles[name] != self.roles.value.get(name)]
+        self.roles.edit(_WORDS.get(changed[0], "") if changed else "", roles)
+        self._memory.put(_DRAFT, {**draft, "folder": self.folder.text(), **roles})
+
+    def _chosen(self) -> Roles:
         identity = self.identity.currentText() if self.identity.currentIndex() > 0 else ""
-        self._memory.put(
-            _DRAFT,
-            {
-                **draft,
-                "folder": self.folder.text(),
-                "target": self.target.currentText(),
-                "positive": self.positive.currentText(),
-                "id_column": identity,
-            },
-        )
+        return {
+            "target": self.target.currentText(),
+            "positive": self.positive.currentText(),
+            "id_column": identity,
+        }
+
+    # --- undo ----------------------------------------------------------------------------
+
+    @property
+    def undoable(self) -> str:
+        """What undo would take back."""
+        return self.roles.undoable
+
+    @property
+    def redoable(self) -> str:
+        """What redo would do again."""
+        return self.roles.redoable
+
+    def undo(self) -> None:
+        """The roles as they were before the last choice."""
+        self.roles.undo()
+        self._put_back()
+
+    def redo(self) -> None:
+        """Do again what was taken back."""
+        self.roles.redo()
+        self._put_back()
+
+    def _put_back(self) -> None:
+        roles = self.roles.value
+        if not roles:
+            return
+        self._filling = True
+        self.target.setCurrentText(roles["target"])
+        self._fill_positive(roles["positive"])
+        self.identity.setCurrentText(roles["id_column"] or _NO_ID)
+        self._filling = False
+        draft = self._memory.get(_DRAFT)
+        if draft:
+            self._memory.put(_DRAFT, {**draft, **roles})
 
     def _browse(self) -> None:
         name = QFileDialog.getExistingDirectory(self, "The project's folder")

@@ -27,9 +27,11 @@ from churnkit_desktop.desk import Desk
 from churnkit_desktop.palette import Command, CommandPalette
 from churnkit_desktop.runner import Runner
 from churnkit_desktop.screens.catalog import SCREENS, Entry
+from churnkit_desktop.screens.presenter import Presenter
 from churnkit_desktop.script_panel import ScriptPanel
 from churnkit_desktop.session.memory import Memory
 from churnkit_desktop.session.script import Script
+from churnkit_desktop.session.undo import Edits
 from churnkit_desktop.shortcuts import ShortcutsDialog
 from churnkit_desktop.theme.icons import icon
 from churnkit_desktop.theme.style import CHOICES, Theme
@@ -218,6 +220,8 @@ class MainWindow(QMainWindow):
             Command("Command palette", "Ctrl+K", self.show_palette),
             Command("Python behind the clicks", "Ctrl+P", self.toggle_script),
             Command("Read again", "F5", self.read_again),
+            Command("Undo an edit", "Ctrl+Z", self.undo),
+            Command("Redo an edit", "Ctrl+Shift+Z", self.redo),
             Command("Keyboard shortcuts", "F1", self.show_shortcuts),
             Command("Quit", "Ctrl+Q", self.close),
         ]
@@ -239,8 +243,9 @@ class MainWindow(QMainWindow):
 
     def _actions(self) -> None:
         bar = self.menuBar()
-        file_menu, view_menu, help_menu = (
+        file_menu, edit_menu, view_menu, help_menu = (
             bar.addMenu("&File"),
+            bar.addMenu("&Edit"),
             bar.addMenu("&View"),
             bar.addMenu("&Help"),
         )
@@ -258,6 +263,9 @@ class MainWindow(QMainWindow):
         add(file_menu, "Close the project", "Ctrl+W", self.close_place)
         file_menu.addSeparator()
         add(file_menu, "Quit", "Ctrl+Q", self.close)
+        add(edit_menu, "Undo", "Ctrl+Z", self.undo)
+        add(edit_menu, "Redo", "Ctrl+Shift+Z", self.redo)
+        edit_menu.aboutToShow.connect(lambda: self._name_edits(*edit_menu.actions()))
         add(view_menu, "Command palette", "Ctrl+K", self.show_palette)
         add(view_menu, "Python behind the clicks", "Ctrl+P", self.toggle_script)
         add(view_menu, "Read again", "F5", self.read_again)
@@ -304,6 +312,34 @@ class MainWindow(QMainWindow):
         """Read everything anew."""
         if self.desk is not None:
             self.desk.changed()
+
+    def undo(self) -> None:
+        """Take back the last edit of the screen that is shown."""
+        editor = self._editor()
+        if editor is not None:
+            editor.undo()
+
+    def redo(self) -> None:
+        """Do again what was taken back."""
+        editor = self._editor()
+        if editor is not None:
+            editor.redo()
+
+    def _editor(self) -> Edits | None:
+        """Who keeps the edits of what is shown."""
+        if self.stack.currentWidget() is self.welcome:
+            return self.welcome.import_page
+        presenter = getattr(self._views.get(self._current), "presenter", None)
+        return presenter if isinstance(presenter, Presenter) else None
+
+    def _name_edits(self, undo: QAction, redo: QAction) -> None:
+        editor = self._editor()
+        for action, word, what in (
+            (undo, "Undo", editor.undoable if editor else ""),
+            (redo, "Redo", editor.redoable if editor else ""),
+        ):
+            action.setText(f"{word}: {what}" if what else word)
+            action.setEnabled(bool(what))
 
     def show_palette(self) -> None:
         """Search all commands."""

@@ -3,12 +3,30 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from churnkit_desktop.notice import Notice
 
 T = TypeVar("T")
 DEPTH = 200
+
+
+class Edits(Protocol):
+    """Who can take edits back."""
+
+    @property
+    def undoable(self) -> str:
+        """What would be undone, in words; empty: nothing."""
+
+    @property
+    def redoable(self) -> str:
+        """What would be done again, in words; empty: nothing."""
+
+    def undo(self) -> None:
+        """Take the last edit back."""
+
+    def redo(self) -> None:
+        """Do again what was undone."""
 
 
 @dataclass

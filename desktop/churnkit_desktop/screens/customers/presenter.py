@@ -22,6 +22,7 @@ from churnkit_desktop.desk import Desk
 from churnkit_desktop.notice import Notice
 from churnkit_desktop.screens.customers.state import PAGE, Campaign, Pages
 from churnkit_desktop.screens.presenter import Presenter
+from churnkit_desktop.session.undo import History
 from churnkit_desktop.work.bench import Job
 
 _MONEY = ("customer_value", "contact_cost", "offer_cost", "success_rate")
@@ -45,7 +46,9 @@ class CustomersPresenter(Presenter):
         self.fields: tuple[FormField, ...] = ()
         self.changes: dict[str, Any] = {}
         self.what_if: Explanation | None = None
-        self.money: Money | None = None
+        self.terms: History[Money | None] = History(None)
+        """The campaign's terms, as they are edited."""
+        self.terms.changed.connect(self._terms_changed)
         self.campaign: Campaign | None = None
         self.campaign_changed = Notice()
         self._probabilities: Floats | None = None
@@ -185,8 +188,39 @@ class CustomersPresenter(Presenter):
         money = self.money.changed(**changes)
         if money.offer_cost >= money.customer_value:
             return  # no offer would ever pay; the field shows its limits
-        self.money = money
-        self.keep("money", {name: getattr(money, name) for name in _MONEY})
+        (name,) = changes if len(changes) == 1 else ("terms",)
+        self.terms.edit(name.replace("_", " "), money)
+
+    @property
+    def money(self) -> Money | None:
+        """The campaign's terms."""
+        return self.terms.value
+
+    def undo(self) -> None:
+        """The campaign's terms as they were before the last edit."""
+        self.terms.undo()
+
+    def redo(self) -> None:
+        """Do again what was taken back."""
+        self.terms.redo()
+
+    @property
+    def undoable(self) -> str:
+        """What undo would take back."""
+        return self.terms.undoable
+
+    @property
+    def redoable(self) -> str:
+        """What redo would do again."""
+        return self.terms.redoable
+
+    def _terms_changed(self) -> None:
+        money = self.money
+        if money is None or self._probabilities is None:
+            return
+        if self.terms.undoable or self.terms.redoable:
+            # Terms that nobody edited follow the settings.
+            self.keep("money", {name: getattr(money, name) for name in _MONEY})
         self.campaign = Campaign.of(self._probabilities, money)
         self.campaign_changed()
 
@@ -208,9 +242,11 @@ class CustomersPresenter(Presenter):
     def _campaign_read(self, answer: tuple[Floats, Money]) -> None:
         self._probabilities, money = answer
         kept = {name: float(value) for name, value in self.draft("money", {}).items()}
-        self.money = money.changed(**kept)
-        self.campaign = Campaign.of(self._probabilities, self.money)
-        self.campaign_changed()
+        terms = money.changed(**kept)
+        if self.terms.value != terms:
+            self.terms.reset(terms)
+        else:
+            self._terms_changed()
 
 
 def _write_csv(path: Path, columns: tuple[str, ...], rows: tuple[tuple[object, ...], ...]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from PySide6.QtCore import QUrl
+from PySide6.QtGui import QDesktopServices
 from PySide6.QtWidgets import QHBoxLayout, QPushButton, QWidget
 
 from churnkit_desktop.backend.facts import Overview
@@ -11,6 +13,7 @@ from churnkit_desktop.theme.style import Theme
 from churnkit_desktop.widgets.bands import BandBar
 from churnkit_desktop.widgets.banner import Banner
 from churnkit_desktop.widgets.layout import Card, ScreenFrame, clear, label, row
+from churnkit_desktop.widgets.progress import JobCard
 from churnkit_desktop.widgets.table import Column, RowsModel, Table
 from churnkit_desktop.words import ago, day, estimate, percent, whole
 
@@ -23,6 +26,15 @@ class OverviewView(ScreenFrame):
         self.presenter = presenter
         self.banner = Banner()
         self.above.addWidget(self.banner)
+        self.report = QPushButton("Report for management")
+        self.report.setToolTip("Question, data, quality, who, why, money, risks: HTML and PDF.")
+        self.report.clicked.connect(presenter.write_report)
+        self.buttons.addWidget(self.report)
+        self.job_card = JobCard(presenter.cancel)
+        self.above.addWidget(self.job_card)
+        self.ready = Banner()
+        self.ready.offer("Open", self._open_report)
+        self.above.addWidget(self.ready)
         self.needs = Card("What needs you")
         self.body.addWidget(self.needs)
         self.risk, self.model = Card("Who is at risk"), Card("Who decides")
@@ -34,6 +46,8 @@ class OverviewView(ScreenFrame):
         self.model_text = label("", "faint", wrap=True)
         self.model.body.addWidget(self.model_name)
         self.model.body.addWidget(self.model_text)
+        for card in (self.risk, self.model):
+            card.body.addStretch(1)
         self.body.addLayout(row(self.risk, self.model))
         top = self.top = Card("The riskiest customers")
         self.riskiest = RowsModel(
@@ -63,7 +77,13 @@ class OverviewView(ScreenFrame):
     def show_state(self) -> None:
         """Draw what the presenter holds."""
         self.banner.show_error(self.presenter.error)
-        facts = self.presenter.facts
+        facts, job = self.presenter.facts, self.presenter.job
+        self.job_card.show_job(job)
+        files = self.presenter.report_files
+        self.ready.show_notice("The report is ready." if files else "", "\n".join(files))
+        self.report.setEnabled(
+            facts is not None and facts.champion is not None and not (job and job.running)
+        )
         if facts is None:
             self.subtitle.setText("Reading …")
             return
@@ -87,6 +107,11 @@ class OverviewView(ScreenFrame):
         self.changes_table.fit_columns()
         self.changes_table.fit_rows()
         self.changes_card.setVisible(bool(facts.recent))
+
+    def _open_report(self) -> None:
+        files = self.presenter.report_files
+        if files:
+            QDesktopServices.openUrl(QUrl.fromLocalFile(files[0]))
 
     def _show_needs(self, facts: Overview) -> None:
         clear(self.needs.body, keep=1)
