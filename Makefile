@@ -49,11 +49,14 @@ serve: $(VENV)/.installed-service demo/churnkit.toml ## the demo project as a se
 
 $(VENV)/.installed-stack: $(VENV)/.installed-service
 	@sh packaging/system.sh stack
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[service,local-postgres,broker,client]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[service,local-postgres,broker,client,mlflow]'
 	@touch $@
 
 stack: $(VENV)/.installed-stack demo/churnkit.toml ## what docker-compose.yml describes, as plain processes
 	@PYTHONPATH=packaging/stack $(BIN)/python -m churnkit_stack demo
+
+soak: $(VENV)/.installed-stack ## twenty minutes of mixed load with faults; prints what the ledger says
+	@PYTHONPATH=packaging/stack $(BIN)/python -m churnkit_stack.soak
 
 lint: install-test ## ruff, mypy, import-linter
 	$(BIN)/ruff format --check .
