@@ -297,6 +297,9 @@ class RolloutTable(_Table):
     accept_history: bool = Field(
         False, description="Count matured customers from after the training, too."
     )
+    score_drift: Literal["pause", "show"] = Field(
+        "pause", description="What proven drift of a model's scores does; seasons are drift, too."
+    )
     look_seconds: float = Field(
         60.0, ge=0, description="How often the service looks; 0: only a person or cron does."
     )

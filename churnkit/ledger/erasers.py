@@ -20,6 +20,8 @@ from churnkit.ledger.transactions import writing
 Eraser = Callable[[sa.Connection, sa.Table, str], int]
 """Removes what a table knows of a customer; gives how many rows it removed."""
 
+_LOCK_SECONDS = 30
+_MAY_REWRITE = sa.text("select rolsuper from pg_roles where rolname = current_user")
 _COMPRESSED = (b"PAR1", b"\x1f\x8b", b"PK\x03\x04")
 
 
@@ -179,18 +181,34 @@ def overwriting(connection: sa.Connection) -> None:
     _overwrite(connection)
 
 
-def clean_pages(engine: sa.Engine) -> bool:
-    """Leave no deleted bytes in free pages and logs; False where a reader kept SQLite from it.
+def clean_pages(engine: sa.Engine, *, rewrite: bool = False) -> bool:
+    """Leave no deleted bytes in free pages and logs; False where somebody kept it from that.
 
-    On SQLite the file is written anew and the log emptied. On PostgreSQL the tables are vacuumed:
-    their pages' free space is reused, and may hold old bytes until then, as its log and backups
-    do until they expire.
+    On SQLite the file is written anew and the log emptied. On PostgreSQL the tables are vacuumed
+    and their statistics, which quote frequent values, are made anew: free space of their pages is
+    reused, and may hold old bytes until then, as its log and backups do until they expire.
+
+    Parameters
+    ----------
+    rewrite : on PostgreSQL write the tables anew; each is locked meanwhile
     """
     if engine.dialect.name == "sqlite":
         return _clean_sqlite(engine)
+    how = "full, analyze" if rewrite else "analyze"
+    names = [f'"{name}"' for name in metadata.tables]
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        for name in metadata.tables:
-            connection.execute(sa.text(f'vacuum "{name}"'))
+        connection.execute(sa.text(f"set lock_timeout = '{_LOCK_SECONDS}s'"))
+        try:
+            for name in names:
+                connection.execute(sa.text(f"vacuum ({how}) {name}"))
+        except sa.exc.OperationalError as error:
+            if "lock timeout" in str(error):
+                return False
+            raise
+        finally:
+            connection.execute(sa.text("reset lock_timeout"))
+        if rewrite and connection.execute(_MAY_REWRITE).scalar_one():
+            connection.execute(sa.text("vacuum full pg_statistic"))
     return True
 
 

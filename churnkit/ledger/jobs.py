@@ -133,6 +133,13 @@ def count_waiting(engine: sa.Engine) -> dict[tuple[str, str], int]:
         return {(kind, state): n for kind, state, n in connection.execute(query)}
 
 
+def running_jobs(engine: sa.Engine) -> int:
+    """How many jobs run."""
+    query = sa.select(sa.func.count()).select_from(jobs).where(jobs.c.state == "running")
+    with reading(engine) as connection:
+        return int(connection.execute(query).scalar_one())
+
+
 def cancel_job(engine: sa.Engine, job_id: str, kind: JobKind, now: datetime) -> Job | None:
     """Ask a job to stop; one that nobody works on stops at once, one that ended stays as it is.
 

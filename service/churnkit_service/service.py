@@ -5,19 +5,21 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
 from churnkit.domain.recording import PredictionColumns
-from churnkit.errors import ChurnkitError
+from churnkit.errors import ChurnkitError, StorageError
 from churnkit.project import Project
 from churnkit.settings import ServiceTable
 from churnkit.usecases import online as usecases
 from churnkit.usecases import rollout_serving
 from churnkit.usecases.happenings import forget_happenings
 from churnkit.usecases.jobs import delete_old_jobs
+from churnkit.usecases.suppressing import KnownErasures
 from churnkit_service import noting
 from churnkit_service.auth import Caller, KeyRing
 from churnkit_service.champion import Champion
@@ -49,7 +51,7 @@ _SLOW_SECONDS = 1.0
 _PATIENCE_SECONDS = 5.0
 _WHOLE_ROUNDS = 5
 """The whole is looked at once in so many refreshes: drift takes a while to sum up."""
-Watch = Callable[[web.Request, int, float, str], None]
+Watch = Callable[[int, float, str], None]
 
 
 class Service:
@@ -113,6 +115,8 @@ class Service:
         self.noting = Noting(project, rows_per_second=settings.drift_rows)
         self.rounds.add("noting", self.noting.round, every_seconds=noting.EVERY_SECONDS)
         self.rounds.add("presence", self.presence.round, every_seconds=settings.reload_seconds)
+        self.erased = KnownErasures()
+        self.rounds.add("erasures", self._read_erasures, every_seconds=settings.reload_seconds)
         retraining = Retraining(project)
         if retraining.every_seconds:
             self.rounds.add("retraining", retraining.round, every_seconds=retraining.every_seconds)
@@ -155,6 +159,8 @@ class Service:
         self.draining = False
         self.drained = asyncio.Event()
         """Set when what stays open is to come to its end."""
+        self.at_the_door: Callable[[], int] = lambda: 0
+        """So many connections asked for nothing but predictions; set by the door."""
         self.connections = 0
         """WebSockets and feeds that are open."""
         self._tidying: asyncio.Task[None] | None = None
@@ -162,12 +168,17 @@ class Service:
     async def start(self) -> None:
         """Reach the database and load the model."""
         self.writer = await usecases.open_writer(self.project, self.settings)
+        with suppress(StorageError):  # it is read again until the database answers
+            await self._read_erasures()
         await self.champion.start()
         await self.rollouts.start()
         self.shadows.start()
         await self.jobs.start()
         self._tidying = asyncio.create_task(self._tidy(), name="churnkit-tidy")
         self.rounds.start()
+
+    async def _read_erasures(self) -> None:
+        await asyncio.to_thread(self.erased.refresh, self.project)
 
     def begin_drain(self) -> None:
         """Take nothing new; what was begun is finished."""
@@ -207,7 +218,7 @@ class Service:
         log_all = self.settings.access_log == "all"
         log_errors = self.settings.access_log != "off"
 
-        def seen(request: web.Request, status: int, took: float, request_id: str) -> None:
+        def seen(status: int, took: float, request_id: str) -> None:
             tally.add(status, took)
             if log_all or (log_errors and (status >= 400 or took > _SLOW_SECONDS)):
                 # The route's template, never the path: it could name a customer.
