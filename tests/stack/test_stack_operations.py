@@ -239,6 +239,7 @@ def _tables(engine: sa.Engine) -> dict[str, set[str]]:
     }
 
 
+@pytest.mark.long
 def test_the_command_shows_the_version_and_asks_before_it_goes_back(
     served_folder: Path, tmp_path: Path
 ) -> None:
@@ -253,7 +254,7 @@ def test_the_command_shows_the_version_and_asks_before_it_goes_back(
     shown = json.loads(call("--json", "ledger", "schema").stdout)
     assert shown["current"] == shown["newest"]
     refused = call("ledger", "back")
-    assert refused.returncode == 1 and "backup" in refused.stderr
+    assert refused.returncode != 0 and "backup" in refused.stderr
     gone = call("ledger", "back", "--yes")
     assert gone.returncode == 0 and shown["back"] in gone.stdout
     assert json.loads(call("--json", "ledger", "schema").stdout)["current"] == shown["back"]

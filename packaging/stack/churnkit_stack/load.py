@@ -106,7 +106,8 @@ class Load:
             with urllib.request.urlopen(asked, timeout=40) as answer:
                 told = json.loads(answer.read())["predictions"]
         except urllib.error.HTTPError as error:
-            self._not_answered(error.code)
+            with error:
+                self._not_answered(error.code)
         except (OSError, HTTPException, ValueError):
             self.done.no_answer("unkeyed", 1)
         else:
