@@ -14,6 +14,8 @@ import pytest
 import sqlalchemy as sa
 
 from churnkit import errors
+from churnkit.domain.outcomes import Outcome
+from churnkit.ledger.outcomes import record_outcomes
 from churnkit.ledger.tables import experiment_entries, treatments
 from churnkit.project import Project
 from churnkit.usecases.erasing import erase
@@ -35,7 +37,7 @@ from churnkit.usecases.scoring import score
 from churnkit.usecases.weighing import is_member
 from tests.experiments.trials import OFFER, Trial
 from tests.live import in_threads
-from tests.rollout.worlds import HORIZON, World, world_project
+from tests.rollout.worlds import HORIZON, START, World, world_project
 
 MODELS = {
     "kind": "models",
@@ -108,6 +110,42 @@ def test_what_was_read_is_kept_as_more_matures(project: Project) -> None:
     after = experiment_status(project, now=trial.now).status.effects[0].path
     assert len(after) > len(before) > 3
     assert after[: len(before)] == before
+
+
+def test_what_comes_after_a_day_was_taken_in_changes_nothing(project: Project) -> None:
+    """Late outcomes and corrections: the same is read as if somebody had looked all the time."""
+    settings = project.settings
+    few = settings.outcomes.model_copy(update={"complete_share": 0.6})
+    project.settings = settings.model_copy(update={"outcomes": few})
+    trial = Trial(project, {"call": -0.5}, per_day=60)
+    seen = Counter[str]()
+
+    def lost(arm: str) -> bool:
+        seen[arm] += 1
+        return seen[arm] % 5 == 0
+
+    trial.lost = lost
+    start_experiment(project, {**OFFER, "outcomes": ["retention"]}, now=trial.now)
+    trial.pass_days(HORIZON + 5)
+    before = experiment_status(project, now=trial.now).status
+    assert before.effects[0].n > 150
+    assert sum(arm.missing for arm in before.arms) > 30
+    customers = [f"{trial.seed}-{day}-{i}" for day in range(1, 6) for i in range(60)]
+    entered = {day: START + timedelta(days=day, hours=-6) for day in range(1, 6)}
+    late = [
+        Outcome(
+            customer_id=name,
+            churned=True,
+            source="late",
+            observed_from=entered[int(name.split("-")[1])] - timedelta(seconds=1),
+            churned_at=entered[int(name.split("-")[1])] + timedelta(days=1),
+        )
+        for name in customers
+    ]
+    record_outcomes(project.ledger.engine, late, now=trial.now + timedelta(minutes=5))
+    after = experiment_status(project, now=trial.now + timedelta(minutes=10)).status
+    assert after.effects == before.effects
+    assert after.arms == before.arms
 
 
 def test_a_day_waits_for_its_outcomes(project: Project) -> None:
