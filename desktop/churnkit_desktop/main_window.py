@@ -21,6 +21,7 @@ from PySide6.QtWidgets import (
 )
 
 from churnkit.errors import ChurnkitError
+from churnkit_desktop.about import AboutDialog
 from churnkit_desktop.backend.opening import open_backend
 from churnkit_desktop.backend.protocol import Backend
 from churnkit_desktop.desk import Desk
@@ -223,6 +224,7 @@ class MainWindow(QMainWindow):
             Command("Undo an edit", "Ctrl+Z", self.undo),
             Command("Redo an edit", "Ctrl+Shift+Z", self.redo),
             Command("Keyboard shortcuts", "F1", self.show_shortcuts),
+            Command("About churnkit, and licences", "", self.show_about),
             Command("Quit", "Ctrl+Q", self.close),
         ]
         listed += [
@@ -273,6 +275,7 @@ class MainWindow(QMainWindow):
         for choice in CHOICES:
             add(themes, choice.capitalize(), "", partial(self.choose_theme, choice))
         add(help_menu, "Keyboard shortcuts", "F1", self.show_shortcuts)
+        add(help_menu, "About churnkit, and licences", "", self.show_about)
         for number, entry in enumerate(SCREENS[:9], 1):
             action = QAction(f"Go to {entry.title}", self)
             action.setShortcut(QKeySequence(f"Ctrl+{number}"))
@@ -348,6 +351,10 @@ class MainWindow(QMainWindow):
     def show_shortcuts(self) -> None:
         """List the keys."""
         ShortcutsDialog(self.commands(), self).open()
+
+    def show_about(self) -> None:
+        """The version, and the licences of all parts."""
+        AboutDialog(self.runner, self).open()
 
     def toggle_script(self) -> None:
         """Show or hide the Python behind the clicks."""

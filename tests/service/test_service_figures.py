@@ -27,6 +27,7 @@ from churnkit.usecases.figures import quantile
 from tests.live import FEATURES, Live, item, live
 from tests.service.test_service_batches import as_csv, customers, ended, upload
 
+REPLICAS = "long"
 QUICK = {"refresh_seconds": 0.1, "reload_seconds": 0.1}
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from churnkit_desktop.backend.local import LocalBackend
 from churnkit_desktop.backend.protocol import Backend
 
 
@@ -18,4 +17,7 @@ def open_backend(place: str) -> Backend:
     ------
     ProjectNotFound, SettingsInvalid : the folder cannot be opened
     """
+    # DuckDB, Arrow and SQLAlchemy load with it: in a thread, after the window is there.
+    from churnkit_desktop.backend.local import LocalBackend
+
     return LocalBackend(place)
