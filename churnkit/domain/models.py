@@ -14,8 +14,8 @@ Action = Literal[
     "start", "advance", "pause", "resume", "abort", "stop",
     "erase", "allow",
 ]  # fmt: skip
-"""The second line are a rollout's or an experiment's, the third forgets a customer, or lets him come
-back; they leave the alias with who has it."""
+"""The second line are a rollout's or an experiment's, the third forgets a customer, or lets him
+come back; they leave the alias with who has it."""
 
 
 class ModelVersion(Frozen):
