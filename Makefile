@@ -58,6 +58,9 @@ $(VENV)/.installed-stack: $(VENV)/.installed-service
 stack: $(VENV)/.installed-stack demo/churnkit.toml ## what docker-compose.yml describes, as plain processes
 	@PYTHONPATH=packaging/stack $(BIN)/python -m churnkit_stack demo
 
+soak: $(VENV)/.installed-stack ## twenty minutes of mixed load with faults; prints what the ledger says
+	@PYTHONPATH=packaging/stack $(BIN)/python -m churnkit_stack.soak
+
 lint: install-test ## ruff, mypy, import-linter
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .

@@ -410,6 +410,9 @@ class ServiceTable(_Table):
     max_upload_bytes: int = Field(2_000_000_000, ge=1_000, description="Of one upload.")
     upload_timeout_seconds: float = Field(3_600.0, gt=0, description="For an upload to arrive.")
     bundles: str = Field("", description="A folder of bundles by hash; empty: the database's.")
+    files: str = Field(
+        "", description="A folder of jobs' files that all replicas share; empty: the database."
+    )
     access_log: Literal["all", "errors", "off"] = Field("errors", description="Requests to log.")
     tracing: bool = Field(False, description="Spans for OpenTelemetry.")
 
@@ -496,6 +499,7 @@ class RetentionTable(_Table):
     outcomes: Days = Field(0, description="Counted from when they were recorded.")
     treatments: Days = Field(0, description="Counted from the treatment.")
     experiments: Days = Field(0, description="Who was in which arm, from his entry.")
+    rollout_windows: Days = Field(0, description="Requests and latency of rollouts by minute.")
     idempotency: Days = Field(0, description="Answers under idempotency keys.")
     online_state: Days = Field(0, description="Counted from a customer's last event.")
     rejected_files: Days = Field(0, description="Rows that imports set aside.")
