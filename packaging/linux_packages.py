@@ -25,7 +25,7 @@ DEPENDS = (
     "libfontconfig1",
     "libglib2.0-0t64 | libglib2.0-0",
 )
-# 19 would be 7 % smaller and take seven times as long; see docs/packaging.md.
+# Higher levels take minutes more for some per cent.
 ZSTD_LEVEL = 12
 
 
