@@ -40,7 +40,7 @@ class ImportPage(ScreenFrame):
     ----------
     memory : keeps the draft while it is edited
     runner : reads the preview
-    done : gets the new project's folder
+    done : gets the new project's folder, and the action that made it
     back : leaves the page
     """
 
@@ -48,7 +48,7 @@ class ImportPage(ScreenFrame):
         self,
         memory: PlaceMemory,
         runner: Runner,
-        done: Callable[[str], None],
+        done: Callable[[str, Action], None],
         back: Callable[[], None],
     ) -> None:
         super().__init__("Import customers")
@@ -156,7 +156,7 @@ class ImportPage(ScreenFrame):
         self.start_button.setEnabled(True)
         if job.state == "finished":
             self._memory.drop(_DRAFT)
-            self._done(str(job.result["place"]))
+            self._done(str(job.result["place"]), job.action)
         elif job.state == "failed":
             self.banner.show_error(job.error)
 

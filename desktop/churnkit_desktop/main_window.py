@@ -21,6 +21,7 @@ from PySide6.QtWidgets import (
 )
 
 from churnkit.errors import ChurnkitError
+from churnkit_desktop.actions import Action
 from churnkit_desktop.backend.opening import open_backend
 from churnkit_desktop.backend.protocol import Backend
 from churnkit_desktop.desk import Desk
@@ -55,6 +56,7 @@ class MainWindow(QMainWindow):
         self.theme, self.memory = theme, memory
         self.runner = Runner()
         self.desk: Desk | None = None
+        self._made_by: Action | None = None
         self._views: dict[str, QWidget] = {}
         self._current = ""
         self.setWindowTitle("churnkit")
@@ -100,8 +102,14 @@ class MainWindow(QMainWindow):
         else:
             self._show_welcome()
 
-    def open_place(self, place: str) -> None:
-        """Open a project folder; the old one stays open if this fails."""
+    def open_place(self, place: str, made_by: Action | None = None) -> None:
+        """Open a project folder; the old one stays open if this fails.
+
+        Parameters
+        ----------
+        made_by : what made the project just now; the script begins with it
+        """
+        self._made_by = made_by
         self.statusBar().showMessage(f"Opening {place} …")
         self.runner.run("open", lambda: open_backend(place), self._opened, self._not_opened)
 
@@ -114,6 +122,9 @@ class MainWindow(QMainWindow):
         bench = Workbench(backend.place, place_memory, script)
         bench.changed.connect(self._show_work)
         self.desk = Desk(backend, self.runner, bench, place_memory, script, self.go)
+        if self._made_by is not None:
+            script.record(self._made_by)
+            self._made_by = None
         self.script_panel.show_script(script)
         self.setWindowTitle(f"{backend.title} – churnkit")
         self.statusBar().showMessage(backend.place)

@@ -50,7 +50,9 @@ def test_a_definition_is_edited_undone_and_saved(
     QTest.keyClick(window.windowHandle(), Qt.Key.Key_Z, control | Qt.KeyboardModifier.ShiftModifier)
     qtbot.waitUntil(lambda: presenter.unsaved, timeout=5_000)
     # Nothing was saved: a killed console comes back with the edit.
-    again = _open(qtbot, console("", Memory(memory.folder)))
+    other = console("", Memory(memory.folder))
+    qtbot.waitUntil(lambda: other.desk is not None, timeout=WAIT_MS)
+    again = _open(qtbot, other)
     qtbot.waitUntil(lambda: again.presenter.unsaved, timeout=WAIT_MS)
     presenter.save()
     qtbot.waitUntil(lambda: not presenter.unsaved and not presenter.busy, timeout=WAIT_MS)

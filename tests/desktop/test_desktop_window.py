@@ -8,6 +8,7 @@ from typing import Any
 from churnkit_desktop.main_window import MainWindow
 from churnkit_desktop.screens.catalog import SCREENS
 from churnkit_desktop.session.memory import Memory
+from churnkit_desktop.widgets.empty import Empty
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QAccessible, QGuiApplication
 from PySide6.QtTest import QTest
@@ -23,6 +24,8 @@ def _presenter(window: MainWindow, key: str) -> Any:
 
 def _open(qtbot: Any, window: MainWindow, key: str, subject: str = "") -> Any:
     window.go(key, subject)
+    if isinstance(window._views[key], Empty):
+        return None  # the project cannot fill it, and the screen says why
     presenter = _presenter(window, key)
     qtbot.waitUntil(lambda: not presenter.busy, timeout=WAIT_MS)
     return presenter
@@ -38,7 +41,7 @@ def test_every_screen_opens_without_an_error(qtbot: Any, console: Open, folder: 
     window = console(folder)
     for entry in SCREENS:
         presenter = _open(qtbot, window, entry.key)
-        assert presenter.error is None, entry.key
+        assert presenter is None or presenter.error is None, entry.key
         view = window._views[entry.key]
         assert view.isVisible()
         banner = getattr(view, "banner", None)

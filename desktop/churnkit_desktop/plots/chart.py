@@ -69,6 +69,7 @@ class Chart(QWidget):
         self.plot = _Plot(axisItems=axes)
         self.plot.setMenuEnabled(False)
         self.plot.setMinimumHeight(180)
+        self.plot.setAccessibleName(f"Chart: {name}")
         self.setFocusProxy(self.plot)
         self.plot.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         item = self.plot.getPlotItem()
