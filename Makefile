@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 .DEFAULT_GOAL := help
-.PHONY: help install install-test demo desktop screenshots serve test test-long lint format benchmark clean
+.PHONY: help install install-test demo desktop screenshots serve stack soak test test-long lint format benchmark clean
 
 help: ## show the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -49,6 +49,14 @@ screenshots: $(VENV)/.installed-desktop demo/churnkit.toml ## every screen in bo
 
 serve: $(VENV)/.installed-service demo/churnkit.toml ## the demo project as a service, on a PostgreSQL of its own
 	@$(BIN)/churnkit -C demo serve --local-postgres --example
+
+$(VENV)/.installed-stack: $(VENV)/.installed-service
+	@sh packaging/system.sh stack
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[service,local-postgres,broker,client]'
+	@touch $@
+
+stack: $(VENV)/.installed-stack demo/churnkit.toml ## what docker-compose.yml describes, as plain processes
+	@PYTHONPATH=packaging/stack $(BIN)/python -m churnkit_stack demo
 
 lint: install-test ## ruff, mypy, import-linter
 	$(BIN)/ruff format --check .

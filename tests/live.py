@@ -20,9 +20,7 @@ from typing import Any
 import pytest
 import urllib3
 import uvloop
-from aiohttp import web
-from churnkit_service.app import make_app
-from churnkit_service.server import listen
+from churnkit_service.server import answering, listen
 from churnkit_service.service import Service
 
 import churnkit as ck
@@ -186,17 +184,12 @@ def live(
         started.append(service)
         change(service)
         await service.start()
-        runner = web.AppRunner(
-            make_app(service), access_log=None, keepalive_timeout=table.idle_timeout_seconds
-        )
-        await runner.setup()
-        await web.SockSite(runner, listener).start()
         over = asyncio.Event()
         loop = asyncio.get_running_loop()
         stop.append(lambda: loop.call_soon_threadsafe(over.set))
-        up.set()
-        await over.wait()
-        await runner.cleanup()
+        async with answering(service, listener):
+            up.set()
+            await over.wait()
         await service.close()
 
     thread = threading.Thread(target=lambda: uvloop.run(main()), daemon=True)

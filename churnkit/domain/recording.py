@@ -21,7 +21,7 @@ class IdempotentAnswer:
     created_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: that would triple what making one costs
 class PredictionColumns:
     """The predictions of one request by one model; all lists have one entry per prediction.
 

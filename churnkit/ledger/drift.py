@@ -97,11 +97,13 @@ def take_rows(refresh: Refresh, version: str, stream: str) -> list[bytes]:
     values = {"version": version, "stream": stream}
     text = _ROWS.format(collate=_collate(connection))
     found = connection.execute(sa.text(text), values).all()
-    if found:
-        mark = sa.text(
-            "update latest_scores set feature_stream = :stream where customer_id = :name"
-        )
-        connection.execute(mark, [{"stream": stream, "name": row[1]} for row in found])
+    if found and connection.dialect.name == "postgresql":
+        mark = "update latest_scores set feature_stream = :stream where customer_id = any(:names)"
+        names = [row[1] for row in found]
+        connection.execute(sa.text(mark), {"stream": stream, "names": names})
+    elif found:
+        mark = "update latest_scores set feature_stream = :stream where customer_id = :name"
+        connection.execute(sa.text(mark), [{"stream": stream, "name": row[1]} for row in found])
     connection.execute(sa.text(_USED), values)
     return [bytes(row[0]) for row in found]
 
@@ -121,7 +123,9 @@ def note_rows(
         for name, bins in rows
     ]
     with writing(engine) as connection:
-        replace_rows(connection, drift_rows, values)
+        # Not ``replace_rows``: a prediction is noted once, and the driver sends such an insert
+        # as one statement, one with ON CONFLICT row by row.
+        connection.execute(sa.insert(drift_rows), values)
 
 
 def forget_rows(refresh: Refresh, before: datetime) -> None:

@@ -24,13 +24,26 @@ _BULK_ROWS = 64
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 1.0
 
 
+class Waiter(Protocol):
+    """Is told what became of an entry; a future of the event loop is one."""
+
+    def done(self) -> bool:
+        """Whether it needs not be told any more."""
+
+    def set_result(self, committed: bool, /) -> None:
+        """All of it is in the database, or the Idempotency-Key was there already."""
+
+    def set_exception(self, error: Exception, /) -> None:
+        """Nothing of it was committed."""
+
+
 @dataclass(slots=True, eq=False)
 class Entry:
     """What one request wants to be committed, all of it or nothing."""
 
     predictions: Sequence[PredictionColumns]
     answer: IdempotentAnswer | None
-    done: asyncio.Future[bool]
+    done: Waiter
     n_rows: int
 
 
@@ -132,32 +145,42 @@ class GroupCommitWriter:
     def submit(
         self, predictions: Sequence[PredictionColumns], answer: IdempotentAnswer | None = None
     ) -> asyncio.Future[bool]:
+        """Hand in predictions, see ``hand_in``; the future is told of them."""
+        done: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self.hand_in(predictions, answer, done)
+        return done
+
+    def hand_in(
+        self,
+        predictions: Sequence[PredictionColumns],
+        answer: IdempotentAnswer | None,
+        waiter: Waiter,
+    ) -> None:
         """Hand in predictions.
 
-        Returns
-        -------
-        committed : True when all of it is in the database; False when the Idempotency-Key was
-            there already, and nothing was written. The future raises StorageUnreachable when
-            the database went away meanwhile, and BadValue when it refused the rows.
+        Parameters
+        ----------
+        waiter : is told True when all of it is in the database; False when the Idempotency-Key
+            was there already, and nothing was written; StorageUnreachable when the database went
+            away meanwhile, and BadValue when it refused the rows
 
         Raises
         ------
         StorageUnreachable : the database is away
         LedgerBusy : too many rows wait already
         """
-        for error in self._away.values():
-            raise _again(error)
+        if self._away:
+            raise _again(next(iter(self._away.values())))
         if self._closing:
             raise StorageUnreachable("the service is shutting down.", fix="Send it again.")
-        n_rows = sum(map(len, predictions))
+        n_rows = len(predictions[0]) if len(predictions) == 1 else sum(map(len, predictions))
         if self.pending_rows + n_rows > self._max_pending_rows and self.pending_rows:
             raise LedgerBusy(
                 f"{self.pending_rows:,} predictions wait for the database already.",
                 fix="Send the request again after a while, or raise service.max_pending_rows.",
             )
-        done: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        entry = Entry(predictions, answer, done, n_rows)
         self.pending_rows += n_rows
+        entry = Entry(predictions, answer, waiter, n_rows)
         if n_rows >= _BULK_ROWS and len(self._sinks) > 1:
             self._bulk.append(entry)
             for wake in self._wake[1:]:
@@ -167,7 +190,6 @@ class GroupCommitWriter:
             self._pace.came(time.perf_counter())
             if len(self._small) >= self._wanted:
                 self._wake[0].set()
-        return done
 
     async def close(self) -> None:
         """Write what waits, then stop."""

@@ -5,7 +5,14 @@ from __future__ import annotations
 from churnkit_service.erased import without_erased
 from churnkit_service.reading import Asked
 from churnkit_service.rollout_scoring import predict_in_rollout
-from churnkit_service.scoring import Answered, Asking, predict
+from churnkit_service.scoring import THREAD_FROM_ROWS, Answered, Asking, predict
+from churnkit_service.service import Service
+
+
+def at_once(service: Service, asked: Asked) -> bool:
+    """Whether ``answer`` will have nothing to wait for: neither a query nor a thread."""
+    few = len(asked.rows) < THREAD_FROM_ROWS and not asked.reasons
+    return few and service.rollouts.live is None and None not in asked.rows
 
 
 async def answer(call: Asking, asked: Asked) -> Answered:

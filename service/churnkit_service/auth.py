@@ -69,6 +69,8 @@ class KeyRing:
         self._keys: dict[str, tuple[ApiKey, Caller]] = {}
         self._verified: dict[bytes, Caller] = {}
         """By a header's hash, who was found to have sent it since the keys were read."""
+        self.generation = 0
+        """Rises when the keys are read: what was found out with the ones before holds no more."""
         self._read_at = float("-inf")
         self._lock = asyncio.Lock()
 
@@ -81,18 +83,35 @@ class KeyRing:
         StorageUnreachable : the keys were never read, and cannot be read now
         """
         header = request.headers.get("Authorization")
+        if header is not None:
+            return self.known(header) or await self.bearer(header)
+        if self._development and _from_this_machine(request):
+            return DEVELOPER
+        raise Unauthorized(
+            "the request has no API key.",
+            fix="Send it as 'Authorization: Bearer KEY'; 'churnkit keys create' makes one.",
+        )
+
+    @property
+    def fresh(self) -> bool:
+        """Whether the copy is young enough."""
+        return time.monotonic() - self._read_at <= self._max_age
+
+    def known(self, header: str) -> Caller | None:
+        """Who was found to send this header since the keys were read."""
+        if not self.fresh:
+            return None
+        return self._verified.get(hashlib.sha256(header.encode()).digest())
+
+    async def bearer(self, header: str) -> Caller:
+        """Who sends this header.
+
+        Raises
+        ------
+        Unauthorized : nobody whom we know
+        StorageUnreachable : the keys were never read, and cannot be read now
+        """
         age = time.monotonic() - self._read_at
-        if header is not None and age <= self._max_age:
-            known = self._verified.get(hashlib.sha256(header.encode()).digest())
-            if known is not None:
-                return known
-        if header is None:
-            if self._development and _from_this_machine(request):
-                return DEVELOPER
-            raise Unauthorized(
-                "the request has no API key.",
-                fix="Send it as 'Authorization: Bearer KEY'; 'churnkit keys create' makes one.",
-            )
         if age > self._max_age:
             await self._refresh(self._max_age)
         scheme, _, token = header.partition(" ")
@@ -125,6 +144,7 @@ class KeyRing:
                 # The database is away: the keys that we know are good for this long again.
             else:
                 self._verified = {}
+                self.generation += 1
                 self._keys = {
                     key.key_id: (key, Caller(key.key_id, frozenset(key.scopes))) for key in keys
                 }

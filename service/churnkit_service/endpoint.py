@@ -96,8 +96,18 @@ def read_json(call: Call) -> Any:
         raise MediaTypeUnsupported(
             "the body's type is not application/json.", fix="Send 'Content-Type: application/json'."
         )
+    return parse_json(call.body)
+
+
+def parse_json(body: bytes) -> Any:
+    """A body that is said to be JSON as plain data.
+
+    Raises
+    ------
+    BodyMalformed : it is not JSON, or nested too deeply
+    """
     try:
-        return orjson.loads(call.body)
+        return orjson.loads(body)
     except orjson.JSONDecodeError as error:
         raise BodyMalformed(f"the body is not JSON: {error}.", fix="Mend the JSON text.") from None
 

@@ -45,9 +45,7 @@ def guarded(
         service.in_flight += 1
         try:
             if service.in_flight > settings.max_requests_in_flight:
-                raise Overloaded(
-                    "too many requests are being answered.", fix="Send it again after a while."
-                )
+                raise overloaded()
             caller = ANYBODY if scope is None else await service.keys.caller(request)
             if scope is not None:
                 caller.require(scope)
@@ -59,12 +57,6 @@ def guarded(
             else:
                 async with asyncio.timeout(limit):
                     response = await handler(call)
-        except ChurnkitError as error:
-            response = problem(error, request_id)
-            if response.status >= 500:
-                log.warning(
-                    "request failed", extra={"request_id": request_id, "error": error.to_json()}
-                )
         except TimeoutError:
             response = problem(
                 Overloaded(f"no answer was found within {limit:g} s.", fix="Send it again."),
@@ -72,19 +64,34 @@ def guarded(
             )
         except web.HTTPException:
             raise
-        except Exception:  # the last line of defence: a mistake of ours
-            log.exception("request failed", extra={"request_id": request_id})
-            response = problem(_internal(), request_id)
+        except Exception as error:  # noqa: BLE001 - the last line of defence
+            response = failed(error, request_id)
         finally:
             service.in_flight -= 1
         if not response.prepared:
             finish(response, request_id)
         if service.draining:
             response.force_close()
-        watch(request, response.status, time.perf_counter() - start, request_id)
+        watch(response.status, time.perf_counter() - start, request_id)
         return response
 
     return answer
+
+
+def failed(error: Exception, request_id: str) -> web.Response:
+    """The answer to a request that failed; what is the service's own fault is logged."""
+    if not isinstance(error, ChurnkitError):  # a mistake of ours
+        log.error("request failed", exc_info=error, extra={"request_id": request_id})
+        return problem(_internal(), request_id)
+    response = problem(error, request_id)
+    if response.status >= 500:
+        log.warning("request failed", extra={"request_id": request_id, "error": error.to_json()})
+    return response
+
+
+def overloaded() -> Overloaded:
+    """So many requests are being answered that no other one is begun."""
+    return Overloaded("too many requests are being answered.", fix="Send it again after a while.")
 
 
 def finish(response: web.StreamResponse, request_id: str) -> None:
@@ -107,12 +114,14 @@ async def _body(request: web.Request, settings: ServiceTable) -> bytes:
         async with asyncio.timeout(settings.body_timeout_seconds):
             return await request.read()
     except TimeoutError:
-        raise RequestTimeout(
-            f"the body did not arrive within {settings.body_timeout_seconds:g} s.",
-            fix="Send it faster.",
-        ) from None
+        raise body_late(settings.body_timeout_seconds) from None
     except web.HTTPRequestEntityTooLarge:
         raise too_large() from None
+
+
+def body_late(seconds: float) -> RequestTimeout:
+    """The body takes longer than it may."""
+    return RequestTimeout(f"the body did not arrive within {seconds:g} s.", fix="Send it faster.")
 
 
 def too_large() -> BodyTooLarge:
@@ -129,6 +138,14 @@ def _internal() -> InternalError:
 def request_id_of(request: web.Request) -> str:
     """The id that the request brought, if it is a plain one, else a new one."""
     given = request.headers.get("X-Request-Id")
-    if given is not None and _REQUEST_ID.fullmatch(given):
-        return given
+    return given if given is not None and is_request_id(given) else new_request_id()
+
+
+def is_request_id(text: str) -> bool:
+    """Whether it is a plain one: it goes into logs and into the ledger."""
+    return _REQUEST_ID.fullmatch(text) is not None
+
+
+def new_request_id() -> str:
+    """One that no other request has."""
     return os.urandom(16).hex()

@@ -30,9 +30,11 @@ class Rates:
         if not rate:
             return
         now = time.monotonic()
-        capacity = max(1.0, rate)
+        capacity = rate if rate > 1.0 else 1.0
         tokens, since = self._buckets.get(key_id, (capacity, now))
-        tokens = min(capacity, tokens + (now - since) * rate)
+        tokens += (now - since) * rate
+        if tokens > capacity:
+            tokens = capacity
         if tokens < 1.0:
             self._buckets[key_id] = (tokens, now)
             raise TooManyRequests(

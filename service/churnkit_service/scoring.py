@@ -33,7 +33,7 @@ class Asking(Protocol):
         """Names it in the ledger and in the log."""
 
 
-_THREAD_FROM_ROWS = 64
+THREAD_FROM_ROWS = 64
 """So many rows are scored in a thread: the event loop answers others meanwhile."""
 VARIANT = "champion"
 
@@ -76,7 +76,7 @@ async def score(scorer: Scorer, rows: Sequence[Row], reasons: int) -> Scores:
     """Score rows, many of them beside the event loop."""
     if not rows:
         return Scores([], [], [])
-    if len(rows) < _THREAD_FROM_ROWS and not reasons:
+    if len(rows) < THREAD_FROM_ROWS and not reasons:
         return scorer.score(rows)
     return await asyncio.to_thread(scorer.score, rows, reasons=reasons)
 
@@ -96,13 +96,18 @@ async def predict(call: Asking, asked: Asked) -> tuple[bytes, PredictionColumns 
     """
     service = call.service
     scorer = service.champion.scorer
-    lacking = await complete(service, asked)
+    lacking = await complete(service, asked) if None in asked.rows else {}
     given: Sequence[int] = range(len(asked.rows))
     if lacking:
         given = [i for i in given if i not in lacking]
     rows = [row for row in asked.rows if row is not None]
-    scores = await score(scorer, rows, asked.reasons)
-    faults = faults_of(asked, lacking, given, scores)
+    if len(rows) == 1 and not asked.reasons:
+        scores = scorer.score(rows)
+    else:
+        scores = await score(scorer, rows, asked.reasons)
+    faults: Sequence[Fault] = ()
+    if lacking or scores.faults or asked.skipped:
+        faults = faults_of(asked, lacking, given, scores)
     if faults and asked.on_error == "fail":
         raise refused(faults)
     good = [i for n, i in enumerate(given) if n not in scores.faults] if scores.faults else given

@@ -7,8 +7,8 @@ import gc
 import logging
 import signal
 import socket
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 
 import uvloop
 from aiohttp import web
@@ -16,6 +16,7 @@ from aiohttp import web
 from churnkit.project import Project
 from churnkit.settings import ServiceTable
 from churnkit_service.app import make_app
+from churnkit_service.door import Door
 from churnkit_service.service import Service
 
 log = logging.getLogger("churnkit.service")
@@ -52,6 +53,36 @@ def serve(
     uvloop.run(_serve(service, listener, ready))
 
 
+@asynccontextmanager
+async def answering(service: Service, listener: socket.socket) -> AsyncIterator[None]:
+    """A service that was started answers who connects, until the block ends.
+
+    Then nobody is let in any more, and who is being answered gets his answer.
+    """
+    settings = service.settings
+    runner = web.AppRunner(
+        make_app(service),
+        access_log=None,
+        handle_signals=False,
+        keepalive_timeout=settings.idle_timeout_seconds,
+        shutdown_timeout=settings.drain_seconds,
+    )
+    await runner.setup()
+    try:
+        assert runner.server is not None
+        door = Door(service, runner.server)
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(door, sock=listener, backlog=_BACKLOG)
+        door.start()
+        try:
+            yield
+        finally:
+            server.close()
+            await door.close(settings.drain_seconds)
+    finally:
+        await runner.cleanup()
+
+
 async def _serve(service: Service, listener: socket.socket, ready: Callable[[], None]) -> None:
     stop, hurry = asyncio.Event(), asyncio.Event()
 
@@ -63,34 +94,25 @@ async def _serve(service: Service, listener: socket.socket, ready: Callable[[], 
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, told)
-    settings = service.settings
     await service.start()
-    runner = web.AppRunner(
-        make_app(service),
-        access_log=None,
-        handle_signals=False,
-        keepalive_timeout=settings.idle_timeout_seconds,
-        shutdown_timeout=settings.drain_seconds,
-    )
-    await runner.setup()
+    # What was imported and loaded stays: the collector need not look through it again and
+    # again, nor after every few rows of a request with a thousand.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*_GC_THRESHOLDS)
     try:
-        # What was imported and loaded stays: the collector need not look through it again and
-        # again, nor after every few rows of a request with a thousand.
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(*_GC_THRESHOLDS)
-        await web.SockSite(runner, listener).start()
-        ready()
-        await stop.wait()
-        # Lame duck: /readyz says no and each answer ends its connection, so that load
-        # balancers and clients look elsewhere before the door is shut. A second signal hurries.
-        service.begin_drain()
-        service.jobs.leave()
-        log.info("draining")
-        with suppress(TimeoutError):
-            async with asyncio.timeout(settings.lame_duck_seconds):
-                await hurry.wait()
+        async with answering(service, listener):
+            ready()
+            await stop.wait()
+            # Lame duck: /readyz says no and each answer ends its connection, so that load
+            # balancers and clients look elsewhere before the door is shut. A second signal
+            # hurries.
+            service.begin_drain()
+            service.jobs.leave()
+            log.info("draining")
+            with suppress(TimeoutError):
+                async with asyncio.timeout(service.settings.lame_duck_seconds):
+                    await hurry.wait()
     finally:
-        await runner.cleanup()
         await service.close()
     log.info("stopped")

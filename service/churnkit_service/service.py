@@ -37,6 +37,7 @@ from churnkit_service.retraining import Retraining
 from churnkit_service.rollouts import RunningRollout
 from churnkit_service.rounds import Rounds
 from churnkit_service.shadows import Shadowed, Shadows
+from churnkit_service.standing import WatchingWhole
 from churnkit_service.tallies import Tallies
 from churnkit_service.warm import WarmModels
 
@@ -48,7 +49,9 @@ ANYBODY = Caller("", frozenset())
 access = logging.getLogger("churnkit.access")
 _SLOW_SECONDS = 1.0
 _PATIENCE_SECONDS = 5.0
-Watch = Callable[[web.Request, int, float, str], None]
+_WHOLE_ROUNDS = 5
+"""The whole is looked at once in so many refreshes: drift takes a while to sum up."""
+Watch = Callable[[int, float, str], None]
 
 
 class Service:
@@ -106,6 +109,9 @@ class Service:
             version=lambda: self.champion.version,
         )
         self.rounds.add("minutes", self.minutes.round, every_seconds=settings.refresh_seconds)
+        whole = WatchingWhole(project, self.queries, self.metrics)
+        every = _WHOLE_ROUNDS * settings.refresh_seconds
+        self.rounds.add("standing", whole.round, every_seconds=every)
         self.noting = Noting(project, rows_per_second=settings.drift_rows)
         self.rounds.add("noting", self.noting.round, every_seconds=noting.EVERY_SECONDS)
         self.rounds.add("presence", self.presence.round, every_seconds=settings.reload_seconds)
@@ -144,6 +150,7 @@ class Service:
                 self.queries, project, lambda: self.rollouts.challenger.feature_hash
             )
         self._shares: tuple[str, str] | None = None
+        self._shown_version: str | None = None
         self.jobs = Jobs(project, settings, self.queries, self.metrics)
         self.contract: dict[str, Any] = {}
         """The OpenAPI document, set by the application."""
@@ -152,6 +159,8 @@ class Service:
         self.draining = False
         self.drained = asyncio.Event()
         """Set when what stays open is to come to its end."""
+        self.at_the_door: Callable[[], int] = lambda: 0
+        """So many connections asked for nothing but predictions; set by the door."""
         self.connections = 0
         """WebSockets and feeds that are open."""
         self._tidying: asyncio.Task[None] | None = None
@@ -209,7 +218,7 @@ class Service:
         log_all = self.settings.access_log == "all"
         log_errors = self.settings.access_log != "off"
 
-        def seen(request: web.Request, status: int, took: float, request_id: str) -> None:
+        def seen(status: int, took: float, request_id: str) -> None:
             tally.add(status, took)
             if log_all or (log_errors and (status >= 400 or took > _SLOW_SECONDS)):
                 # The route's template, never the path: it could name a customer.
@@ -268,6 +277,9 @@ class Service:
             arms = self.rollouts.live.arms
             self._shares = (arms.rollout_id, arms.challenger)
             metrics.rollout_share.labels(*self._shares).set(arms.share)
+        if self._shown_version not in (None, self.champion.version):
+            metrics.model.labels(self._shown_version).set(0.0)
+        self._shown_version = self.champion.version
         if self.champion.version is not None:
             metrics.model.labels(self.champion.version).set(1.0)
         for seconds, size in zip(figures.seconds, figures.sizes, strict=True):

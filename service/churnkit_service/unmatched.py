@@ -37,7 +37,7 @@ async def unmatched(request: web.Request) -> web.StreamResponse:
     # Anybody can invent methods: they must not become labels.
     method = request.method if request.method in _METHODS else "other"
     watch = service.watch(method, _ROUTE)
-    watch(request, response.status, time.perf_counter() - start, request_id)
+    watch(response.status, time.perf_counter() - start, request_id)
     return response
 
 

@@ -1,0 +1,128 @@
+"""The door of the service: who only asks for predictions is answered there.
+
+A connection's requests for predictions in the plain form (``plain_requests``) are read, scored
+and answered without a task, a request object and a response object each; they cost more than
+the score. The first request of any other kind takes the connection over to aiohttp, which keeps
+it to its end. What is checked, recorded, counted and answered is the same on both ways: the same
+functions do it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from email.utils import formatdate
+
+from aiohttp import web
+
+from churnkit_service.auth import Caller
+from churnkit_service.connection import Connection
+from churnkit_service.plain_requests import Head, read_head
+from churnkit_service.service import Service
+
+PATH = "/v1/predictions"
+_MOST_HEADS = 256
+_LOOK_SECONDS = 1.0
+
+
+class Door:
+    """Makes the protocol of each connection; belongs to one event loop.
+
+    Parameters
+    ----------
+    behind : makes aiohttp's protocol for a connection
+    """
+
+    def __init__(self, service: Service, behind: Callable[[], asyncio.Protocol]) -> None:
+        self.service = service
+        self.behind = behind
+        self.watch = service.watch("POST", PATH)
+        self.connections: set[Connection] = set()
+        vary = "Vary: Origin\r\n" if service.settings.cors_origins else ""
+        self._head = (
+            "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nCache-Control: no-store\r\n"
+            f"X-Content-Type-Options: nosniff\r\nServer: churnkit\r\n{vary}"
+        )
+        # Clients send the same head again and again. What is known of it holds as long as the
+        # copy of the API keys that it was checked with.
+        self._heads: dict[bytes, tuple[Head, Caller]] = {}
+        self._generation = -1
+        self._looking: asyncio.Task[None] | None = None
+        service.at_the_door = lambda: len(self.connections)
+        self._look()
+
+    def __call__(self) -> asyncio.Protocol:
+        """The protocol of a new connection."""
+        return self.behind() if self.service.settings.tracing else Connection(self)
+
+    def start(self) -> None:
+        """Begin to look after the connections."""
+        self._looking = asyncio.create_task(self._look_after(), name="churnkit-door")
+
+    async def close(self, seconds: float) -> None:
+        """End the connections; who is being answered gets his answer, for so long."""
+        if self._looking is not None:
+            self._looking.cancel()
+            await asyncio.gather(self._looking, return_exceptions=True)
+        end = time.monotonic() + seconds
+        while self.connections:
+            late = time.monotonic() > end
+            for connection in tuple(self.connections):
+                connection.end(now=late)
+            if late:
+                break
+            await asyncio.sleep(0.01)
+
+    def read(self, head: bytes) -> tuple[Head, Caller | None] | None:
+        """What a head says, and who sends it, where that is known; None: it is not plain."""
+        keys = self.service.keys
+        if not keys.fresh:
+            found = read_head(head)
+            return None if found is None else (found, None)
+        if self._generation != keys.generation:
+            self._heads.clear()
+            self._generation = keys.generation
+        known = self._heads.get(head)
+        if known is not None:
+            return known
+        found = read_head(head)
+        if found is None:
+            return None
+        caller = keys.known(found.authorization)
+        # Who names each request himself never sends the same head again.
+        if caller is not None and found.request_id is None:
+            if len(self._heads) >= _MOST_HEADS:
+                self._heads.clear()
+            self._heads[head] = found, caller
+        return found, caller
+
+    def answered(self, request_id: str, body: bytes) -> bytes:
+        """An answer with predictions, as it is sent."""
+        close = "Connection: close\r\n" if self.service.draining else ""
+        return (
+            f"{self._head}X-Request-Id: {request_id}\r\nContent-Length: {len(body)}\r\n"
+            f"{self._date}{close}\r\n"
+        ).encode("ascii") + body
+
+    def refused(self, response: web.Response, *, close: bool) -> bytes:
+        """Another answer, as it is sent."""
+        assert isinstance(response.body, bytes)
+        fields = "".join(f"{name}: {value}\r\n" for name, value in response.headers.items())
+        vary = "Vary: Origin\r\n" if self.service.settings.cors_origins else ""
+        ending = "Connection: close\r\n" if close else ""
+        return (
+            f"HTTP/1.1 {response.status} {response.reason}\r\n{fields}{vary}"
+            f"Content-Length: {len(response.body)}\r\n{self._date}{ending}\r\n"
+        ).encode("ascii") + response.body
+
+    async def _look_after(self) -> None:
+        while True:
+            await asyncio.sleep(_LOOK_SECONDS)
+            self._look()
+
+    def _look(self) -> None:
+        self.now = time.monotonic()
+        self._date = f"Date: {formatdate(usegmt=True)}\r\n"
+        for connection in tuple(self.connections):
+            connection.look(self.now)
