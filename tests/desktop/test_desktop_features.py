@@ -87,6 +87,7 @@ def test_the_values_follow_the_dragged_date(qtbot: Any, console: Open, events: P
     qtbot.waitUntil(lambda: presenter.values is not None, timeout=WAIT_MS)
     page = view.customer_page
     end = presenter.as_of.timestamp()
+    page.chart.make_plot()
     # As the mouse does it: many places on the way, the last one counts.
     for days in range(0, 200, 5):
         page.chart._series["as of"].item.sigDragged.emit(page.chart._series["as of"].item)

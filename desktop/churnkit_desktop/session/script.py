@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from churnkit_desktop.actions import Action
 from churnkit_desktop.notice import Notice
 
+Line = Callable[[Action], str]
 _MAKING = '''"""What was done in the console; run it with a new folder to do it again."""
 
 import sys
@@ -30,6 +32,10 @@ class Script:
     place: str = ""
     actions: list[Action] = field(default_factory=list)
     changed: Notice = field(default_factory=Notice)
+    line: Line = Action.python
+    """How an action is written."""
+    head: str = ""
+    """What stands above the actions; empty: the opening of a project folder."""
 
     def record(self, action: Action) -> None:
         """Keep an action that succeeded."""
@@ -38,11 +44,13 @@ class Script:
 
     def lines(self) -> tuple[str, ...]:
         """One line per action."""
-        return tuple(action.python() for action in self.actions)
+        return tuple(self.line(action) for action in self.actions)
 
     def text(self) -> str:
         """A whole program that repeats the session's work."""
         body = "\n".join(self.lines())
+        if self.head:
+            return f"{self.head}{body}\n"
         first = self.actions[0] if self.actions else None
         if first is None or not first.makes_project:
             return f"{_HEAD}project = ck.open_project({self.place!r})\n{self._movable(body)}\n"

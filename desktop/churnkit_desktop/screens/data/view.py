@@ -36,14 +36,19 @@ class DataView(ScreenFrame):
         self.summary_text = label("", wrap=True)
         self.summary.body.addWidget(self.summary_text)
         self.body.addWidget(self.summary)
-        leaks = Card("Columns that know the answer")
+        self.nothing = Card("Nothing to show yet")
+        self.nothing_text = label("", wrap=True)
+        self.nothing.body.addWidget(self.nothing_text)
+        self.body.addWidget(self.nothing)
+        self.nothing.hide()
+        leaks = self.leaks_card = Card("Columns that know the answer")
         self.leak_text = label("", "faint", wrap=True)
         self.leaks = RowsModel((Column("Column"), Column("Used for training?"), Column("Evidence")))
         self.leak_table = Table("Columns that know the answer", self.leaks)
         leaks.body.addWidget(self.leak_text)
         leaks.body.addWidget(self.leak_table)
         self.body.addWidget(leaks)
-        columns = Card("Columns")
+        columns = self.columns_card = Card("Columns")
         self.columns = RowsModel(
             (
                 Column("Column"),
@@ -75,6 +80,14 @@ class DataView(ScreenFrame):
             self.subtitle.setText("Looking at every column …" if presenter.busy else "")
             return
         profile = facts.profile
+        self.summary.setVisible(profile is not None)
+        self.leaks_card.setVisible(profile is not None)
+        self.columns_card.setVisible(profile is not None)
+        self.nothing.setVisible(profile is None)
+        if profile is None:
+            self.subtitle.setText("")
+            self.nothing_text.setText(facts.why)
+            return
         self.subtitle.setText(profile.source)
         self.summary_text.setText(
             f"{whole(profile.n_rows)} customers, {len(profile.columns)} columns. "
