@@ -13,6 +13,7 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
+from churnkit.ledger.part_files import forget_contents, read_content
 from churnkit.ledger.refreshing import hold_refreshes
 from churnkit.ledger.tables import metadata
 from churnkit.ledger.transactions import writing
@@ -51,15 +52,18 @@ def _of_files(connection: sa.Connection, table: sa.Table, customer_id: str) -> i
     n = 0
     for job_id, name in connection.execute(sa.select(*key).distinct()).all():
         mine = sa.and_(table.c.job_id == job_id, table.c.name == name)
-        pieces = sa.select(table.c.content).where(mine).order_by(table.c.number)
+        numbers = sa.select(table.c.number).where(mine).order_by(table.c.number)
         rest, hit = b"", False
-        for piece in connection.execute(pieces).scalars():
+        for number in connection.execute(numbers).scalars().all():  # one is in memory at a time
+            query = sa.select(table.c.place, table.c.content).where(mine, table.c.number == number)
+            piece = read_content(connection, *connection.execute(query).one())
             # The id may lie across two pieces.
-            content = rest + bytes(piece)
+            content = rest + piece
             hit |= any(needle in content for needle in needles)
-            hit |= bytes(piece).startswith(_COMPRESSED)
+            hit |= piece.startswith(_COMPRESSED)
             rest = content[-max(map(len, needles)) :]
         if hit:
+            forget_contents(connection, mine)
             n += connection.execute(sa.delete(table).where(mine)).rowcount
     return n
 
