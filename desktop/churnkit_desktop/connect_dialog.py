@@ -44,7 +44,7 @@ class ConnectDialog(QDialog):
     ----------
     window : opens the service
     url : what is known already; empty: nothing
-    why : why it is asked again; empty: it is the first time
+    why : why it is asked again; None: it is the first time
     known : called when the service is known, instead of opening it
     """
 
@@ -53,7 +53,7 @@ class ConnectDialog(QDialog):
         window: Window,
         parent: QWidget,
         url: str = "",
-        why: str = "",
+        why: ChurnkitError | None = None,
         *,
         known: Callable[[], None] | None = None,
     ) -> None:
@@ -103,8 +103,8 @@ class ConnectDialog(QDialog):
         layout.addLayout(bar)
         self.url.textChanged.connect(lambda _text: self._enable())
         self._enable()
-        if why:
-            self.banner.show_notice(why)
+        if why is not None:
+            self.banner.show_notice(f"{why.what[:1].upper()}{why.what[1:]}", why.fix)
         (self.key if url else self.url).setFocus()
         window.runner.run("keyring", window.keys.available, self._keyring, self._no_keyring)
 

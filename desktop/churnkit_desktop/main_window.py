@@ -136,7 +136,7 @@ class MainWindow(QMainWindow):
 
         self.opener.run("open", opened, self._opened, failed)
 
-    def connect_service(self, url: str = "", why: str = "") -> None:
+    def connect_service(self, url: str = "", why: ChurnkitError | None = None) -> None:
         """Ask for a service's address and key."""
         ConnectDialog(self, self, url, why).open()
 
@@ -188,7 +188,7 @@ class MainWindow(QMainWindow):
         if self.desk is None:
             self._show_welcome()
         if isinstance(error, KeyRefused):
-            self.connect_service(place, f"{error.what[:1].upper()}{error.what[1:]} {error.fix}")
+            self.connect_service(place, error)
             return
         self.welcome.show_error(error, lambda: self.open_place(place))
         if self.desk is not None:

@@ -89,7 +89,7 @@ class Welcome(QStackedWidget):
         self.buttons: list[QPushButton] = []
         for heading, text, word, pressed in offers:
             card = Card(heading)
-            card.setMinimumWidth(200)
+            card.setMinimumWidth(210)
             words = label(text, "faint", wrap=True)
             # The column is placed by its hints, which know nothing of lines that wrap.
             words.setMinimumHeight(3 * words.fontMetrics().lineSpacing())

@@ -8,6 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import keyring
+import keyring.backend
+import keyring.errors
 import pytest
 from churnkit_desktop.backend.facts import CustomerQuery
 from churnkit_desktop.backend.lost import ConnectionLost
@@ -18,10 +21,14 @@ from churnkit_desktop.session.keys import Keys
 from churnkit_desktop.session.memory import Memory
 from churnkit_desktop.theme.style import Theme
 
+import churnkit as ck
 from churnkit.data.samples.locate import telco_path
+from churnkit.errors import NoChampion
+from churnkit.settings import write_settings
 from tests.desktop.conftest import WAIT_MS
 from tests.live import Live, item, live
 from tests.postgres import own_postgres
+from tests.rollout.worlds import World, world_project
 
 N_SCORED = 300
 
@@ -197,8 +204,6 @@ def test_import_train_score_export_on_an_empty_service(
     qtbot: Any, console: Open, keys: Keys, tmp_path: Path, postgres_url: str
 ) -> None:
     """The whole journey: everything is done by the service's own jobs."""
-    import churnkit as ck
-
     lines = telco_path().read_text(encoding="utf-8").splitlines(keepends=True)
     data = tmp_path / "telco.csv"
     data.write_text("".join(lines[:801]), encoding="utf-8")
@@ -210,10 +215,13 @@ def test_import_train_score_export_on_an_empty_service(
         qtbot.waitUntil(lambda: window.desk is not None, timeout=WAIT_MS)
         overview = _open(qtbot, window, "overview")
         assert [need.button for need in overview.facts.needs] == ["Upload a file"]
+        score_one = _open(qtbot, window, "score_one")
+        assert isinstance(score_one.error, NoChampion)
+        assert window.desk.backend.line.outage is None, "no model is no lost connection"
         screen = _open(qtbot, window, "data")
         assert screen.facts.profile is None and "Nothing was uploaded" in screen.facts.why
         screen.import_file(str(data))
-        qtbot.waitUntil(lambda: not screen.job.running, timeout=WAIT_MS)
+        qtbot.waitUntil(lambda: screen.job and not screen.job.running, timeout=WAIT_MS)
         assert screen.job.state == "finished", screen.job.error
         qtbot.waitUntil(lambda: screen.facts.profile is not None, timeout=WAIT_MS)
         assert screen.facts.profile.n_rows == 800
@@ -271,3 +279,119 @@ def test_a_lost_connection_is_shown_and_costs_no_entry(
         rows = served.ask("GET", "/v1/models/history?limit=10").json["journal"]
         assert [row["why"] for row in rows].count("better on the last quarter") == 1
         window.close()
+
+
+def test_a_rollout_is_started_watched_and_promoted_on_a_service(
+    qtbot: Any, console: Open, keys: Keys, served_folder: Path, tmp_path: Path, postgres_url: str
+) -> None:
+    with world_project(served_folder, tmp_path / "world", postgres_url) as project:
+        write_settings(project.folder, project.settings)
+        with live(project.folder, postgres_url) as served:
+            keys.put(served.url, served.keys["all"], keep=False)
+            window = console(served.url)
+            qtbot.waitUntil(lambda: window.desk is not None, timeout=WAIT_MS)
+            rollout = _open(qtbot, window, "rollout")
+            rollout.begin_start()
+            qtbot.waitUntil(lambda: rollout.form is not None and not rollout.busy, timeout=WAIT_MS)
+            rollout.enter_form(customers=20_000, predictions_per_day=300.0, why="it knows more")
+            qtbot.waitUntil(lambda: not rollout.busy, timeout=WAIT_MS)
+            assert rollout.plan.forecast.customers == 20_000
+            rollout.start_rollout()
+            qtbot.waitUntil(lambda: rollout.facts is not None, timeout=WAIT_MS)
+            assert rollout.facts.line.stage == "shadow"
+            assert rollout.facts.journal[0].why == "it knows more"
+            # Days pass: others score, record and look. The console only watches.
+            world = World(project, noise=0.4, per_day=300)
+            for now in world.days(14):
+                ck.advance_rollout(project, now=now)
+            rollout.tick()
+            qtbot.waitUntil(lambda: rollout.facts.pairs > 0, timeout=WAIT_MS)
+            assert rollout.facts.line.stage != "shadow" and len(rollout.course.x) >= 2
+            rollout.set_why("seen enough")
+            rollout.move("promote")
+            qtbot.waitUntil(lambda: not rollout.running, timeout=WAIT_MS)
+            assert rollout.facts.line.outcome == "promoted"
+            _until(lambda: served.predict(item()).json["predictions"][0]["model_version"] == "v2")
+            script = window.desk.script.text()
+            assert "client.start_rollout(challenger='v2', customers=20000" in script
+            assert "client.move_rollout('r1', 'promote', why='seen enough')" in script
+            window.close()
+
+
+def test_news_of_the_service_reach_the_monitor(qtbot: Any, console: Open, served: Live) -> None:
+    window = console(served.url)
+    qtbot.waitUntil(lambda: window.desk is not None, timeout=WAIT_MS)
+    monitor = _open(qtbot, window, "monitor")
+    qtbot.waitUntil(lambda: monitor.desk.backend.line.outage is None, timeout=WAIT_MS)
+    for i in range(5):
+        served.predict(*[item(f"M-{i}-{j}") for j in range(20)])
+    qtbot.waitUntil(lambda: sum(monitor.rate.n.values()) >= 99.9, timeout=WAIT_MS)
+    assert monitor.rate.mean_probability() is not None
+    view = window._views["monitor"]
+    qtbot.waitUntil(lambda: "predictions in two minutes" in view.live_text.text(), timeout=WAIT_MS)
+    for i in range(view.tabs.count()):
+        view.tabs.setCurrentIndex(i)
+    assert "churnkit monitor" in view.tabs.notes["quality"].text()
+
+
+def test_services_are_added_tested_and_removed(
+    qtbot: Any, console: Open, served: Live, keys: Keys
+) -> None:
+    window = console(served.url)
+    qtbot.waitUntil(lambda: window.desk is not None, timeout=WAIT_MS)
+    settings = _open(qtbot, window, "settings")
+    assert settings.has_keyring is False
+    assert [(s.url, s.key) for s in settings.services] == [
+        (served.url, "until the console is closed")
+    ]
+    settings.test(served.url)
+    qtbot.waitUntil(lambda: settings.services[0].state.startswith("answers"), timeout=WAIT_MS)
+    view = window._views["settings"]
+    assert view.keyring.text().startswith("This system offers no keyring")
+    settings.remove(served.url)
+    qtbot.waitUntil(lambda: settings.services == (), timeout=WAIT_MS)
+    assert keys.get(served.url) == "" and served.url not in window.memory.recent()
+    settings.set_reopens(False)
+    assert console("").desk is None, "nothing is opened that nobody asked for"
+
+
+class _Ring(keyring.backend.KeyringBackend):
+    """A keyring that is in memory: the system's own is the person's."""
+
+    priority = 1  # type: ignore[assignment]
+
+    def __init__(self) -> None:
+        self.kept: dict[tuple[str, str], str] = {}
+
+    def get_password(self, service: str, username: str) -> str | None:
+        return self.kept.get((service, username))
+
+    def set_password(self, service: str, username: str, password: str) -> None:
+        self.kept[service, username] = password
+
+    def delete_password(self, service: str, username: str) -> None:
+        if (service, username) not in self.kept:
+            raise keyring.errors.PasswordDeleteError("not there")
+        del self.kept[service, username]
+
+
+def test_keys_are_kept_in_the_keyring_and_else_for_the_session() -> None:
+    before = keyring.get_keyring()
+    ring = _Ring()
+    keyring.set_keyring(ring)
+    try:
+        keys = Keys()
+        assert keys.put("https://a/", "ck_1", keep=True)
+        assert not keys.put("https://b", "ck_2", keep=False)
+        again = Keys()
+        assert (again.get("https://a"), again.get("https://b")) == ("ck_1", "")
+        assert keys.get("https://b") == "ck_2"
+        assert keys.place("https://a") == "in the keyring"
+        assert keys.place("https://b") == "until the console is closed"
+        keys.forget("https://a")
+        keys.forget("https://a")
+        assert ring.kept == {} and keys.get("https://a") == ""
+    finally:
+        keyring.set_keyring(before)
+    none = Keys(uses_keyring=False)
+    assert not none.put("https://a", "ck_1", keep=True) and "no keyring" in none.trouble

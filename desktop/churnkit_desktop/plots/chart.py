@@ -355,6 +355,8 @@ class Chart(QWidget):
             axis.setPen(pg.mkPen(tokens.line))
             axis.setTextPen(pg.mkPen(tokens.faint))
         self.legend.setLabelTextColor(tokens.text)
+        for _, words in self.legend.items:
+            words.setText(words.text, color=tokens.text)  # those that stand there already
         behind = QColor(tokens.surface)
         behind.setAlpha(215)
         self.legend.setBrush(pg.mkBrush(behind))

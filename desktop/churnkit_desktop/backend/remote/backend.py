@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from churnkit.client.calls import customers, explanations, learning, models, predictions
+from churnkit.client.calls import customers, learning, models, predictions
 from churnkit.client.calls.jobs import DATASETS
 from churnkit.client.messages.customers import CustomersAnswer
 from churnkit.client.messages.datasets import Dataset
-from churnkit.client.messages.explanations import ExplanationsAnswer
 from churnkit.client.messages.models import JournalPage, ModelsAnswer
 from churnkit.client.messages.models import ModelDetail as ToldModel
 from churnkit.domain.predictions import Explanation
 from churnkit.domain.runs import RunRecord
-from churnkit.errors import ChurnkitError, NoChampion, ServiceRefused
+from churnkit.errors import ChurnkitError, ServiceRefused
 from churnkit.settings import Money as MoneySettings
 from churnkit_desktop.actions import Action
 from churnkit_desktop.backend.experiment_facts import (
@@ -48,18 +46,14 @@ from churnkit_desktop.backend.remote.acting import act
 from churnkit_desktop.backend.remote.customers import Customers
 from churnkit_desktop.backend.remote.line import Line
 from churnkit_desktop.backend.remote.no_features import WHY, NoFeatures
+from churnkit_desktop.backend.remote.people import People
 from churnkit_desktop.backend.rollout_facts import PlanFacts, RolloutFacts, RolloutLine
 
 RISKIEST = 8
 RECENT = 5
-ALL_REASONS = 100
 NO_RECORD = (
     "This version was not trained by this service: it knows the figures, but not calibration, "
     "lift, segments and search. Open the project where it was trained to see them."
-)
-NO_FEATURES = (
-    "The service does not keep what is known of this customer, so it cannot be changed here. "
-    "Enter it on “Score one”."
 )
 _WHY_NOT = {"features": WHY}
 
@@ -87,8 +81,7 @@ class RemoteBackend(NoFeatures):
         self.title = urlsplit(self.place).netloc
         self.line = Line(self.place, key)
         self._customers = Customers(self.line)
-        self._lock = threading.Lock()
-        self._base_rates: dict[str, float] = {}
+        self._people = People(self.line)
         try:
             self.line.ask(models.aliases())
         except BaseException as error:
@@ -126,7 +119,7 @@ class RemoteBackend(NoFeatures):
         n_scored = counts.total if counts else 0
         return Overview(
             name=self.title,
-            source=self.place,
+            source=f"a service; {listed.champion or 'nobody'} serves",
             n_customers=0,
             champion=known.get(listed.champion or ""),
             challenger=known.get(listed.challenger or ""),
@@ -209,64 +202,16 @@ class RemoteBackend(NoFeatures):
         return self._customers.probabilities()
 
     def customer(self, customer_id: str) -> CustomerDetail:
-        """See the protocol.
-
-        A service that knows the customer's features explains him as he is now; else the reasons
-        are those that were recorded when he was scored.
-        """
-        known = self.line.ask(customers.customer(customer_id, limit=50))
-        past = tuple(telling.prediction(one) for one in known.predictions)
-        now = self._explained(customer_id)
-        if now is not None:
-            row = {reason.column: reason.value for reason in now.reasons}
-            return CustomerDetail(now, row, past)
-        if not past:
-            raise ServiceRefused(
-                "this customer was never scored, and the service keeps no features of him.",
-                fix="Score him in a file, or on “Score one”.",
-                customer=customer_id,
-            )
-        recorded = self.line.ask(explanations.explanation(past[0].prediction_id))
-        told = telling.recorded_explanation(recorded, self._base_rate(recorded.model_version))
-        columns = {field.name for field in self._fields(recorded.model_version)}
-        row = {reason.column: reason.value for reason in told.reasons}
-        whole = columns <= set(row)
-        return CustomerDetail(told, row, past, "" if whole else NO_FEATURES)
-
-    def _explained(self, customer_id: str) -> Explanation | None:
-        try:
-            answer = self.line.ask(explanations.explain({customer_id: None}, k=ALL_REASONS))
-        except ServiceRefused:
-            return None  # it keeps no features of this customer
-        return telling.explanation(answer.explanations[0], answer)
-
-    def _base_rate(self, version: str) -> float:
-        if version not in self._base_rates:
-            self._base_rates[version] = self.line.ask(models.model(version)).card.base_rate
-        return self._base_rates[version]
-
-    def _fields(self, version: str = "champion") -> tuple[FormField, ...]:
-        try:
-            told = self.line.ask(models.model(version))
-        except ServiceRefused as error:
-            if str(error.where.get("type", "")).endswith("/no-champion"):
-                raise NoChampion("there is no model yet.", fix="Train one first.") from error
-            raise
-        return tuple(telling.form_field(column) for column in told.columns)
+        """See the protocol."""
+        return self._people.customer(customer_id)
 
     def form(self) -> tuple[FormField, ...]:
         """See the protocol."""
-        return self._fields()
+        return self._people.fields()
 
     def what_if(self, row: Mapping[str, object]) -> Explanation:
         """See the protocol; nothing is recorded."""
-        features: dict[str, Any] = {
-            name: None if value is None or value != value else value for name, value in row.items()
-        }
-        answer: ExplanationsAnswer = self.line.ask(
-            explanations.explain({"what-if": features}, k=ALL_REASONS)
-        )
-        return telling.explanation(answer.explanations[0], answer)
+        return self._people.what_if(row)
 
     def rollouts(self) -> tuple[RolloutLine, ...]:
         """See the protocol."""
@@ -298,10 +243,8 @@ class RemoteBackend(NoFeatures):
 
     def money(self) -> Money:
         """The champion's terms, where the service trained it; else churnkit's own."""
-        try:
-            record = self._run("champion")
-        except ServiceRefused:
-            record = None
+        held = self.line.ask(models.aliases()).champion
+        record = None if held is None else self._run(held)
         told = record.settings.get("money", {}) if record is not None else {}
         return Money(**MoneySettings.model_validate(told).model_dump())
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from PySide6.QtWidgets import QFileDialog, QPushButton
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QFileDialog, QInputDialog, QPushButton
 
 from churnkit.domain.profiles import ColumnProfile
 from churnkit_desktop.desk import Desk
@@ -25,7 +26,7 @@ class DataView(ScreenFrame):
     def __init__(self, presenter: DataPresenter, theme: Theme) -> None:
         super().__init__("Data")
         self.presenter = presenter
-        self.newer = QPushButton("Import newer rows …")
+        self.newer = QPushButton("Upload a file …" if presenter.uploads else "Import newer rows …")
         self.newer.clicked.connect(self._ask)
         self.buttons.addWidget(self.newer)
         self.banner = Banner()
@@ -75,6 +76,8 @@ class DataView(ScreenFrame):
         job = presenter.job
         self.job_card.show_job(job)
         self.newer.setEnabled(not (job and job.running))
+        if presenter.asked is not None:
+            self._choose_target(*presenter.asked)
         facts = presenter.facts
         if facts is None:
             self.subtitle.setText("Looking at every column …" if presenter.busy else "")
@@ -115,6 +118,23 @@ class DataView(ScreenFrame):
         self.columns.fill([_row(column, profile.n_rows) for column in profile.columns])
         self.table.fit_columns()
         self.table.fit_rows(24)
+
+    def _choose_target(self, name: str, binary: dict[str, tuple[str, ...]]) -> None:
+        """Ask once which column, and which value, says who left."""
+        self.presenter.asked = None
+        said = [f"{column} = {value}" for column, values in binary.items() for value in values]
+        dialog = QInputDialog(self)
+        dialog.setWindowTitle("Who left?")
+        dialog.setLabelText("Which column and value mean that a customer left?")
+        dialog.setComboBoxItems(said)
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+
+        def chosen(text: str) -> None:
+            column, _, value = text.partition(" = ")
+            self.presenter.upload(name, column, value)
+
+        dialog.textValueSelected.connect(chosen)
+        dialog.open()
 
     def _ask(self) -> None:
         name, _ = QFileDialog.getOpenFileName(

@@ -95,6 +95,8 @@ class SettingsView(ScreenFrame):
         self.body.addStretch(1)
         self.table.selectionModel().selectionChanged.connect(lambda *_: self._enable())
         presenter.changed.connect(self.show_state)
+        theme.changed.connect(self._show_theme)
+        self.destroyed.connect(lambda: theme.changed.disconnect(self._show_theme))
 
     def show_state(self) -> None:
         """Draw what the presenter holds."""
@@ -103,7 +105,7 @@ class SettingsView(ScreenFrame):
             self.banner.show_error(presenter.error)
         else:
             self.banner.show_notice(presenter.said)
-        self.theme.setCurrentIndex(self.theme.findData(self._theme.choice))
+        self._show_theme()
         if presenter.has_keyring is None:
             self.keyring.setText("Looking for the system's keyring …")
         elif presenter.has_keyring:
@@ -124,6 +126,9 @@ class SettingsView(ScreenFrame):
         self.trouble.setText(presenter.console.memory.trouble)
         self.trouble.setVisible(bool(presenter.console.memory.trouble))
         self._enable()
+
+    def _show_theme(self) -> None:
+        self.theme.setCurrentIndex(self.theme.findData(self._theme.choice))
 
     def _chosen(self) -> str:
         rows = self.table.selectionModel().selectedRows()
