@@ -111,7 +111,7 @@ class ImportPage(ScreenFrame):
             return False
         self._look()
         if self.bench.interrupted:
-            self.bench.interrupted = []
+            # Said until the import is started again, however often the page is shown.
             self.banner.show_notice(
                 "The import was interrupted.", "Nothing is half-written; start it again."
             )
@@ -127,12 +127,14 @@ class ImportPage(ScreenFrame):
 
     def leave(self) -> None:
         """Forget the draft and go back."""
+        self.bench.interrupted = []
         self.bench.cancel("create_project")
         self._memory.drop(_DRAFT)
         self._back()
 
     def start(self) -> None:
         """Make the project."""
+        self.bench.interrupted = []
         draft = self._memory.get(_DRAFT, {})
         arguments: dict[str, str | None] = {
             "folder": self.folder.text().strip(),
