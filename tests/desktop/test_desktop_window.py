@@ -155,7 +155,8 @@ def test_the_list_of_the_riskiest_is_written_whole(
     presenter.export_top(str(path), 7)
     qtbot.waitUntil(lambda: not presenter.busy, timeout=WAIT_MS)
     assert len(path.read_text(encoding="utf-8").splitlines()) == 8
-    presenter.export_top(str(tmp_path / "no" / "such" / "folder.csv"), 7)
+    (tmp_path / "no folder").write_text("", encoding="utf-8")
+    presenter.export_top(str(tmp_path / "no folder" / "contacts.csv"), 7)
     qtbot.waitUntil(lambda: presenter.error is not None, timeout=WAIT_MS)
 
 
