@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
 from rich.console import RenderableType
 
 from churnkit.data.writing import open_writer
@@ -63,26 +64,32 @@ def contact_list(
         raise DataEmpty("a list needs at least one customer.", fix="Ask for 1 or more.")
     source = project.store / SCORES if scores is None else Path(scores).expanduser()
     path = Path(output).expanduser()
+    chosen, n_scored = _riskiest(source, customers)
+    with open_writer(path) as writer:
+        for batch in chosen.to_batches():
+            writer.write(batch)
+    probabilities = chosen.column("probability").to_pylist()
+    return ContactList(path, chosen.num_rows, n_scored, probabilities[-1] if probabilities else 1.0)
+
+
+def _riskiest(source: Path, customers: int) -> tuple[pa.Table, int]:
+    """The first rows by probability, and how many there are in all."""
+    read = "read_csv" if source.suffix == ".csv" else "read_parquet"
     try:
         with duckdb.connect() as connection:
-            read = "read_csv" if source.suffix == ".csv" else "read_parquet"
             connection.execute(f"create view scores as select * from {read}({_quoted(source)})")
             chosen = connection.sql(
                 "select * from scores order by probability desc, customer_id limit $n",
                 params={"n": customers},
             ).to_arrow_table()
-            (n_scored,) = connection.execute("select count(*) from scores").fetchall()[0]
+            rows = connection.execute("select count(*) from scores").fetchall()
     except duckdb.Error as error:
         raise DataUnreadable(
             "there are no scores that can be read.",
             fix="Score the customers first, or name the file of scores.",
             file=source,
         ) from error
-    with open_writer(path) as writer:
-        for batch in chosen.to_batches():
-            writer.write(batch)
-    probabilities = chosen.column("probability").to_pylist()
-    return ContactList(path, chosen.num_rows, n_scored, probabilities[-1] if probabilities else 1.0)
+    return chosen, int(rows[0][0])
 
 
 def _quoted(path: Path) -> str:
