@@ -22,6 +22,7 @@ from PySide6.QtWidgets import (
 )
 
 from churnkit.errors import ChurnkitError
+from churnkit_desktop.about import AboutDialog
 from churnkit_desktop.actions import Action
 from churnkit_desktop.backend.opening import is_address, make_bench, make_script, open_backend
 from churnkit_desktop.backend.protocol import Backend
@@ -281,6 +282,7 @@ class MainWindow(QMainWindow):
             Command("Undo an edit", "Ctrl+Z", self.undo),
             Command("Redo an edit", "Ctrl+Shift+Z", self.redo),
             Command("Keyboard shortcuts", "F1", self.show_shortcuts),
+            Command("About churnkit, and licences", "", self.show_about),
             Command("Settings", "Ctrl+,", partial(self.go, "settings")),
             Command("Quit", "Ctrl+Q", self.close),
         ]
@@ -334,6 +336,7 @@ class MainWindow(QMainWindow):
         for choice in CHOICES:
             add(themes, choice.capitalize(), "", partial(self.choose_theme, choice))
         add(help_menu, "Keyboard shortcuts", "F1", self.show_shortcuts)
+        add(help_menu, "About churnkit, and licences", "", self.show_about)
         for number, entry in enumerate(SCREENS[:9], 1):
             action = QAction(f"Go to {entry.title}", self)
             action.setShortcut(QKeySequence(f"Ctrl+{number}"))
@@ -416,6 +419,10 @@ class MainWindow(QMainWindow):
     def show_shortcuts(self) -> None:
         """List the keys."""
         ShortcutsDialog(self.commands(), self).open()
+
+    def show_about(self) -> None:
+        """The version, and the licences of all parts."""
+        AboutDialog(self.runner, self).open()
 
     def toggle_script(self) -> None:
         """Show or hide the Python behind the clicks."""

@@ -293,7 +293,7 @@ def test_a_rollout_is_started_watched_and_promoted_on_a_service(
             rollout = _open(qtbot, window, "rollout")
             rollout.begin_start()
             qtbot.waitUntil(lambda: rollout.form is not None and not rollout.busy, timeout=WAIT_MS)
-            rollout.enter_form(customers=20_000, predictions_per_day=300.0, why="it knows more")
+            rollout.enter_form(customers=20_000, per_day=300.0, why="it knows more")
             qtbot.waitUntil(lambda: not rollout.busy, timeout=WAIT_MS)
             assert rollout.plan.forecast.customers == 20_000
             rollout.start_rollout()
