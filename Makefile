@@ -68,7 +68,7 @@ lint: install-test ## ruff, mypy, import-linter
 	$(BIN)/lint-imports
 
 test: lint ## lint and the ordinary tests
-	$(BIN)/pytest -n 2 --dist loadfile
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 test-long: install-test ## what takes longer
 	$(BIN)/pytest -m long
