@@ -43,7 +43,7 @@ class ImportPage(ScreenFrame):
     ----------
     memory : keeps the draft while it is edited
     runner : reads the preview
-    done : gets the new project's folder
+    done : gets the new project's folder, and the action that made it
     back : leaves the page
     """
 
@@ -51,7 +51,7 @@ class ImportPage(ScreenFrame):
         self,
         memory: PlaceMemory,
         runner: Runner,
-        done: Callable[[str], None],
+        done: Callable[[str, Action], None],
         back: Callable[[], None],
     ) -> None:
         super().__init__("Import customers")
@@ -114,7 +114,7 @@ class ImportPage(ScreenFrame):
             return False
         self._look()
         if self.bench.interrupted:
-            self.bench.interrupted = []
+            # Said until the import is started again, however often the page is shown.
             self.banner.show_notice(
                 "The import was interrupted.", "Nothing is half-written; start it again."
             )
@@ -130,12 +130,14 @@ class ImportPage(ScreenFrame):
 
     def leave(self) -> None:
         """Forget the draft and go back."""
+        self.bench.interrupted = []
         self.bench.cancel("create_project")
         self._memory.drop(_DRAFT)
         self._back()
 
     def start(self) -> None:
         """Make the project."""
+        self.bench.interrupted = []
         draft = self._memory.get(_DRAFT, {})
         arguments: dict[str, str | None] = {
             "folder": self.folder.text().strip(),
@@ -159,7 +161,7 @@ class ImportPage(ScreenFrame):
         self.start_button.setEnabled(True)
         if job.state == "finished":
             self._memory.drop(_DRAFT)
-            self._done(str(job.result["place"]))
+            self._done(str(job.result["place"]), job.action)
         elif job.state == "failed":
             self.banner.show_error(job.error)
 
