@@ -213,13 +213,14 @@ class RowEncoder:
 
     def _by_column(self, rows: Sequence[Mapping[str, object]]) -> Floats:
         """Rows as a matrix; a column whose values are of plain types is taken as a whole."""
-        X = np.empty((len(rows), len(self._plan)), dtype=np.float64)
+        n = len(rows)
+        X = np.empty((len(self._plan), n), dtype=np.float64).T  # each column is one piece
         columns = zip(*map(self._cells, rows), strict=True)
         for j, ((name, kind, codes), cells) in enumerate(zip(self._plan, columns, strict=True)):
             types = set(map(type, cells))
             if kind == "category":
                 if types <= _TEXTS:
-                    X[:, j] = list(map(codes.get, cells, repeat(_NAN)))
+                    X[:, j] = np.fromiter(map(codes.get, cells, repeat(_NAN)), np.float64, n)
                 else:
                     X[:, j] = [_code(cell, codes, name) for cell in cells]
                 continue
