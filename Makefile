@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 .DEFAULT_GOAL := help
-.PHONY: help install install-test demo desktop serve test test-long lint format benchmark clean
+.PHONY: help install install-test demo desktop screenshots serve stack soak test test-long lint format benchmark clean
 
 help: ## show the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -44,8 +44,19 @@ $(VENV)/.installed-desktop: $(VENV)/.installed
 desktop: $(VENV)/.installed-desktop demo/churnkit.toml ## the console in a window, on the demo project
 	@$(BIN)/churnkit desktop demo
 
+screenshots: $(VENV)/.installed-desktop demo/churnkit.toml ## every screen in both themes at 100, 150 and 200 %, into build/screenshots
+	@QT_QPA_PLATFORM=offscreen $(BIN)/python -m churnkit_desktop.screenshots demo build/screenshots
+
 serve: $(VENV)/.installed-service demo/churnkit.toml ## the demo project as a service, on a PostgreSQL of its own
 	@$(BIN)/churnkit -C demo serve --local-postgres --example
+
+$(VENV)/.installed-stack: $(VENV)/.installed-service
+	@sh packaging/system.sh stack
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[service,local-postgres,broker,client]'
+	@touch $@
+
+stack: $(VENV)/.installed-stack demo/churnkit.toml ## what docker-compose.yml describes, as plain processes
+	@PYTHONPATH=packaging/stack $(BIN)/python -m churnkit_stack demo
 
 lint: install-test ## ruff, mypy, import-linter
 	$(BIN)/ruff format --check .

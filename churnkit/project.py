@@ -108,7 +108,12 @@ class Project:
         if self._ledger is None:
             with storage_errors(self.store):
                 self.store.mkdir(parents=True, exist_ok=True)
-            self._ledger = Ledger.open(self.ledger_url, self._pool)
+            files = self.settings.service.files
+            self._ledger = Ledger.open(
+                self.ledger_url,
+                self._pool,
+                self.folder / Path(files).expanduser() if files else None,
+            )
         return self._ledger
 
     @property

@@ -297,6 +297,9 @@ class RolloutTable(_Table):
     accept_history: bool = Field(
         False, description="Count matured customers from after the training, too."
     )
+    score_drift: Literal["pause", "show"] = Field(
+        "pause", description="What proven drift of a model's scores does; seasons are drift, too."
+    )
     look_seconds: float = Field(
         60.0, ge=0, description="How often the service looks; 0: only a person or cron does."
     )
@@ -407,6 +410,9 @@ class ServiceTable(_Table):
     max_upload_bytes: int = Field(2_000_000_000, ge=1_000, description="Of one upload.")
     upload_timeout_seconds: float = Field(3_600.0, gt=0, description="For an upload to arrive.")
     bundles: str = Field("", description="A folder of bundles by hash; empty: the database's.")
+    files: str = Field(
+        "", description="A folder of jobs' files that all replicas share; empty: the database."
+    )
     access_log: Literal["all", "errors", "off"] = Field("errors", description="Requests to log.")
     tracing: bool = Field(False, description="Spans for OpenTelemetry.")
 

@@ -1,6 +1,6 @@
 #!/bin/sh
 # What `make` needs from the system: said, then installed where that is allowed.
-# usage: system.sh python|desktop|tests
+# usage: system.sh python|desktop|stack|tests
 set -eu
 python=${PYTHON:-python3}
 
@@ -15,6 +15,12 @@ what_qt_needs() {
   needs libdbus-1.so.3 libdbus-1-3
   needs libfontconfig.so.1 libfontconfig1
   needs libglib-2.0.so.0 libglib2.0-0
+}
+what_the_stack_needs() {
+  # the broker, the proxy before the replicas, and the figures (promtool checks them)
+  for each in nats-server haproxy prometheus; do
+    command -v "$each" >/dev/null || [ -x "/usr/sbin/$each" ] || missing="$missing $each"
+  done
 }
 case "$1" in
   python)
@@ -43,12 +49,14 @@ case "$1" in
         echo "To run them: sudo apt-get install default-jre-headless" >&2
       fi
     fi
-    # the consumer is tested on a broker of its own
-    command -v nats-server >/dev/null || [ -x /usr/sbin/nats-server ] || missing="$missing nats-server"
-    # promtool checks the service's figures
-    command -v promtool >/dev/null || missing="$missing prometheus"
+    what_the_stack_needs
     ;;
-  *) echo "usage: system.sh python|desktop|tests" >&2; exit 2 ;;
+  stack)
+    what_the_stack_needs
+    # PostgreSQL will not run as root.
+    command -v runuser >/dev/null || missing="$missing util-linux"
+    ;;
+  *) echo "usage: system.sh python|desktop|stack|tests" >&2; exit 2 ;;
 esac
 [ -n "$missing" ] || exit 0
 

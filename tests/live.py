@@ -31,6 +31,7 @@ from churnkit.usecases import training
 from churnkit.usecases.keys import create_key
 from churnkit.usecases.online import open_for_service
 from churnkit.usecases.publishing import publish
+from tests.turns import in_turns
 
 ROWS = 1_200
 
@@ -104,11 +105,16 @@ class Live:
     url: str
     keys: dict[str, str]
     service: Service | None = None
-    replicas: Iterator[str] | None = None
-    """Addresses that are asked in turns instead."""
+    replicas: tuple[Live, ...] = ()
+    """Those behind the address, when they are several."""
     pool: urllib3.PoolManager = field(
         default_factory=lambda: urllib3.PoolManager(retries=False, timeout=30, maxsize=32)
     )
+
+    @property
+    def each(self) -> tuple[Live, ...]:
+        """Every process that answers here."""
+        return self.replicas or (self,)
 
     def ask(
         self,
@@ -127,8 +133,7 @@ class Live:
             body = json.dumps(body).encode()
         if body is not None:
             sent.setdefault("Content-Type", "application/json")
-        url = self.url if self.replicas is None else next(self.replicas)
-        answer = self.pool.request(method, url + path, body=body, headers=sent, redirect=False)
+        answer = self.pool.request(method, self.url + path, body=body, headers=sent, redirect=False)
         return Told(answer.status, dict(answer.headers), answer.data)
 
     def predict(self, *items: dict[str, Any], key: str | None = "all", **asked: Any) -> Told:
@@ -205,6 +210,19 @@ def live(
         listener.close()
         project.close()
         assert not thread.is_alive(), "the service did not stop"
+
+
+@contextmanager
+def two_replicas(folder: Path, database_url: str, **settings: Any) -> Iterator[Live]:
+    """Two services on one database behind one address: each request goes to the other one."""
+    with (
+        live(folder, database_url, **settings) as one,
+        live(folder, database_url, **settings) as two,
+        in_turns([one.url, two.url]) as url,
+    ):
+        running = Live(url, one.keys, one.service, (one, two))
+        yield running
+        running.pool.clear()
 
 
 @contextmanager

@@ -22,6 +22,9 @@ def erase(
     why: Annotated[
         str, typer.Option(help="For the journal; without the id.")
     ] = "asked to be forgotten",
+    rewrite: Annotated[
+        bool, typer.Option("--rewrite", help="PostgreSQL: write the tables anew; locks them.")
+    ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     folder: Folder = None,
     json: Json = False,
@@ -31,7 +34,7 @@ def erase(
     if not yes:
         typer.confirm("This cannot be undone. Erase this customer?", abort=True, err=True)
     with session.project() as project, session.progress() as progress:
-        result = erasing.erase(project, customer, why=why, progress=progress)
+        result = erasing.erase(project, customer, why=why, rewrite=rewrite, progress=progress)
     session.show(result)
 
 

@@ -17,6 +17,7 @@ from churnkit.client.call import RETRIED, Call, is_passing, refuse
 from churnkit.client.calls import (
     customers,
     events,
+    experiments,
     explanations,
     figures,
     health,
@@ -25,6 +26,7 @@ from churnkit.client.calls import (
     predictions,
     rollouts,
 )
+from churnkit.client.calls.experiments import Plan
 from churnkit.client.calls.rollouts import Move
 from churnkit.client.feeding import Interrupted, feed_events
 from churnkit.client.files import (
@@ -49,6 +51,13 @@ from churnkit.client.messages.customers import (
     CustomerSort,
 )
 from churnkit.client.messages.events import EventsAnswer
+from churnkit.client.messages.experiments import (
+    Experiment,
+    ExperimentAssigned,
+    ExperimentHistoryAnswer,
+    ExperimentsAnswer,
+    ExperimentSizes,
+)
 from churnkit.client.messages.explanations import ExplanationsAnswer, RecordedExplanation
 from churnkit.client.messages.feed import FeedEvent
 from churnkit.client.messages.figures import MetricsSummary
@@ -664,6 +673,64 @@ class AsyncClient:
         """Pause, resume, promote or abort a rollout, with a reason."""
         return await self.send(
             rollouts.move_rollout(rollout_id, move, why=why, expected_revision=expected_revision)
+        )
+
+    async def start_experiment(
+        self,
+        plan: Plan,
+        *,
+        why: str = "",
+        idempotency_key: str | None = None,
+    ) -> Experiment:
+        """Fix a plan; see ``calls.experiments.start_experiment``."""
+        return await self.send(
+            experiments.start_experiment(plan, why=why, idempotency_key=idempotency_key)
+        )
+
+    async def experiments(self) -> ExperimentsAnswer:
+        """All experiments, the oldest first."""
+        return await self.send(experiments.experiments())
+
+    async def experiment(self, experiment_id: str) -> Experiment:
+        """An experiment with what may be read off it now."""
+        return await self.send(experiments.experiment(experiment_id))
+
+    async def experiment_history(self, experiment_id: str) -> ExperimentHistoryAnswer:
+        """What was done with an experiment, by whom and why."""
+        return await self.send(experiments.experiment_history(experiment_id))
+
+    async def assign_experiment(
+        self, experiment_id: str, customers: Sequence[str]
+    ) -> ExperimentAssigned:
+        """Draw customers into the arms of an experiment of treatments."""
+        return await self.send(experiments.assign_experiment(experiment_id, customers))
+
+    async def stop_experiment(self, experiment_id: str, why: str) -> Experiment:
+        """Let nobody enter an experiment any more, with a reason."""
+        return await self.send(experiments.stop_experiment(experiment_id, why))
+
+    async def plan_experiment(
+        self,
+        plan: Plan | None = None,
+        *,
+        effect: float | None = None,
+        retention: float | None = None,
+        power: float = 0.8,
+        correlation: float | None = None,
+        customers_per_day: float | None = None,
+        simulations: int = 1_000,
+    ) -> ExperimentSizes:
+        """How many customers an experiment takes; see ``calls.experiments.plan_experiment``."""
+        return await self.send(
+            experiments.plan_experiment(
+                plan,
+                effect=effect,
+                retention=retention,
+                power=power,
+                correlation=correlation,
+                customers_per_day=customers_per_day,
+                simulations=simulations,
+            )
         )
 
     async def ready(self) -> Readiness:

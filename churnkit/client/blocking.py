@@ -16,6 +16,7 @@ from churnkit.client.call import Call, is_passing, refuse
 from churnkit.client.calls import (
     customers,
     events,
+    experiments,
     explanations,
     figures,
     health,
@@ -24,6 +25,7 @@ from churnkit.client.calls import (
     predictions,
     rollouts,
 )
+from churnkit.client.calls.experiments import Plan
 from churnkit.client.calls.rollouts import Move
 from churnkit.client.files import PIECE_BYTES, Download, Upload, appearing, file_headers
 from churnkit.client.jobs import Batches, Datasets, Features, Reports, Trainings
@@ -34,6 +36,13 @@ from churnkit.client.messages.customers import (
     CustomerSort,
 )
 from churnkit.client.messages.events import EventsAnswer
+from churnkit.client.messages.experiments import (
+    Experiment,
+    ExperimentAssigned,
+    ExperimentHistoryAnswer,
+    ExperimentsAnswer,
+    ExperimentSizes,
+)
 from churnkit.client.messages.explanations import ExplanationsAnswer, RecordedExplanation
 from churnkit.client.messages.figures import MetricsSummary
 from churnkit.client.messages.health import Readiness
@@ -552,6 +561,62 @@ class Client:
         """Pause, resume, promote or abort a rollout, with a reason."""
         return self.send(
             rollouts.move_rollout(rollout_id, move, why=why, expected_revision=expected_revision)
+        )
+
+    def start_experiment(
+        self,
+        plan: Plan,
+        *,
+        why: str = "",
+        idempotency_key: str | None = None,
+    ) -> Experiment:
+        """Fix a plan; see ``calls.experiments.start_experiment``."""
+        return self.send(
+            experiments.start_experiment(plan, why=why, idempotency_key=idempotency_key)
+        )
+
+    def experiments(self) -> ExperimentsAnswer:
+        """All experiments, the oldest first."""
+        return self.send(experiments.experiments())
+
+    def experiment(self, experiment_id: str) -> Experiment:
+        """An experiment with what may be read off it now."""
+        return self.send(experiments.experiment(experiment_id))
+
+    def experiment_history(self, experiment_id: str) -> ExperimentHistoryAnswer:
+        """What was done with an experiment, by whom and why."""
+        return self.send(experiments.experiment_history(experiment_id))
+
+    def assign_experiment(self, experiment_id: str, customers: Sequence[str]) -> ExperimentAssigned:
+        """Draw customers into the arms of an experiment of treatments."""
+        return self.send(experiments.assign_experiment(experiment_id, customers))
+
+    def stop_experiment(self, experiment_id: str, why: str) -> Experiment:
+        """Let nobody enter an experiment any more, with a reason."""
+        return self.send(experiments.stop_experiment(experiment_id, why))
+
+    def plan_experiment(
+        self,
+        plan: Plan | None = None,
+        *,
+        effect: float | None = None,
+        retention: float | None = None,
+        power: float = 0.8,
+        correlation: float | None = None,
+        customers_per_day: float | None = None,
+        simulations: int = 1_000,
+    ) -> ExperimentSizes:
+        """How many customers an experiment takes; see ``calls.experiments.plan_experiment``."""
+        return self.send(
+            experiments.plan_experiment(
+                plan,
+                effect=effect,
+                retention=retention,
+                power=power,
+                correlation=correlation,
+                customers_per_day=customers_per_day,
+                simulations=simulations,
+            )
         )
 
     def ready(self) -> Readiness:

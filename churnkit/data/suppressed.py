@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from churnkit.data.fact_columns import as_text
+from churnkit.data.scoring_input import TypedBatch
 
 Suppressed = Callable[[Iterable[str]], set[str]]
 """Which of some customers were erased."""
@@ -31,3 +33,17 @@ def without_suppressed(
         [numbers[place] for place in kept.tolist()],
         batch.num_rows - len(kept),
     )
+
+
+def typed_without(
+    batch: TypedBatch, suppressed: Suppressed | None
+) -> tuple[TypedBatch, npt.NDArray[np.int64]]:
+    """A batch to be scored without erased customers, and the places of those that are left."""
+    names = batch.ids.to_pylist() if suppressed is not None else []
+    erased = suppressed(names) if suppressed is not None else ()
+    if not erased:
+        return batch, np.arange(len(batch.ids))
+    kept = np.flatnonzero([name not in erased for name in names])
+    rows = pa.array(kept, pa.int64())
+    columns = {name: column.take(rows) for name, column in batch.columns.items()}
+    return TypedBatch(batch.first_row, batch.ids.take(rows), columns), kept

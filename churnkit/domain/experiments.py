@@ -16,6 +16,7 @@ ExperimentAction = Literal["start", "assign", "stop"]
 ExperimentState = Literal["better", "worse", "open"]
 
 Word = Annotated[str, StringConstraints(min_length=1, max_length=32, pattern=r"^[\w .%+-]+$")]
+_TEXT = r"^[^\x00]*$"
 MOST_ARMS = 10
 
 
@@ -23,13 +24,13 @@ class ExperimentArm(Frozen):
     """What some of the customers get: the answers of a model, or an offer."""
 
     name: Word
-    weight: float = Field(gt=0, lt=1)
+    weight: float = Field(ge=0.001, le=0.999)
     """Its share of the customers who enter; the arms' weights add up to 1."""
-    model: str = Field("", max_length=64)
+    model: str = Field("", max_length=64, pattern=_TEXT)
     """A version or alias, in an experiment of models."""
-    offer: str = Field("", max_length=200)
+    offer: str = Field("", max_length=200, pattern=_TEXT)
     """In an experiment of treatments; empty: these customers are left alone."""
-    cost: float = Field(0.0, ge=0, allow_inf_nan=False)
+    cost: float = Field(0.0, ge=0, le=1e9)
     """What the arm costs for each customer in it; taken off his revenue."""
 
 
@@ -45,18 +46,18 @@ class ExperimentPlan(Frozen):
     arms: tuple[ExperimentArm, ...] = Field(min_length=2, max_length=MOST_ARMS)
     """The first one is the control, with which the others are compared."""
     outcomes: tuple[ExperimentOutcome, ...] = Field(("retention",), min_length=1)
-    revenue_cap: float | None = Field(None, gt=0, allow_inf_nan=False)
+    revenue_cap: float | None = Field(None, ge=1e-6, le=1e12)
     """The most of one customer's revenue that counts."""
     adjust: bool = True
     """CUPED: take off what each customer's last churn score before he entered says."""
-    alpha: float = Field(0.05, gt=0, le=0.5)
+    alpha: float = Field(0.05, ge=1e-6, le=0.5)
     """Split evenly over comparisons and outcomes."""
-    alpha_ratio: float = Field(0.01, gt=0, le=0.5)
-    smallest_effect: float = Field(0.02, gt=0, lt=1)
+    alpha_ratio: float = Field(0.01, ge=1e-6, le=0.5)
+    smallest_effect: float = Field(0.02, ge=0.0005, le=0.5)
     """The gain in the share of customers who stay that matters; the bounds are narrowest there."""
-    hazard_ratio: float = Field(0.8, gt=0, lt=1)
+    hazard_ratio: float = Field(0.8, ge=0.1, le=0.99)
     """The ratio of the hazards of leaving that the log-rank test finds soonest, or its inverse."""
-    population: str = Field("", max_length=500)
+    population: str = Field("", max_length=500, pattern=_TEXT)
     """Who may enter, in words."""
 
     @model_validator(mode="after")
@@ -216,6 +217,7 @@ class HazardReading(Frozen):
     """Below 1: customers of the arm leave later. The most likely value."""
     lower: float | None
     upper: float | None
+    """None: not bounded."""
     log_evidence: float
     """Log of the e-value against equal hazards; it refutes them from log(1/alpha) on."""
     alpha: float

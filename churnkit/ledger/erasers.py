@@ -13,6 +13,7 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
+from churnkit.ledger.part_files import forget_contents, read_content
 from churnkit.ledger.refreshing import hold_refreshes
 from churnkit.ledger.tables import metadata
 from churnkit.ledger.transactions import writing
@@ -20,6 +21,8 @@ from churnkit.ledger.transactions import writing
 Eraser = Callable[[sa.Connection, sa.Table, str], int]
 """Removes what a table knows of a customer; gives how many rows it removed."""
 
+_LOCK_SECONDS = 30
+_MAY_REWRITE = sa.text("select rolsuper from pg_roles where rolname = current_user")
 _COMPRESSED = (b"PAR1", b"\x1f\x8b", b"PK\x03\x04")
 
 
@@ -49,15 +52,18 @@ def _of_files(connection: sa.Connection, table: sa.Table, customer_id: str) -> i
     n = 0
     for job_id, name in connection.execute(sa.select(*key).distinct()).all():
         mine = sa.and_(table.c.job_id == job_id, table.c.name == name)
-        pieces = sa.select(table.c.content).where(mine).order_by(table.c.number)
+        numbers = sa.select(table.c.number).where(mine).order_by(table.c.number)
         rest, hit = b"", False
-        for piece in connection.execute(pieces).scalars():
+        for number in connection.execute(numbers).scalars().all():  # one is in memory at a time
+            query = sa.select(table.c.place, table.c.content).where(mine, table.c.number == number)
+            piece = read_content(connection, *connection.execute(query).one())
             # The id may lie across two pieces.
-            content = rest + bytes(piece)
+            content = rest + piece
             hit |= any(needle in content for needle in needles)
-            hit |= bytes(piece).startswith(_COMPRESSED)
+            hit |= piece.startswith(_COMPRESSED)
             rest = content[-max(map(len, needles)) :]
         if hit:
+            forget_contents(connection, mine)
             n += connection.execute(sa.delete(table).where(mine)).rowcount
     return n
 
@@ -179,18 +185,34 @@ def overwriting(connection: sa.Connection) -> None:
     _overwrite(connection)
 
 
-def clean_pages(engine: sa.Engine) -> bool:
-    """Leave no deleted bytes in free pages and logs; False where a reader kept SQLite from it.
+def clean_pages(engine: sa.Engine, *, rewrite: bool = False) -> bool:
+    """Leave no deleted bytes in free pages and logs; False where somebody kept it from that.
 
-    On SQLite the file is written anew and the log emptied. On PostgreSQL the tables are vacuumed:
-    their pages' free space is reused, and may hold old bytes until then, as its log and backups
-    do until they expire.
+    On SQLite the file is written anew and the log emptied. On PostgreSQL the tables are vacuumed
+    and their statistics, which quote frequent values, are made anew: free space of their pages is
+    reused, and may hold old bytes until then, as its log and backups do until they expire.
+
+    Parameters
+    ----------
+    rewrite : on PostgreSQL write the tables anew; each is locked meanwhile
     """
     if engine.dialect.name == "sqlite":
         return _clean_sqlite(engine)
+    how = "full, analyze" if rewrite else "analyze"
+    names = [f'"{name}"' for name in metadata.tables]
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        for name in metadata.tables:
-            connection.execute(sa.text(f'vacuum "{name}"'))
+        connection.execute(sa.text(f"set lock_timeout = '{_LOCK_SECONDS}s'"))
+        try:
+            for name in names:
+                connection.execute(sa.text(f"vacuum ({how}) {name}"))
+        except sa.exc.OperationalError as error:
+            if "lock timeout" in str(error):
+                return False
+            raise
+        finally:
+            connection.execute(sa.text("reset lock_timeout"))
+        if rewrite and connection.execute(_MAY_REWRITE).scalar_one():
+            connection.execute(sa.text("vacuum full pg_statistic"))
     return True
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -13,10 +13,13 @@ import sqlalchemy as sa
 
 from churnkit.domain.jobs import ENDED, Job, JobKind, JobPart
 from churnkit.domain.recording import IdempotentAnswer
+from churnkit.ledger.part_files import forget_contents, keep_content, read_content, sweep
 from churnkit.ledger.tables import idempotency, job_files, jobs
 from churnkit.ledger.transactions import reading, writing
 
 Place = tuple[datetime, str]
+_SWEEP_SECONDS = 3_600.0
+"""Clocks of replicas and of a shared folder may differ by less than this."""
 _DOCUMENTS = ("request", "checkpoint", "result", "error")
 
 
@@ -133,6 +136,13 @@ def count_waiting(engine: sa.Engine) -> dict[tuple[str, str], int]:
         return {(kind, state): n for kind, state, n in connection.execute(query)}
 
 
+def running_jobs(engine: sa.Engine) -> int:
+    """How many jobs run."""
+    query = sa.select(sa.func.count()).select_from(jobs).where(jobs.c.state == "running")
+    with reading(engine) as connection:
+        return int(connection.execute(query).scalar_one())
+
+
 def cancel_job(engine: sa.Engine, job_id: str, kind: JobKind, now: datetime) -> Job | None:
     """Ask a job to stop; one that nobody works on stops at once, one that ended stays as it is.
 
@@ -206,6 +216,7 @@ def delete_old_jobs(
         )
         found = list(connection.execute(query.with_for_update(skip_locked=True)).scalars())
         _delete(connection, found)
+    sweep(engine, max(idle_seconds, _SWEEP_SECONDS))
     return len(found)
 
 
@@ -215,27 +226,33 @@ def delete_old_jobs(
 def insert_parts(connection: sa.Connection, job_id: str, parts: Iterable[JobPart]) -> None:
     """Add parts to a job's files, within a transaction; one at a time is in memory."""
     for part in parts:
-        connection.execute(sa.insert(job_files), {"job_id": job_id, **asdict(part)})
+        place = keep_content(connection, job_id, part)
+        row = asdict(part if place is None else replace(part, content=b""))
+        connection.execute(sa.insert(job_files), {"job_id": job_id, "place": place, **row})
 
 
 def delete_files(connection: sa.Connection, job_id: str, names: Sequence[str]) -> None:
     """Delete some of a job's files, within a transaction."""
-    connection.execute(
-        sa.delete(job_files).where(job_files.c.job_id == job_id, job_files.c.name.in_(names))
-    )
+    mine = sa.and_(job_files.c.job_id == job_id, job_files.c.name.in_(names))
+    forget_contents(connection, mine)
+    connection.execute(sa.delete(job_files).where(mine))
 
 
 def next_part(engine: sa.Engine, job_id: str, name: str, after: int = -1) -> JobPart | None:
     """The first part of a file behind a number: a file is read without ever being in memory."""
     query = (
-        sa.select(job_files.c.name, job_files.c.number, job_files.c.content, job_files.c.n_rows)
+        sa.select(job_files)
         .where(job_files.c.job_id == job_id, job_files.c.name == name, job_files.c.number > after)
         .order_by(job_files.c.number)
         .limit(1)
     )
     with reading(engine) as connection:
         row = connection.execute(query).mappings().one_or_none()
-    return None if row is None else JobPart(**{**row, "content": bytes(row["content"])})
+    if row is None:
+        return None
+    part = dict(row)
+    content = read_content(engine, part["place"], part["content"])
+    return JobPart(name, part["number"], content, part["n_rows"])
 
 
 # --- rows -------------------------------------------------------------------------------------
@@ -292,5 +309,6 @@ def _take_key(connection: sa.Connection, answer: IdempotentAnswer) -> bool:
 
 def _delete(connection: sa.Connection, job_ids: Sequence[str]) -> None:
     if job_ids:
+        forget_contents(connection, job_files.c.job_id.in_(job_ids))
         connection.execute(sa.delete(job_files).where(job_files.c.job_id.in_(job_ids)))
         connection.execute(sa.delete(jobs).where(jobs.c.job_id.in_(job_ids)))

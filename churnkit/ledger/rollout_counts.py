@@ -80,15 +80,10 @@ def exposed_customers(
         return int(connection.execute(query).scalar_one())
 
 
-def first_requests(
-    engine: sa.Engine, rollout_id: str, *, since: datetime | None, until: datetime
-) -> FirstRequests:
-    """Customers whose first request in the rollout was in (since, until]."""
-    answer, shadow, failure = (
-        predictions.alias("answer"),
-        predictions.alias("shadow"),
-        rollout_failures,
-    )
+def first_answers(
+    answer: sa.FromClause, rollout_id: str, *, since: datetime | None, until: datetime
+) -> list[sa.ColumnElement[bool]]:
+    """That a prediction answered its customer's first request, and that in (since, until]."""
     earlier = predictions.alias("earlier")
     before = sa.or_(
         earlier.c.made_at < answer.c.made_at,
@@ -107,20 +102,31 @@ def first_requests(
         )
         .exists()
     )
+    conditions = [
+        answer.c.rollout_id == rollout_id,
+        answer.c.shadow_of.is_(None),
+        answer.c.made_at <= until,
+        ~repeated,
+    ]
+    return conditions if since is None else [*conditions, answer.c.made_at > since]
+
+
+def first_requests(
+    engine: sa.Engine, rollout_id: str, *, since: datetime | None, until: datetime
+) -> FirstRequests:
+    """Customers whose first request in the rollout was in (since, until]."""
+    answer, shadow, failure = (
+        predictions.alias("answer"),
+        predictions.alias("shadow"),
+        rollout_failures,
+    )
     paired = sa.select(1).where(shadow.c.shadow_of == answer.c.prediction_id).exists()
     query = (
         sa.select(paired.label("paired"), failure.c.variant, sa.func.count().label("n"))
         .select_from(answer.outerjoin(failure, failure.c.prediction_id == answer.c.prediction_id))
-        .where(
-            answer.c.rollout_id == rollout_id,
-            answer.c.shadow_of.is_(None),
-            answer.c.made_at <= until,
-            ~repeated,
-        )
+        .where(*first_answers(answer, rollout_id, since=since, until=until))
         .group_by(sa.literal_column("1"), failure.c.variant)
     )
-    if since is not None:
-        query = query.where(answer.c.made_at > since)
     counts = {"both": 0, "champion": 0, "challenger": 0, "unpaired": 0}
     with reading(engine) as connection:
         for row in connection.execute(query):

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
 from itertools import islice
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -21,6 +22,7 @@ from churnkit.errors import BadValue, UnknownModelVersion, did_you_mean
 from churnkit.ledger import tables
 from churnkit.ledger.engine import Pool, make_engine, migrate
 from churnkit.ledger.idempotent import keep_answer
+from churnkit.ledger.part_files import FOLDER
 from churnkit.ledger.rollouts import insert_failures
 from churnkit.ledger.transactions import reading, writing
 
@@ -84,12 +86,13 @@ class Ledger:
         self._engine = engine
 
     @classmethod
-    def open(cls, url: str, pool: Pool | None = None) -> Ledger:
+    def open(cls, url: str, pool: Pool | None = None, files: Path | None = None) -> Ledger:
         """Open the database, making or updating its tables.
 
         Parameters
         ----------
         pool : connections to PostgreSQL, where the default does not fit
+        files : a folder for new files of jobs; None: the database holds them
 
         Raises
         ------
@@ -98,6 +101,7 @@ class Ledger:
         StorageError : it was made by a later churnkit
         """
         engine = make_engine(url, pool)
+        engine.update_execution_options(**{FOLDER: files})
         try:
             migrate(engine)
         except BaseException:

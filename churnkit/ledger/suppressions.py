@@ -50,6 +50,20 @@ def any_suppressed(engine: sa.Engine) -> bool:
                                   ).first() is not None  # fmt: skip
 
 
+def suppressions_mark(engine: sa.Engine) -> tuple[int, datetime | None]:
+    """What changes when anybody is erased: how many there are, and when the last one was."""
+    query = sa.select(sa.func.count(), sa.func.max(suppressions.c.at))
+    with reading(engine) as connection:
+        n, last = connection.execute(query).one()
+    return int(n), last
+
+
+def all_pseudonyms(engine: sa.Engine) -> list[str]:
+    """All pseudonyms that are kept."""
+    with reading(engine) as connection:
+        return list(connection.execute(sa.select(suppressions.c.pseudonym)).scalars())
+
+
 def suppression_keys(engine: sa.Engine) -> set[str]:
     """The ids of the keys that made the pseudonyms."""
     with reading(engine) as connection:

@@ -329,6 +329,8 @@ job_files = sa.Table(
     sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
     sa.Column("n_rows", sa.Integer, nullable=False),
     sa.Column("content", sa.LargeBinary, nullable=False),
+    # The file below service.files that holds the bytes; null: they are in this row.
+    sa.Column("place", sa.String(128)),
 )
 
 # What became true, and what was done about it.

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import sqlalchemy as sa
 
 from churnkit.ledger.engine import database_errors
+
+_AFTER = "churnkit_after_commit"
 
 
 @contextmanager
@@ -21,7 +23,16 @@ def reading(engine: sa.Engine) -> Iterator[sa.Connection]:
 def writing(engine: sa.Engine, *, lock: int | None = None) -> Iterator[sa.Connection]:
     """A transaction that writes; with a lock, writers with the same lock come one by one."""
     immediate = engine.execution_options(churnkit_mode="immediate")
-    with database_errors(engine), immediate.connect() as connection, connection.begin():
-        if lock is not None and connection.dialect.name == "postgresql":
-            connection.execute(sa.text(f"select pg_advisory_xact_lock({lock})"))
-        yield connection
+    with database_errors(engine), immediate.connect() as connection:
+        connection.info.pop(_AFTER, None)  # of a transaction that was rolled back
+        with connection.begin():
+            if lock is not None and connection.dialect.name == "postgresql":
+                connection.execute(sa.text(f"select pg_advisory_xact_lock({lock})"))
+            yield connection
+        for call in connection.info.pop(_AFTER, ()):
+            call()
+
+
+def after_commit(connection: sa.Connection, call: Callable[[], object]) -> None:
+    """Let something be done once the transaction of ``writing`` is committed, if it is."""
+    connection.info.setdefault(_AFTER, []).append(call)

@@ -171,7 +171,7 @@ def _effect(effect: EffectReading) -> tuple[RenderableType, ...]:
         f"{effect.n:,}",
         shown(effect.estimate),
         bounds,
-        {"better": "better", "worse": "worse", "open": "open"}[effect.state],
+        effect.state,
     )
 
 
@@ -179,7 +179,8 @@ def _hazard(hazard: HazardReading) -> tuple[RenderableType, ...]:
     def shown(value: float | None) -> str:
         return "" if value is None else f"{value:.3g}"
 
-    bounds = "" if hazard.lower is None else f"{shown(hazard.lower)} … {shown(hazard.upper)}"
+    upper = "∞" if hazard.upper is None else shown(hazard.upper)
+    bounds = "" if hazard.lower is None else f"{shown(hazard.lower)} … {upper}"
     return (
         Text(hazard.arm),
         _OUTCOMES["time_to_churn"],

@@ -29,6 +29,8 @@ class Signal(Frozen):
     name: str
     alarm: bool
     detail: str = ""
+    lasting: bool = False
+    """Whether nobody can go on in spite of it."""
 
 
 class Evidence(Frozen):
@@ -67,6 +69,10 @@ class Decision(Frozen):
     readings: tuple[Reading, ...]
     together: tuple[Together, ...] = ()
     """What the aborting guardrails on matured pairs show jointly, for each stream."""
+    signals: tuple[Signal, ...] = ()
+    """What was seen without labels."""
+    alarms: tuple[str, ...] = ()
+    """Names of what pauses it, or would if nobody had gone on in spite of it."""
     labels_needed: int | None = None
     """How many more matured pairs the verdict is expected to take; None: not known, or never."""
     expected_at: datetime | None = None
@@ -77,7 +83,8 @@ def decide(plan: Plan, evidence: Evidence, now: datetime) -> Decision:
 
     In this order: what is over stays over; a breached guardrail, or harm that the guardrails show
     together, aborts (also while paused); a person's pause stays; a mismatched sample ratio, a
-    breached pausing guardrail or a label-free alarm pauses; then a stage whose minima have passed
+    breached pausing guardrail or a label-free alarm pauses, but for those that a person went on in
+    spite of; then a stage whose minima have passed
     leads to the next one, and the last one to promotion if every gate holds.
 
     Raises
@@ -101,6 +108,8 @@ def decide(plan: Plan, evidence: Evidence, now: datetime) -> Decision:
     aborting = [each.sentence() for each in stopping if each.action == "abort"]
     if not aborting:
         aborting = [each.sentence() for each in joint if each.breached]
+    alarms = _alarms(evidence, split.ratio)
+    alarms |= {each.metric: each.sentence() for each in stopping if each.action == "pause"}
     labels, expected_at = _outlook(plan, gates, evidence, now)
 
     def decision(
@@ -119,6 +128,8 @@ def decide(plan: Plan, evidence: Evidence, now: datetime) -> Decision:
             next_share=_next_share(plan, position, verdict, share),
             readings=readings,
             together=joint,
+            signals=evidence.signals,
+            alarms=tuple(sorted(alarms)),
             labels_needed=labels,
             expected_at=expected_at,
         )
@@ -138,10 +149,12 @@ def decide(plan: Plan, evidence: Evidence, now: datetime) -> Decision:
         return decision("pause", why, changes=not paused, recommended="abort")
     if paused:
         return decision("pause", "paused until a person resumes it", changes=False)
-    alarms = _alarms(evidence, split.ratio)
-    alarms += [each.sentence() for each in stopping]
-    if alarms:
-        return decision("pause", "; ".join(alarms))
+    lasting = {signal.name for signal in evidence.signals if signal.lasting}
+    heard = [
+        why for name, why in alarms.items() if name in lasting or name not in position.overruled
+    ]
+    if heard:
+        return decision("pause", "; ".join(heard))
 
     missing = _missing(plan, evidence, now)
     if missing:
@@ -171,11 +184,14 @@ def _next_share(plan: Plan, position: Position, verdict: Verdict, share: float) 
     return {"promote": 1.0, "abort": 0.0}.get(verdict, share)
 
 
-def _alarms(evidence: Evidence, alpha_ratio: float) -> list[str]:
-    alarms = []
+def _alarms(evidence: Evidence, alpha_ratio: float) -> dict[str, str]:
+    """What asks for a pause without labels: name → sentence."""
+    alarms: dict[str, str] = {}
     if evidence.ratio.mismatch(alpha_ratio):
-        alarms.append("the arms do not get the shares of customers that they should")
-    alarms += [": ".join(filter(None, (s.name, s.detail))) for s in evidence.signals if s.alarm]
+        alarms["ratio"] = "the arms do not get the shares of customers that they should"
+    for signal in evidence.signals:
+        if signal.alarm:
+            alarms[signal.name] = ": ".join(filter(None, (signal.name, signal.detail)))
     return alarms
 
 

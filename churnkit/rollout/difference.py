@@ -12,9 +12,9 @@ lies within max(1/π, 1/(1 - π)) of 0, as a confidence sequence needs it (``mix
 
 The offset decides the variance, never the validity. It is the mean of the earlier customers'
 outcomes and, with CUPED, what their regression on the churn score says of this customer's. The
-regression's coefficient is *predictable*: it is computed from earlier customers alone. One that is
-computed from all of them at the end depends on the outcome that it is taken off, and the bounds
-would not hold.
+regression's coefficient is *predictable*: it is computed from earlier customers alone, in the order
+of entry, so that no customer's own draw or outcome is in what is taken off his. The score must be
+from before the draw: one that the arm can move takes a part of the arm's effect off, or adds one.
 
 Sources: Horvitz & Thompson (1952) and Robins, Rotnitzky & Zhao (1994) for the weighted and the
 augmented form; Deng, Xu, Kohavi & Walker (2013, "Improving the sensitivity of online controlled

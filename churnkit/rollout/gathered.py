@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
+
+from pydantic import Field
 
 from churnkit.domain.frozen import Frozen
 from churnkit.rollout.evidence import StreamState
@@ -19,6 +22,8 @@ class Gathered(Frozen):
     errors: MeanState | None = None
     latency: QuantileState | None = None
     ratio: RatioEvidence = RatioEvidence()
+    scores: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    """Arm → the state of the test for drift of its scores."""
     fresh_from: datetime | None = None
     """The outcomes of predictions that look from before may have been learnt from."""
     outcomes_until: datetime | None = None

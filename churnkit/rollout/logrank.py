@@ -30,6 +30,7 @@ model; Ville (1939).
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
@@ -241,22 +242,24 @@ def log_evidence_by_day(
     """
     logs, weights = alternatives(hazard_ratio)
     days, places = np.unique(sets.day, return_inverse=True)
+    found = _factors(sets, (math.log(ratio), *logs.tolist()))
     factors = np.zeros((len(logs), len(days)))
-    null = _factors(sets, math.log(ratio))
-    for row, log in enumerate(logs.tolist()):
-        np.add.at(factors[row], places, _factors(sets, log) - null)
+    for row in range(len(logs)):
+        np.add.at(factors[row], places, found[row + 1] - found[0])
     total = np.cumsum(factors, axis=1)
     top = total.max(axis=0, initial=-math.inf)
     return days, top + np.log(weights @ np.exp(total - top))
 
 
-def _factors(sets: RiskSets, log_ratio: float) -> Floats:
-    """Log p(d₁; θ) of each day of each cohort."""
-    found = np.zeros(len(sets))
+def _factors(sets: RiskSets, log_ratios: Sequence[float]) -> Floats:
+    """Log p(d₁; θ) of each day of each cohort, for several ratios: shape (n_ratios, n)."""
+    found = np.zeros((len(log_ratios), len(sets)))
     both = (sets.at_risk_arm > 0) & (sets.at_risk_control > 0)
     for mask in _masks(sets, both):
         part = RiskSets(*(getattr(sets, name)[mask] for name in RiskSets.__slots__))
-        found[mask] = _Ties(part).factors(log_ratio)
+        ties = _Ties(part)
+        for row, log_ratio in enumerate(log_ratios):
+            found[row, mask] = ties.factors(log_ratio)
     return found
 
 

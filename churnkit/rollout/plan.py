@@ -148,6 +148,10 @@ class Plan(Frozen):
     """Split over the guardrails that pause."""
     alpha_ratio: float = Field(0.01, gt=0, le=0.5)
     """For the sample-ratio test, which pauses."""
+    alpha_drift: float = Field(0.05, gt=0, le=0.5)
+    """For drift of the two models' scores, each half, which pauses."""
+    score_drift: Literal["pause", "show"] = "pause"
+    """What proven drift of a model's scores does. Seasons are drift, too."""
     clip: float = Field(0.01, gt=0, lt=0.5)
     """Log loss holds probabilities in [clip, 1 - clip]."""
     outcomes: Literal["everyone", "holdout", "propensity"] = "everyone"
@@ -244,6 +248,8 @@ class Budget(Frozen):
     """Of each guardrail and stream."""
     latency: float
     ratio: float
+    drift: float
+    """Of the scores of each model."""
 
 
 def budget(plan: Plan, attempt: int) -> Budget:
@@ -275,4 +281,5 @@ def budget(plan: Plan, attempt: int) -> Budget:
         guardrails={rule.metric: spent(rule) / streams(rule.metric) for rule in plan.guardrails},
         latency=spent(plan.latency) if plan.latency is not None else 0.0,
         ratio=part * plan.alpha_ratio,
+        drift=part * plan.alpha_drift / 2,
     )

@@ -6,6 +6,7 @@ gives the same position. An abort is final for its attempt.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Literal
 
@@ -28,6 +29,8 @@ class Position(Frozen):
     """Place in the plan's stages; the last one when promoted."""
     attempt: int = Field(1, ge=1)
     condition: Condition = "running"
+    overruled: tuple[str, ...] = ()
+    """Alarms that a person went on in spite of: they do not pause this attempt again."""
 
     @property
     def over(self) -> bool:
@@ -78,15 +81,22 @@ def pause(position: Position) -> Position:
     return position.model_copy(update={"condition": "paused"})
 
 
-def resume(position: Position) -> Position:
+def resume(position: Position, *, in_spite_of: Collection[str] = ()) -> Position:
     """Go on.
+
+    Parameters
+    ----------
+    in_spite_of : names of the alarms that stand; without this they would pause it at once again
 
     Raises
     ------
     RolloutOver : aborted or promoted
     """
     _open(position)
-    return position.model_copy(update={"condition": "running"})
+    if position.condition != "paused":
+        return position
+    overruled = tuple(sorted({*position.overruled, *in_spite_of}))
+    return position.model_copy(update={"condition": "running", "overruled": overruled})
 
 
 def abort(position: Position) -> Position:

@@ -21,6 +21,8 @@ from churnkit.rollout.difference import difference_bets, difference_limit
 Floats = npt.NDArray[np.float64]
 
 _LOOKS = 400
+_MOST = 10**12
+"""Customers; more than that is nobody's base."""
 REACH = 8.0
 """Sequential experiments are simulated up to so many times the fixed-sample size."""
 
@@ -76,8 +78,10 @@ def sequential_size(
     smallest_effect : of the experiment's plan: decides the bets
     simulations : how many experiments
     """
-    rng = np.random.default_rng(seed)
     reach = math.ceil(REACH * fixed_size(plan._replace(correlation=0.0)))
+    if reach > _MOST:
+        return SequentialSize(None, None, reach)
+    rng = np.random.default_rng(seed)
     steps = np.diff(np.linspace(0, reach, _LOOKS + 1).round().astype(np.int64))
     chances, values = _cells(plan)
     gains = np.log1p(np.multiply.outer(values / difference_limit(plan.share), fractions()))

@@ -13,6 +13,7 @@ from churnkit.data.json_lines import Lines, read_lines
 from churnkit.data.lenient_input import LONGEST_ID, file_columns, shown, stream_lenient
 from churnkit.data.part_formats import TableFormat
 from churnkit.data.scoring_input import TypedBatch
+from churnkit.data.suppressed import Suppressed, typed_without
 from churnkit.domain.columns import ModelSchema
 from churnkit.domain.jobs import RowFault
 from churnkit.domain.predictions import FieldFault
@@ -23,6 +24,8 @@ Row = Mapping[str, object]
 LookUp = Callable[[Sequence[str]], Sequence[Row | None]]
 """Features of customers who are only named; None: nothing is known of him."""
 _ITEM_KEYS = {"customer_id", "features"}
+_ERASED = "this customer was erased."
+_LEAVE_OUT = "Leave the row out."
 _NO_EVENTS = "nothing is known of this customer, and the row has no features."
 
 
@@ -46,6 +49,7 @@ class BatchFile:
     Parameters
     ----------
     look_up : for rows that only name the customer; None: there are no such features
+    suppressed : tells erased customers, whose rows are set aside; None: nobody has an id
     """
 
     path: Path
@@ -53,6 +57,7 @@ class BatchFile:
     schema: ModelSchema
     encoder: RowEncoder
     look_up: LookUp | None
+    suppressed: Suppressed | None = None
 
     def pieces(self, *, rows: int, place: Mapping[str, int]) -> Iterator[Piece]:
         """Read the file in bounded memory.
@@ -66,9 +71,23 @@ class BatchFile:
         ------
         DataError : the file as a whole cannot be used
         """
-        if self.form == "ndjson":
-            return self._lines(rows, place)
-        return self._table(rows, place)
+        found = self._lines if self.form == "ndjson" else self._table
+        return map(self._without_erased, found(rows, place))
+
+    def _without_erased(self, piece: Piece) -> Piece:
+        """The piece without erased customers; what is said of their rows does not name them."""
+        if self.suppressed is None:
+            return piece
+        erased = self.suppressed({fault.customer_id for fault in piece.faults})
+        batch, kept = typed_without(piece.batch, self.suppressed)
+        if not erased and len(kept) == len(piece.numbers):
+            return piece
+        rows = [fault.row for fault in piece.faults if fault.customer_id in erased]
+        rows += sorted(set(piece.numbers) - {piece.numbers[place] for place in kept.tolist()})
+        faults = [fault for fault in piece.faults if fault.customer_id not in erased]
+        faults += [RowFault(row=row, reason=_ERASED, fix=_LEAVE_OUT) for row in rows]
+        numbers = [piece.numbers[place] for place in kept.tolist()]
+        return Piece(batch, numbers, sorted(faults, key=lambda fault: fault.row), piece.place)
 
     def _table(self, rows: int, place: Mapping[str, int]) -> Iterator[Piece]:
         parquet = self.form == "parquet"

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,6 +22,7 @@ import pyarrow.compute as pc
 from pydantic import Field
 
 from churnkit.data.part_formats import TableFormat, pack
+from churnkit.data.suppressed import Suppressed
 from churnkit.domain.frozen import Frozen
 from churnkit.domain.jobs import JobPart, JobProgress, RowFault, row_ids
 from churnkit.domain.recording import PredictionColumns
@@ -40,6 +41,7 @@ from churnkit.usecases.bundles import find_bundle
 from churnkit.usecases.job_work import Outcome, Work, now
 from churnkit.usecases.online_state import online_features
 from churnkit.usecases.serving import bundle_predictor, find_version
+from churnkit.usecases.suppressing import KnownErasures
 
 VARIANT = "champion"
 RESULT, FAILED = "result", "failed"
@@ -140,7 +142,12 @@ def score_batch(work: Work) -> Outcome:
     if path is None:
         raise DataEmpty("the upload is gone.", fix="Upload it again.")
     file = BatchFile(
-        path, asked.format, bundle.schema, predictor.encoder, _look_up(project, bundle, asked)
+        path,
+        asked.format,
+        bundle.schema,
+        predictor.encoder,
+        _look_up(project, bundle, asked),
+        _suppressed(project) if bundle.schema.id_column or bundle.features else None,
     )
     lines = _estimate(path, asked.format)
     tally = begun or Tally(model_version=version.version)
@@ -171,6 +178,17 @@ def _look_up(project: Project, bundle: Bundle, asked: BatchRequest) -> LookUp | 
         return [one.values if one.known else None for one in found]
 
     return look_up
+
+
+def _suppressed(project: Project) -> Suppressed:
+    """Tells erased customers; those who are erased while the batch runs, too."""
+    known = KnownErasures()
+
+    def suppressed(customer_ids: Iterable[str]) -> set[str]:
+        known.refresh(project)
+        return known.among(customer_ids)
+
+    return suppressed
 
 
 def _rows_at_once(project: Project) -> int:

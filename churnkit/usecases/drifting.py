@@ -189,15 +189,19 @@ def _test(project: Project, version: str, kind: str, now: datetime) -> DriftTest
 
 def _test_of(project: Project, version: str, kind: str, stream: str) -> DriftTest | None:
     """The test of a stream; None where the version's bundle cannot be read."""
+    baseline = score_baseline(project, version) if kind == "score" else _baseline(project, version)
+    if baseline is None:
+        return None
+    return _made(baseline.model_dump_json(), zlib.crc32(stream.encode()))
+
+
+def score_baseline(project: Project, version: str) -> Baseline | None:
+    """What a version said of the customers it was tested on; None: that cannot be read."""
     baseline = _baseline(project, version)
     if baseline is None:
         return None
-    if kind == "score":
-        score = next(f for f in baseline.features if f.name == SCORE)
-        if not score.edges:
-            return None
-        baseline = Baseline(features=(score,), exact=baseline.exact)
-    return _made(baseline.model_dump_json(), zlib.crc32(stream.encode()))
+    score = next(f for f in baseline.features if f.name == SCORE)
+    return Baseline(features=(score,), exact=baseline.exact) if score.edges else None
 
 
 @lru_cache(maxsize=32)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import shutil
+import time
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from rich.console import Group, RenderableType
@@ -20,6 +21,8 @@ from churnkit.data.erasing import (
 from churnkit.domain.progress import Progress, Step, silent
 from churnkit.errors import DataError, SettingsInvalid, storage_errors
 from churnkit.ledger.erasers import clean_pages, erase_rows, overwriting
+from churnkit.ledger.jobs import running_jobs
+from churnkit.ledger.replicas import alive
 from churnkit.ledger.suppressions import add_suppression
 from churnkit.project import Project, user_name
 from churnkit.registry.journal import holders, seal
@@ -29,6 +32,8 @@ from churnkit.usecases.suppressing import erasure_key
 
 _MADE_AGAIN = ("reports", "store/artifacts", "store/jobs", "store/batches", "store/rejected")
 """Folders whose files can be made again: one that names the customer is deleted."""
+_ON_THE_WAY_SECONDS = 1.0
+"""What a replica answered before it knew is committed after so long."""
 _NOT_ROWS = (".duckdb", ".sqlite", ".sqlite-wal", ".sqlite-shm", ".db", ".lock", ".skops")
 
 
@@ -51,6 +56,8 @@ class Erased(Result):
     clean: bool
     """Whether no deleted bytes are left in the ledger's own file."""
     note: str
+    running_jobs: int = 0
+    """Jobs that run: a file of theirs may name him when they end."""
 
     def __rich__(self) -> RenderableType:
         parts = {**self.rows, **self.log_rows, **self.file_rows}
@@ -72,6 +79,11 @@ class Erased(Result):
                 "Deleted bytes may be left in the ledger's file, because somebody reads it: "
                 "run the command again when nothing else does."
             )
+        if self.running_jobs:
+            lines.append(
+                f"{self.running_jobs} jobs run, and may have read him before: run the command "
+                "again when they have ended."
+            )
         lines.append(self.note)
         return Group(*map(Text, lines))
 
@@ -85,6 +97,7 @@ class Erased(Result):
             "remains": list(self.remains),
             "sources": list(self.sources),
             "clean": self.clean,
+            "running_jobs": self.running_jobs,
             "note": self.note,
         }
 
@@ -95,19 +108,23 @@ def erase(
     *,
     why: str = "asked to be forgotten",
     who: str = "",
+    rewrite: bool = False,
     now: datetime | None = None,
     progress: Progress = silent,
 ) -> Erased:
     """Remove a customer from every store of the project, and see that he is not imported again.
 
     First the suppression is written, then files, then the ledger and the journal in one
-    transaction; interrupted, the command is run again and goes on.
+    transaction; interrupted, the command is run again and goes on. Where replicas of the service
+    run, the ledger is gone through once more when each of them knows that he is not scored.
 
     Parameters
     ----------
     customer_id : as it is in the data
     why : for the journal; must not name him
     who : who does it; empty: the user of this process
+    rewrite : on PostgreSQL write the tables anew, so that their files hold no deleted bytes; each
+        is locked meanwhile
 
     Raises
     ------
@@ -148,8 +165,11 @@ def erase(
                 journal=known,
             )
             turn.append([entry])
+        for name, n in _from_replicas(project, wanted, now, progress).items():
+            rows[name] = rows.get(name, 0) + n
         write_head(project, (*known, entry), project.journal_head, now)
-        clean = clean_pages(project.ledger.engine)
+        progress(Step("cleaning the ledger's pages"))
+        clean = clean_pages(project.ledger.engine, rewrite=rewrite)
     return Erased(
         pseudonym=pseudonym,
         rows=rows,
@@ -159,8 +179,24 @@ def erase(
         remains=tuple(remains),
         sources=_outside(project),
         clean=clean,
-        note=_note(project, wanted),
+        note=_note(project, wanted, rewrite),
+        running_jobs=running_jobs(project.ledger.engine),
     )
+
+
+def _from_replicas(
+    project: Project, customer_id: str, now: datetime, progress: Progress
+) -> dict[str, int]:
+    """What replicas wrote that did not know yet that he was erased."""
+    service = project.settings.service
+    within = timedelta(seconds=5 * service.reload_seconds + _ON_THE_WAY_SECONDS)
+    if not alive(project.ledger.engine, max(now, datetime.now(UTC)) - within):
+        return {}
+    progress(Step("waiting until the service's replicas know"))
+    time.sleep(service.reload_seconds + _ON_THE_WAY_SECONDS)
+    with project.ledger.writing() as connection:
+        overwriting(connection)
+        return erase_rows(connection, customer_id)
 
 
 def _check(project: Project, customer_id: str, why: str) -> None:
@@ -249,7 +285,7 @@ def _outside(project: Project) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def _note(project: Project, customer_id: str) -> str:
+def _note(project: Project, customer_id: str, rewrite: bool) -> str:
     text = "Backups, and what was exported from the project, are not in churnkit's reach."
     if not is_distinctive(customer_id):
         text += (
@@ -257,8 +293,9 @@ def _note(project: Project, customer_id: str) -> str:
             "through texts and tables of your own in the project folder."
         )
     if project.ledger.engine.dialect.name == "postgresql":
+        pages = "" if rewrite else " and its tables' free pages (--rewrite writes them anew)"
         text += (
-            " PostgreSQL's own log, its archives and its free pages may hold old bytes until they "
-            "are reused or expire."
+            f" PostgreSQL's own log (WAL), its archives{pages} may hold old bytes until they are"
+            " reused or expire."
         )
     return text

@@ -213,6 +213,7 @@ def _hazard(project: Project, plan: ExperimentPlan, seen: Followed, arm: str) ->
     test = LogRank(sets, hazard_ratio=plan.hazard_ratio)
     alpha = plan.alpha_each
     ratio, lower, upper = test.interval(alpha) if test.events else (None, None, None)
+    bounded = upper is not None and math.isfinite(upper)
     state: ExperimentState = "open"
     # The evidence itself decides: a bound may differ from it by a rounding error.
     if ratio is not None and test.log_evidence() >= -math.log(alpha):
@@ -224,7 +225,7 @@ def _hazard(project: Project, plan: ExperimentPlan, seen: Followed, arm: str) ->
         events_arm=test.events_arm,
         ratio=ratio,
         lower=lower,
-        upper=upper,
+        upper=upper if bounded else None,
         log_evidence=test.log_evidence(),
         alpha=alpha,
         state=state,

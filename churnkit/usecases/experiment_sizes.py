@@ -12,13 +12,19 @@ from churnkit.domain.experiments import ExperimentPlan, SamplePlan, SampleSize
 from churnkit.errors import PlanInvalid
 from churnkit.ledger.rollout_counts import recent_load
 from churnkit.project import Project
-from churnkit.rollout.sample_size import Scenario, fixed_size, sequential_size
+from churnkit.rollout.sample_size import (
+    Scenario,
+    SequentialSize,
+    fixed_size,
+    sequential_size,
+)
 from churnkit.usecases.experiment_plans import AskedPlan, read_experiment_plan
 from churnkit.usecases.experiment_views import PlannedExperiment
 from churnkit.usecases.maturing import label_spans, matured_pairs
 
 _LOAD_DAYS = 30
 _FEWEST = 50
+_SMALLEST = 0.0005
 MOST_SIMULATIONS = 20_000
 
 
@@ -67,10 +73,11 @@ def plan_experiment(
                 key="retention",
             )
         base = known[0]
-    if not (0 < base < 1) or not (0 < base + found < 1) or found == 0:
+    if not (0 < base < 1) or not (0 < base + found < 1) or abs(found) < _SMALLEST:
         raise PlanInvalid(
-            f"an effect of {found:+g} on a share of {base:g} leaves (0, 1), or is none.",
-            fix="Both the share who stay and the share with the effect must be between 0 and 1.",
+            f"an effect of {found:+g} on a share of {base:g} leaves (0, 1), or is next to none.",
+            fix="Both the share who stay and the share with the effect must be between 0 and 1; "
+            f"the effect at least {_SMALLEST:g}.",
             key="effect",
         )
     per_day = customers_per_day or _per_day(project, at)
@@ -102,6 +109,7 @@ def _sizes(
     simulations: int,
 ) -> Sequence[SampleSize]:
     sizes = []
+    known: dict[Scenario, tuple[int, SequentialSize]] = {}
     for arm in plan.arms[1:]:
         both = arm.weight + plan.control.weight
         share = arm.weight / both
@@ -119,10 +127,14 @@ def _sizes(
                 power=power,
                 correlation=correlation if adjusted else 0.0,
             )
-            fixed = fixed_size(scenario)
-            sequential = sequential_size(
-                scenario, smallest_effect=plan.smallest_effect, simulations=simulations
-            )
+            if scenario not in known:  # arms of equal weight take as many
+                known[scenario] = (
+                    fixed_size(scenario),
+                    sequential_size(
+                        scenario, smallest_effect=plan.smallest_effect, simulations=simulations
+                    ),
+                )
+            fixed, sequential = known[scenario]
             for method, n, median in (
                 ("fixed", fixed, fixed),
                 ("sequential", sequential.customers, sequential.median),
@@ -152,14 +164,14 @@ def _even() -> ExperimentPlan:
 def _check(
     *, power: float, simulations: int, correlation: float | None, per_day: float | None
 ) -> None:
-    if not 0 < power < 1:
-        raise PlanInvalid("the power must be between 0 and 1.", key="power")
+    if not 0.01 <= power <= 0.999:
+        raise PlanInvalid("the power must be between 0.01 and 0.999.", key="power")
     if not 1 <= simulations <= MOST_SIMULATIONS:
         raise PlanInvalid(f"simulations must be 1 … {MOST_SIMULATIONS:,}.", key="simulations")
-    if correlation is not None and not abs(correlation) < 1:
-        raise PlanInvalid("the correlation must be between -1 and 1.", key="correlation")
-    if per_day is not None and not (per_day > 0 and math.isfinite(per_day)):
-        raise PlanInvalid("customers_per_day must be above 0.", key="customers_per_day")
+    if correlation is not None and not abs(correlation) <= 0.99:
+        raise PlanInvalid("the correlation must be between -0.99 and 0.99.", key="correlation")
+    if per_day is not None and not 0.001 <= per_day <= 1e12:
+        raise PlanInvalid("customers_per_day must be 0.001 … 10¹².", key="customers_per_day")
 
 
 def _matured(project: Project, now: datetime) -> tuple[float, float] | None:

@@ -53,37 +53,41 @@ def work_on(
     ------
     StorageError : the database is away; the job's lease runs out, and somebody takes it again
     """
-    engine = project.ledger.engine
     with tempfile.TemporaryDirectory(prefix="churnkit-job-") as folder:
-        work = Work(project, job, Path(folder), told=told, stop=stop)
         try:
-            with _heartbeat(work, die):
-                outcome = RUNNERS[job.kind](work)
-            end_job(
-                engine, job, "finished", now(), result=outcome.result, parts=outcome.parts,
-                drop=outcome.drop, progress=outcome.progress,
-            )  # fmt: skip
-        except LetGo:
-            release_job(engine, job, now(), in_order=True)
-            return "released"
-        except Cancelled:
-            end_job(engine, job, "cancelled", now())
-            return "cancelled"
-        except ClaimLost:
+            return _work_in(Work(project, job, Path(folder), told=told, stop=stop), die)
+        except ClaimLost:  # also where the end was to be written
             return "lost"
-        except StorageUnreachable:
-            raise
-        except ChurnkitError as error:
-            log.warning("job failed", extra={"job": job.job_id, "error": error.to_json()})
-            end_job(engine, job, "failed", now(), error=told_error(error))
-            return "failed"
-        except Exception:  # a mistake of ours; the same work would make it again
-            log.exception("job failed", extra={"job": job.job_id})
-            mistake = ChurnkitError(
-                "the service made a mistake.", fix="Its log has the details under the job's id."
-            )
-            end_job(engine, job, "failed", now(), error=told_error(mistake))
-            return "failed"
+
+
+def _work_in(work: Work, die: Callable[[Ending], None]) -> Ending:
+    engine, job = work.project.ledger.engine, work.job
+    try:
+        with _heartbeat(work, die):
+            outcome = RUNNERS[job.kind](work)
+        end_job(
+            engine, job, "finished", now(), result=outcome.result, parts=outcome.parts,
+            drop=outcome.drop, progress=outcome.progress,
+        )  # fmt: skip
+    except LetGo:
+        release_job(engine, job, now(), in_order=True)
+        return "released"
+    except Cancelled:
+        end_job(engine, job, "cancelled", now())
+        return "cancelled"
+    except (ClaimLost, StorageUnreachable):
+        raise
+    except ChurnkitError as error:
+        log.warning("job failed", extra={"job": job.job_id, "error": error.to_json()})
+        end_job(engine, job, "failed", now(), error=told_error(error))
+        return "failed"
+    except Exception:  # a mistake of ours; the same work would make it again
+        log.exception("job failed", extra={"job": job.job_id})
+        mistake = ChurnkitError(
+            "the service made a mistake.", fix="Its log has the details under the job's id."
+        )
+        end_job(engine, job, "failed", now(), error=told_error(mistake))
+        return "failed"
     return "finished"
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from churnkit.data.part_formats import TableFormat, render
 from churnkit.domain.identifiers import time_ordered_ids
-from churnkit.domain.jobs import Job, JobKind, JobPart
+from churnkit.domain.jobs import Job, JobKind, JobPart, JobProgress
 from churnkit.domain.recording import IdempotentAnswer
 from churnkit.errors import JobActive, JobGivenUp, JobHasNoResult, UnknownJob
 from churnkit.ledger import job_claims, jobs
@@ -137,6 +137,17 @@ def delete_old_jobs(project: Project) -> int:
 def count_waiting(project: Project) -> dict[tuple[str, str], int]:
     """By kind and state, how many jobs wait or run."""
     return jobs.count_waiting(project.ledger.engine)
+
+
+def keep_claim(project: Project, job: Job) -> None:
+    """Say that a job that was taken is about to begin: its process is starting.
+
+    Raises
+    ------
+    ClaimLost : another process has the job
+    """
+    waiting = JobProgress(stage=job.stage, detail=job.detail)
+    job_claims.keep_claim(project.ledger.engine, job, waiting, now())
 
 
 def claim_job(project: Project) -> Job | None:

@@ -21,6 +21,7 @@ from churnkit.rollout.plan import Plan
 from churnkit.rollout.position import Position
 from churnkit.rollout.quantile import QuantileState
 from churnkit.rollout.ratio import KnownBucket
+from churnkit.usecases.rollout_drift import score_signals, take_in_scores
 from churnkit.usecases.rollout_pairs import new_days
 
 SETTLED = timedelta(seconds=60)
@@ -60,8 +61,9 @@ def gather(
             known = take_in_past(project, row, plan, known, now=now)
     except EvidenceInvalid as error:
         # Such as treated customers where everyone should count: a person has to look.
-        signals = (*signals, Signal(name="outcomes", alarm=True, detail=error.what.rstrip(".")))
-    known = _requests(project, row, position, steps, known, now)
+        signals = (*signals, _no_evidence(error))
+    known = _requests(project, row, plan, position, steps, known, now)
+    signals = (*signals, *score_signals(project, row, plan, known))
     if plan.latency is not None:
         known = _latency(project, row, plan, known, now)
     engine = project.ledger.engine
@@ -127,15 +129,20 @@ def _outcomes(
     return known.model_copy(update={"live": live, "outcomes_until": found.until})
 
 
+def _no_evidence(error: EvidenceInvalid) -> Signal:
+    return Signal(name="outcomes", alarm=True, detail=error.what.rstrip("."), lasting=True)
+
+
 def _requests(
     project: Project,
     row: RolloutRow,
+    plan: Plan,
     position: Position,
     steps: Sequence[RolloutStep],
     known: Gathered,
     now: datetime,
 ) -> Gathered:
-    """Failures and arms of the customers who came since the last look."""
+    """Failures, arms and scores of the customers who came since the last look."""
     until = now - SETTLED
     since = known.requests_until
     if until <= (since or row.created_at):
@@ -175,6 +182,7 @@ def _requests(
         update={
             "errors": errors,
             "ratio": ratio,
+            "scores": take_in_scores(project, row, plan, known, since=since, until=until, now=now),
             "requests_until": until,
             "unpaired": known.unpaired + first.unpaired,
         }

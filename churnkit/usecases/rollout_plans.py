@@ -50,6 +50,7 @@ def make_plan(project: Project, asked: Mapping[str, Any] | Path | str | None = N
         "alpha_abort": table.alpha_abort,
         "outcomes": table.outcomes,
         "accept_history": table.accept_history,
+        "score_drift": table.score_drift,
         "automatic_promotion": table.automatic_promotion,
         "automatic_abort": table.automatic_abort,
     }

@@ -329,4 +329,8 @@ def _evidence(
         "readings": [
             {name: reading[name] for name in kept} for reading in decision.get("readings", ())
         ],
+        "signals": [
+            {name: signal[name] for name in ("name", "alarm", "detail")}
+            for signal in decision.get("signals", ())
+        ],
     }

@@ -71,6 +71,7 @@ class RolloutView(Result):
         lines.append(Text(_counted(known)))
         if row.decision:
             lines += [Text(_latest(row)), readings_table(row.decision["readings"])]
+            lines += [Text(line) for line in signal_lines(row)]
             lines.append(
                 Text(
                     "Bounds hold at every look together; gains are above 0 where the challenger "
@@ -228,6 +229,18 @@ def _latest(row: RolloutRow) -> str:
         expected = datetime.fromisoformat(decision["expected_at"])
         text += f" A verdict is expected about {expected:%Y-%m-%d}."
     return text
+
+
+def signal_lines(row: RolloutRow) -> list[str]:
+    """What was seen without labels, and what of it somebody went on in spite of."""
+    overruled = row.position.get("overruled", ())
+    lines = []
+    for signal in row.decision.get("signals", ()):
+        text = f"{signal['name']}: {signal['detail']}"
+        if signal["name"] in overruled:
+            text += "; somebody went on in spite of it"
+        lines.append(f"{text[:1].upper()}{text[1:]}.")
+    return lines
 
 
 def forecast_lines(row: RolloutRow) -> list[str]:

@@ -209,9 +209,12 @@ def resume_rollout(
     expected_revision: int | None = None,
     now: datetime | None = None,
 ) -> RolloutView:
-    """Go on; see ``pause_rollout``."""
+    """Go on, in spite of the alarms that the latest look saw; see ``pause_rollout``."""
     return _move(
-        project, rollout_id, "resume", lambda row, _: moves.resume(position_of(row)),
+        project, rollout_id, "resume",
+        lambda row, _: moves.resume(
+            position_of(row), in_spite_of=row.decision.get("alarms", ())
+        ),
         why, who, expected_revision, now,
     )  # fmt: skip
 

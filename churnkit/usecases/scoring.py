@@ -18,6 +18,7 @@ from rich.table import Table
 from churnkit.data.scoring_input import TypedBatch, extra_columns, stream_typed
 from churnkit.data.sources import Source, open_source
 from churnkit.data.spool import open_spool
+from churnkit.data.suppressed import Suppressed, typed_without
 from churnkit.data.writing import Writer, open_writer
 from churnkit.domain.moments import from_us
 from churnkit.domain.predictions import PredictionRow, Reason, prediction_ids
@@ -36,6 +37,7 @@ from churnkit.usecases.paired_scoring import PairNotes, output_columns, score_pa
 from churnkit.usecases.result import Result
 from churnkit.usecases.rollout_arms import CHALLENGER, CHAMPION, running_arms
 from churnkit.usecases.serving import load_predictor
+from churnkit.usecases.suppressing import suppressed_in
 from churnkit.usecases.tables import TableSource, as_arrow
 
 REASONS_UP_TO_ROWS = 10_000
@@ -66,6 +68,8 @@ class Scored(Result):
     """The rollout or experiment that shared the customers out between two models."""
     answered: dict[str, int] = field(default_factory=dict)
     """In a rollout: how many customers each arm answered."""
+    n_erased: int = 0
+    """Customers who were erased before, and are left out."""
     trouble: str = ""
     """In a rollout: why the challenger did not score all of them."""
 
@@ -102,6 +106,8 @@ class Scored(Result):
             shares = ", ".join(f"{arm} {n:,}" for arm, n in self.answered.items())
             what = "Experiment" if self.rollout_id.startswith("e") else "Rollout"
             lines.append(f"{what} {self.rollout_id} shared them out: {shares}.")
+        if self.n_erased:
+            lines.append(f"Left out, because they were erased: {self.n_erased:,} customers.")
         if self.trouble:
             lines.append(escape_text(f"The champion answered for the challenger: {self.trouble}"))
         if self.recorded:
@@ -122,6 +128,7 @@ class Scored(Result):
             "unseen_categories": self.unseen,
             "rollout_id": self.rollout_id,
             "answered": self.answered,
+            "n_erased": self.n_erased,
             "trouble": self.trouble,
         }
 
@@ -144,8 +151,8 @@ def score(
     """Say for each customer how probable it is that he leaves.
 
     While a rollout runs, its assignment says which model answers whom (``variant``), the other
-    one scores silently, and ``record`` keeps both. Files stream through in bounded memory; the
-    output appears whole or not at all.
+    one scores silently, and ``record`` keeps both. Customers who were erased are left out and
+    counted. Files stream through in bounded memory; the output appears whole or not at all.
 
     Parameters
     ----------
@@ -171,9 +178,13 @@ def score(
     schema = bundle.schema
     source = _source(project, data, query, sheet, bundle, as_of)
     path = None if output is None else Path(output).expanduser()
-    head, batches = _peek(stream_typed(source, schema, cancel=cancel))
+    suppressed = suppressed_in(project) if schema.id_column or bundle.features else None
+    erased = _Erased()
+    typed = _without_erased(stream_typed(source, schema, cancel=cancel), suppressed, erased)
+    head, batches = _peek(typed)
     if not head:
-        raise DataEmpty("there are no customers in it.", file=source.name)
+        what = "all customers in it were erased." if erased.n else "there are no customers in it."
+        raise DataEmpty(what, file=source.name)
     wanted = reasons
     if wanted is None:
         few = sum(len(batch.ids) for batch in head) <= REASONS_UP_TO_ROWS
@@ -184,7 +195,8 @@ def score(
         assert arms is not None
         other, files = load_predictor(project, arms.challenger)
         table = _source(project, data, query, sheet, files, as_of)
-        return other, stream_typed(table, files.schema, cancel=cancel)
+        typed = stream_typed(table, files.schema, cancel=cancel)
+        return other, _without_erased(typed, suppressed, _Erased())
 
     def scored() -> Iterator[pa.RecordBatch]:
         if arms is None:
@@ -246,6 +258,7 @@ def score(
         unseen=notes.unseen,
         rollout_id=arms.rollout_id if arms else None,
         answered=pairing.answered if arms else {},
+        n_erased=erased.n,
         trouble=str(pairing.trouble or ""),
     )
 
@@ -267,6 +280,23 @@ def _source(
     if isinstance(data, str | Path):
         return open_source(data, query=query, sheet=sheet)
     return TableSource(as_arrow(data))
+
+
+@dataclass(slots=True)
+class _Erased:
+    """How many rows were left out."""
+
+    n: int = 0
+
+
+def _without_erased(
+    stream: Iterator[TypedBatch], suppressed: Suppressed | None, erased: _Erased
+) -> Iterator[TypedBatch]:
+    for batch in stream:
+        kept, _ = typed_without(batch, suppressed)
+        erased.n += len(batch.ids) - len(kept.ids)
+        if len(kept.ids):
+            yield kept
 
 
 def _peek(stream: Iterator[TypedBatch]) -> tuple[list[TypedBatch], Iterator[TypedBatch]]:

@@ -82,7 +82,11 @@ class Welcome(QStackedWidget):
         for heading, text, word, pressed in offers:
             card = Card(heading)
             card.setMinimumWidth(230)
-            card.body.addWidget(label(text, "faint", wrap=True), 1)
+            words = label(text, "faint", wrap=True)
+            # The column is placed by its hints, which know nothing of lines that wrap.
+            words.setMinimumHeight(3 * words.fontMetrics().lineSpacing())
+            words.setAlignment(Qt.AlignmentFlag.AlignTop)
+            card.body.addWidget(words, 1)
             button = QPushButton(word)
             button.setAccessibleName(heading)
             button.clicked.connect(lambda _=False, run=pressed: run())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from churnkit_service.erased import without_erased
 from churnkit_service.reading import Asked
 from churnkit_service.rollout_scoring import predict_in_rollout
 from churnkit_service.scoring import THREAD_FROM_ROWS, Answered, Asking, predict
@@ -22,9 +23,12 @@ async def answer(call: Asking, asked: Asked) -> Answered:
     Raises
     ------
     RequestInvalid : an item cannot be scored, and the others shall not be without it
+    CustomerErased : a customer was erased
     NoChampion : no model serves
     """
     service = call.service
+    if service.erased.asks:
+        asked = without_erased(service.erased, asked)
     live = service.rollouts.live
     # A champion that was changed by hand answers alone: the rollout compares with another one.
     if live is not None and live.arms.champion == service.champion.version:

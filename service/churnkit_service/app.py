@@ -18,6 +18,7 @@ from churnkit_service.routes import (
     datasets,
     documentation,
     events,
+    experiments,
     explanations,
     features,
     feed,
@@ -50,6 +51,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *figures.ENDPOINTS,
     *outcomes.ENDPOINTS,
     *rollouts.ENDPOINTS,
+    *experiments.ENDPOINTS,
     *health.ENDPOINTS,
     *documentation.ENDPOINTS,
 )

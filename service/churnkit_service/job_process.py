@@ -57,6 +57,7 @@ def main() -> None:
         settings = Settings.model_validate(told["settings"])
         with open_with_settings(Path(told["folder"]), settings) as project:
             try:
+                tell({"begun": True})
                 ending = work_on(
                     project, Job.model_validate(told["job"]), told=tell, stop=stop, die=die
                 )

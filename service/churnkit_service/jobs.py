@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from churnkit.domain.jobs import JOB_KINDS, Job
-from churnkit.errors import ChurnkitError
+from churnkit.errors import ChurnkitError, ClaimLost
 from churnkit.project import Project
 from churnkit.settings import ServiceTable
 from churnkit.usecases import jobs as usecases
@@ -24,6 +24,7 @@ log = logging.getLogger("churnkit.jobs")
 _LOOK_SECONDS = 1.0
 _LEAVE_SECONDS = 10.0
 """So long a process has to leave its job; it ends itself sooner."""
+_HOLD_SECONDS = 2.0
 _IDLE_SECONDS = 30.0
 """So long a process waits for another job: it takes a second or two to start one."""
 
@@ -125,11 +126,18 @@ class Jobs:
     async def _watch(self, job: Job, child: JobChild) -> None:
         """Wait until a job is over, and see to what its process leaves behind."""
         loop = asyncio.get_running_loop()
+        starting = asyncio.create_task(self._hold_while_it_starts(job))
 
         def heard(news: dict[str, Any]) -> None:
-            loop.call_soon_threadsafe(self._count, job, news)
+            if "begun" in news:  # from now on it says itself that it lives
+                loop.call_soon_threadsafe(starting.cancel)
+            else:
+                loop.call_soon_threadsafe(self._count, job, news)
 
-        ending = await loop.run_in_executor(self._threads, child.attend, heard)
+        try:
+            ending = await loop.run_in_executor(self._threads, child.attend, heard)
+        finally:
+            starting.cancel()
         del self._running[job.job_id]
         if ending:
             self._metrics.jobs_ended.labels(job.kind, ending).inc()
@@ -144,6 +152,17 @@ class Jobs:
             with suppress(ChurnkitError):  # the database is away: its lease will run out
                 await self._queries.run(usecases.release_job, self._project, job)
         self._wake.set()
+
+    async def _hold_while_it_starts(self, job: Job) -> None:
+        """On a busy machine a new process may take longer than a lease to begin."""
+        while True:
+            await asyncio.sleep(min(_HOLD_SECONDS, self._settings.job_lease_seconds / 3))
+            try:
+                await self._queries.run(usecases.keep_claim, self._project, job)
+            except ClaimLost:
+                return
+            except ChurnkitError:  # the database is away: the lease may run out
+                pass
 
     async def _tell(self, job: Job, state: str) -> None:
         """Consoles hear of it at once; who misses it sees it in the list of jobs."""

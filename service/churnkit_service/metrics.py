@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections import Counter as Counted
 from collections.abc import Sequence
@@ -196,6 +197,73 @@ class Metrics:
             ("kind", "outcome"),
             registry=registry,
         )
+
+        def shared(name: str, text: str, *labels: str) -> Gauge:
+            """What all replicas read from the ledger: the latest that a process read."""
+            return Gauge(
+                f"churnkit_{name}",
+                text,
+                labels,
+                registry=registry,
+                multiprocess_mode="livemostrecent",
+            )
+
+        self.refreshed = shared(
+            "figures_refreshed_timestamp_seconds",
+            "Up to when latest scores and figures take predictions in.",
+        )
+        self.drift_columns = shared(
+            "drift_columns",
+            "Columns of the running period whose drift is proven, by how far they moved.",
+            "model_version",
+            "kind",
+            "severity",
+        )
+        self.rollout_condition = shared(
+            "rollout_condition",
+            "1: the rollout is in this condition; a rollout that is over is in none.",
+            "rollout_id",
+            "condition",
+        )
+        self.rollout_stage = shared(
+            "rollout_stage", "The rollout's place in its plan's stages; 0: shadow.", "rollout_id"
+        )
+        self.rollout_stage_since = shared(
+            "rollout_stage_since_timestamp_seconds",
+            "When the rollout came to its stage.",
+            "rollout_id",
+        )
+        self.rollout_looked = shared(
+            "rollout_looked_timestamp_seconds",
+            "When a controller last looked at the rollout.",
+            "rollout_id",
+        )
+        self.rollout_pairs = shared(
+            "rollout_matured_pairs",
+            "Customers whom both models scored, and whose outcome is known.",
+            "rollout_id",
+        )
+        self.rollout_mismatch_p = shared(
+            "rollout_sample_ratio_p_value",
+            "Bounds the probability that the arms are ever so far from their shares by chance.",
+            "rollout_id",
+        )
+        self.rollout_mismatch = shared(
+            "rollout_sample_ratio_mismatch",
+            "1: by the rollout's plan, the arms do not get the shares that they should.",
+            "rollout_id",
+        )
+        self.rollout_awaits_person = shared(
+            "rollout_awaits_person",
+            "1: the plan leaves the step that is due to a person.",
+            "rollout_id",
+        )
+
+        # What was never seen yet counts 0: the first one is then an increase for Prometheus.
+        for outcome in ("scored", "failed", "shed"):
+            self.shadows.labels(outcome)
+        for role, outcome in itertools.product(("events", "requests"), ("done", "dead", "later")):
+            self.broker_messages.labels(role, outcome)
 
     def predicted(self, version: str, variant: str, bands: Sequence[str]) -> None:
         """Count predictions by their risk bands."""

@@ -46,6 +46,7 @@ _TAGS = {
     "metrics": "Volume, latency, errors, scores and drift.",
     "outcomes": "What became true of the customers, and who got which offer.",
     "rollouts": "Whether a new model may take over.",
+    "experiments": "A/B: whether an offer, or another model, does better.",
     "health": "For those who look after the service.",
     "documentation": "This contract.",
 }

@@ -93,6 +93,10 @@ class RequestInvalid(HttpProblem):
     status = 422
 
 
+class CustomerErased(RequestInvalid):
+    """A customer was erased, and is not taken in again."""
+
+
 class IdempotencyKeyReused(HttpProblem):
     """The Idempotency-Key was used for another request before."""
 

@@ -5,19 +5,21 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
 from churnkit.domain.recording import PredictionColumns
-from churnkit.errors import ChurnkitError
+from churnkit.errors import ChurnkitError, StorageError
 from churnkit.project import Project
 from churnkit.settings import ServiceTable
 from churnkit.usecases import online as usecases
 from churnkit.usecases import rollout_serving
 from churnkit.usecases.happenings import forget_happenings
 from churnkit.usecases.jobs import delete_old_jobs
+from churnkit.usecases.suppressing import KnownErasures
 from churnkit_service import noting
 from churnkit_service.auth import Caller, KeyRing
 from churnkit_service.champion import Champion
@@ -35,6 +37,7 @@ from churnkit_service.retraining import Retraining
 from churnkit_service.rollouts import RunningRollout
 from churnkit_service.rounds import Rounds
 from churnkit_service.shadows import Shadowed, Shadows
+from churnkit_service.standing import WatchingWhole
 from churnkit_service.tallies import Tallies
 from churnkit_service.warm import WarmModels
 
@@ -46,6 +49,8 @@ ANYBODY = Caller("", frozenset())
 access = logging.getLogger("churnkit.access")
 _SLOW_SECONDS = 1.0
 _PATIENCE_SECONDS = 5.0
+_WHOLE_ROUNDS = 5
+"""The whole is looked at once in so many refreshes: drift takes a while to sum up."""
 Watch = Callable[[int, float, str], None]
 
 
@@ -104,9 +109,14 @@ class Service:
             version=lambda: self.champion.version,
         )
         self.rounds.add("minutes", self.minutes.round, every_seconds=settings.refresh_seconds)
+        whole = WatchingWhole(project, self.queries, self.metrics)
+        every = _WHOLE_ROUNDS * settings.refresh_seconds
+        self.rounds.add("standing", whole.round, every_seconds=every)
         self.noting = Noting(project, rows_per_second=settings.drift_rows)
         self.rounds.add("noting", self.noting.round, every_seconds=noting.EVERY_SECONDS)
         self.rounds.add("presence", self.presence.round, every_seconds=settings.reload_seconds)
+        self.erased = KnownErasures()
+        self.rounds.add("erasures", self._read_erasures, every_seconds=settings.reload_seconds)
         retraining = Retraining(project)
         if retraining.every_seconds:
             self.rounds.add("retraining", retraining.round, every_seconds=retraining.every_seconds)
@@ -140,6 +150,7 @@ class Service:
                 self.queries, project, lambda: self.rollouts.challenger.feature_hash
             )
         self._shares: tuple[str, str] | None = None
+        self._shown_version: str | None = None
         self.jobs = Jobs(project, settings, self.queries, self.metrics)
         self.contract: dict[str, Any] = {}
         """The OpenAPI document, set by the application."""
@@ -157,12 +168,17 @@ class Service:
     async def start(self) -> None:
         """Reach the database and load the model."""
         self.writer = await usecases.open_writer(self.project, self.settings)
+        with suppress(StorageError):  # it is read again until the database answers
+            await self._read_erasures()
         await self.champion.start()
         await self.rollouts.start()
         self.shadows.start()
         await self.jobs.start()
         self._tidying = asyncio.create_task(self._tidy(), name="churnkit-tidy")
         self.rounds.start()
+
+    async def _read_erasures(self) -> None:
+        await asyncio.to_thread(self.erased.refresh, self.project)
 
     def begin_drain(self) -> None:
         """Take nothing new; what was begun is finished."""
@@ -261,6 +277,9 @@ class Service:
             arms = self.rollouts.live.arms
             self._shares = (arms.rollout_id, arms.challenger)
             metrics.rollout_share.labels(*self._shares).set(arms.share)
+        if self._shown_version not in (None, self.champion.version):
+            metrics.model.labels(self._shown_version).set(0.0)
+        self._shown_version = self.champion.version
         if self.champion.version is not None:
             metrics.model.labels(self.champion.version).set(1.0)
         for seconds, size in zip(figures.seconds, figures.sizes, strict=True):

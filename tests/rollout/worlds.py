@@ -35,7 +35,10 @@ def world_project(served: Path, folder: Path, ledger_url: str = "") -> Project:
     settings = project.settings
     changed: dict[str, Any] = {
         "churn": settings.churn.model_copy(update={"horizon_days": HORIZON}),
-        "rollout": settings.rollout.model_copy(update={"minimum_customers": 300}),
+        "rollout": settings.rollout.model_copy(
+            # Scores of simulated pairs are not those of the models that are named.
+            update={"minimum_customers": 300, "score_drift": "show"}
+        ),
     }
     if ledger_url and not ledger_url.startswith("sqlite"):
         changed["ledger"] = settings.ledger.model_copy(update={"url": ledger_url})

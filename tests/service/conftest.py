@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from tests.live import Live, live
+from tests.live import Live, live, two_replicas
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -18,13 +17,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
     ``REPLICAS = "long"`` does so in the long tests.
     """
-    if "served" in metafunc.fixturenames:
-        wanted = getattr(metafunc.module, "REPLICAS", False)
-        marks = [pytest.mark.long] if wanted == "long" else []
-        replicas = [pytest.param("replicas", marks=marks)] if wanted else []
-        metafunc.parametrize(
-            "served", ["sqlite", "postgresql", *replicas], indirect=True, scope="module"
-        )
+    wanted = getattr(metafunc.module, "REPLICAS", False)
+    marks = [pytest.mark.long] if wanted == "long" else []
+    replicas = [pytest.param("replicas", marks=marks)] if wanted else []
+    for fixture, databases in (("served", ["sqlite", "postgresql"]), ("on_postgres", ["one"])):
+        if fixture in metafunc.fixturenames:
+            metafunc.parametrize(fixture, [*databases, *replicas], indirect=True, scope="module")
 
 
 @pytest.fixture(scope="module")
@@ -42,13 +40,9 @@ def served(
             yield running
         return
     database = _database(postgres_server, request.module.__name__)
-    with live(served_folder, database) as running:
-        if request.param == "replicas":
-            with live(served_folder, database) as other:
-                running.replicas = itertools.cycle([running.url, other.url])
-                yield running
-        else:
-            yield running
+    start = two_replicas if request.param == "replicas" else live
+    with start(served_folder, database) as running:
+        yield running
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +51,8 @@ def on_postgres(
 ) -> Iterator[Live]:
     """The same on PostgreSQL only."""
     database = _database(postgres_server, request.module.__name__)
-    with live(served_folder, database, **getattr(request.module, "SETTINGS", {})) as running:
+    start = two_replicas if request.param == "replicas" else live
+    with start(served_folder, database, **getattr(request.module, "SETTINGS", {})) as running:
         yield running
 
 

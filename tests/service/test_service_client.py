@@ -19,6 +19,8 @@ from churnkit.client.retrying import Patience
 from churnkit.errors import ServiceRefused, ServiceUnreachable
 from tests.live import FEATURES, Live
 
+REPLICAS = True
+
 
 def test_the_blocking_client_speaks_the_whole_contract(served: Live) -> None:
     with Client(served.url, key=served.keys["all"]) as client:

@@ -12,6 +12,7 @@ from churnkit_service.problems import all_kinds, type_of
 
 from tests.live import Live, item
 
+REPLICAS = "long"
 SETTINGS = {"jobs": 0}
 """Whatever the tester uploads is not worked on: it would only take time."""
 
@@ -73,7 +74,7 @@ def _schemathesis(served: Live, seed: int, examples: int, tmp_path: Path) -> Non
             "--checks", "all", "--exclude-checks", "positive_data_acceptance",
             "--max-examples", str(examples), "--seed", str(seed),
             "--generation-database=none", "--phases", "examples,coverage,fuzzing",
-            # An answer without an end; tests/service/test_service_feed.py looks at it.
+            # An answer without an end; test_service_feed.py asks for each documented one.
             "--exclude-path", "/v1/feed",
             "--workers", "1", "--no-color",
         ],

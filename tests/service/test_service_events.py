@@ -16,10 +16,13 @@ from churnkit.client.asynchronous import AsyncClient
 from churnkit.client.blocking import Client
 from churnkit.usecases import online_state
 from churnkit.usecases.online import open_for_service
-from tests.live import Live, Told, in_threads, live
+from tests.live import Live, Told, in_threads, live, two_replicas
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+@pytest.fixture(
+    scope="module",
+    params=["sqlite", "postgresql", pytest.param("replicas", marks=pytest.mark.long)],
+)
 def running(
     request: pytest.FixtureRequest,
     tmp_path_factory: pytest.TempPathFactory,
@@ -28,11 +31,12 @@ def running(
 ) -> Iterator[Live]:
     """A service of a project of events, on each database."""
     folder = shutil.copytree(online_folder, tmp_path_factory.mktemp("events") / "project")
-    url = fresh_database if request.param == "postgresql" else ""
+    url = "" if request.param == "sqlite" else fresh_database
     if url:
         with open_for_service(folder, url) as project:
             ck.rebuild_online(project)
-    with live(folder, url) as served:
+    start = two_replicas if request.param == "replicas" else live
+    with start(folder, url) as served:
         yield served
 
 

@@ -24,6 +24,7 @@ from churnkit.usecases import happenings
 from churnkit.usecases.keys import create_key, revoke
 from tests.live import Live, command, item, live, prepare
 
+REPLICAS = "long"
 T = TypeVar("T")
 
 
@@ -381,3 +382,65 @@ def test_the_end_of_the_service_is_told_and_the_client_goes_on_elsewhere(
         assert run(watch()) == ["hello", "hello", "after"]
         assert one.wait(30) == 0
         two.kill()
+
+
+def test_every_documented_answer_of_the_feed_is_given(
+    served_folder: Path, postgres_url: str
+) -> None:
+    """Schemathesis cannot look at it: its answer has no end."""
+    with live(served_folder, postgres_url, max_connections=1, rate_per_second=0.001) as served:
+        assert served.service is not None
+        project = served.service.project
+        found: dict[str, str] = {}
+        # Before the first request reads them; each may ask once.
+        tokens = iter([create_key(project, "once", ("read",)).token for _ in range(5)])
+
+        def look(**asked: Any) -> None:
+            query = asked.pop("query", "")
+            key = asked.pop("key", "") or next(tokens)
+            answer = served.pool.request(
+                "GET",
+                f"{served.url}/v1/feed{query}",
+                headers={"Authorization": f"Bearer {served.keys.get(key, key)}", **asked},
+                preload_content=False,
+            )
+            if answer.status == 200:
+                assert answer.read(6, decode_content=True) == b"retry:"
+                told = served.ask("GET", "/v1/feed", key="admin")  # only one may be open
+                found[str(told.status)] = told.headers["Content-Type"]
+                assert (told.kind, told.headers["Retry-After"]) == ("overloaded", "1")
+            found[str(answer.status)] = answer.headers["Content-Type"]
+            answer.close()
+            nobody_looks_on(served)
+
+        contract = served.ask("GET", "/openapi.json").json
+        responses = contract["paths"]["/v1/feed"]["get"]["responses"]
+        look()
+        look(key="nobody")
+        look(key="score")
+        look(query="?kinds=%00")
+        look(**{"Last-Event-ID": "first"})
+        once = next(tokens)
+        look(key=once)
+        look(key=once)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(served.service.feed, "subscribe", None)
+            look()
+        found["400"] = _malformed(served.url)
+        assert set(found) == set(responses), found
+        for status, content_type in found.items():
+            (documented,) = responses[status]["content"]
+            assert content_type.partition(";")[0] == documented, status
+
+
+def _malformed(url: str) -> str:
+    """The type of the answer to what is no HTTP."""
+    host, port = url.rpartition("/")[2].split(":")
+    with socket.create_connection((host, int(port)), timeout=20) as plain:
+        plain.sendall(b"GET /v1/feed HTTP/1.1\r\nno header\r\n\r\n")
+        told = b""
+        while some := plain.recv(4_096):
+            told += some
+    head = told.partition(b"\r\n\r\n")[0].decode().lower()
+    assert head.startswith("http/1.0 400"), head
+    return next(line for line in head.splitlines() if line.startswith("content-type")).split()[1]

@@ -26,6 +26,7 @@ from churnkit.ledger.store import Ledger
 from churnkit.usecases.figures import quantile
 from tests.live import FEATURES, Live, item, live
 
+REPLICAS = "long"
 QUICK = {"refresh_seconds": 0.1, "reload_seconds": 0.1}
 
 

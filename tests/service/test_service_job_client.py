@@ -16,6 +16,8 @@ from churnkit.client.messages.batches import Batch
 from churnkit.errors import DataUnreadable, ServiceRefused, ServiceUnreachable
 from tests.live import Live, item
 
+REPLICAS = "long"
+
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
@@ -82,9 +84,9 @@ def test_waiting_ends(served: Live) -> None:
 
 def test_jobs_are_counted(served: Live, file: Path) -> None:
     def figure(name: str) -> float:
-        text = served.ask("GET", "/metrics").content.decode()
-        found = [line for line in text.splitlines() if line.startswith(name)]
-        return float(found[0].rpartition(" ")[2]) if found else 0.0
+        texts = [one.ask("GET", "/metrics").content.decode() for one in served.each]
+        found = [line for text in texts for line in text.splitlines() if line.startswith(name)]
+        return sum(float(line.rpartition(" ")[2]) for line in found)
 
     done = 'churnkit_job_rows_total{kind="batch",outcome="scored"}'
     failed = 'churnkit_job_rows_total{kind="batch",outcome="failed"}'

@@ -23,6 +23,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.live import Live, Told, in_threads, item, live
 
+REPLICAS = "long"
 Figures = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 
 
@@ -54,11 +55,20 @@ def test_promtool_finds_nothing_to_complain_about(served: Live) -> None:
     assert (ran.returncode, ran.stdout + ran.stderr) == (0, b"")
 
 
+def _of_all(served: Live) -> Figures:
+    """The sums over all replicas, as Prometheus makes them."""
+    total: Figures = {}
+    for one in served.each:
+        for sample, value in _figures(one.ask("GET", "/metrics").content).items():
+            total[sample] = total.get(sample, 0) + value
+    return total
+
+
 def test_what_was_done_is_counted(served: Live) -> None:
-    before = _figures(served.ask("GET", "/metrics").content)
+    before = _of_all(served)
     served.predict(item(), item(), item(Contract="Weekly"))
     served.predict(item(tenure="x"))
-    after = _figures(served.ask("GET", "/metrics").content)
+    after = _of_all(served)
 
     def grew(name: str, **labels: str) -> float:
         return _of(after, name, **labels) - _of(before, name, **labels)
@@ -71,8 +81,8 @@ def test_what_was_done_is_counted(served: Live) -> None:
     assert grew("churnkit_prediction_probability_ratio_count", model_version="v1") == 3
     assert grew("churnkit_predictions_with_unknown_categories_total") == 1
     assert grew("churnkit_ledger_commit_duration_seconds_count") == 1
-    assert _of(after, "churnkit_ledger_up") == 1
-    assert _of(after, "churnkit_model_info", model_version="v1") == 1
+    assert _of(after, "churnkit_ledger_up") == len(served.each)
+    assert _of(after, "churnkit_model_info", model_version="v1") == len(served.each)
 
 
 def test_labels_stay_few_whatever_is_asked(served: Live) -> None:
@@ -109,14 +119,17 @@ def test_readiness_says_what_is_missing(served: Live) -> None:
     told = served.ask("GET", "/readyz", key=None)
     assert (told.status, told.json["status"]) == (200, "ready")
     assert told.json["model_version"] == "v1"
-    assert served.service is not None
-    served.service.draining = True
+    for one in served.each:
+        assert one.service is not None
+        one.service.draining = True
     try:
         told = served.ask("GET", "/readyz", key=None)
         assert (told.status, told.json["checks"]["draining"]) == (503, True)
         assert told.headers["Connection"] == "close"
     finally:
-        served.service.draining = False
+        for one in served.each:
+            assert one.service is not None
+            one.service.draining = False
 
 
 def test_logs_have_request_ids_and_no_personal_data(

@@ -24,6 +24,7 @@ from churnkit.domain.recording import IdempotentAnswer, PredictionColumns
 from churnkit.errors import ServiceRefused, StorageUnreachable
 from tests.live import FEATURES, Live, command, item, live, prepare
 
+REPLICAS = "long"
 T = TypeVar("T")
 
 

@@ -15,6 +15,7 @@ from churnkit.data.samples.locate import telco_path
 from churnkit.usecases.simulating import simulate
 from tests.live import Live, Told
 
+REPLICAS = "long"
 ROWS = 500
 CSV = {"Content-Type": "text/csv"}
 

@@ -95,6 +95,14 @@ class RolloutReading(Answer):
     labels_needed: int | None = None
 
 
+class RolloutSignal(Answer):
+    """Something seen without labels; it may pause a rollout, no more."""
+
+    name: str = Field(examples=["score drift of v2"])
+    alarm: bool
+    detail: str
+
+
 class RolloutDecision(Answer):
     """What was decided at the latest look, and on what it rests."""
 
@@ -107,6 +115,10 @@ class RolloutDecision(Answer):
     share: float
     next_share: float
     readings: tuple[RolloutReading, ...]
+    signals: tuple[RolloutSignal, ...] = ()
+    alarms: tuple[str, ...] = Field(
+        (), description="What pauses it, or would if nobody had gone on in spite of it."
+    )
     labels_needed: int | None = None
     expected_at: datetime | None = None
 

@@ -15,7 +15,12 @@ from churnkit.project import open_project
 from churnkit.usecases.importing import n_customers
 from churnkit.usecases.online import example_item
 from churnkit_desktop.actions import Action
-from churnkit_desktop.backend import local_features, local_rollouts
+from churnkit_desktop.backend import local_experiments, local_features, local_rollouts
+from churnkit_desktop.backend.experiment_facts import (
+    ExperimentFacts,
+    ExperimentLine,
+    ExperimentPlanFacts,
+)
 from churnkit_desktop.backend.facts import (
     Answer,
     CustomerDetail,
@@ -225,6 +230,18 @@ class LocalBackend:
     ) -> FeatureValues:
         """See the protocol."""
         return local_features.feature_values(self._project, customer_id, as_of, definitions)
+
+    def experiments(self) -> tuple[ExperimentLine, ...]:
+        """See the protocol."""
+        return local_experiments.experiments(self._project)
+
+    def experiment(self, experiment_id: str) -> ExperimentFacts:
+        """See the protocol."""
+        return local_experiments.experiment(self._project, experiment_id)
+
+    def plan_experiment(self, arguments: Mapping[str, Any]) -> ExperimentPlanFacts:
+        """See the protocol."""
+        return local_experiments.plan_experiment(self._project, arguments)
 
     def money(self) -> Money:
         """See the protocol."""

@@ -8,6 +8,11 @@ from typing import Any, Protocol
 
 from churnkit.domain.predictions import Explanation
 from churnkit_desktop.actions import Action
+from churnkit_desktop.backend.experiment_facts import (
+    ExperimentFacts,
+    ExperimentLine,
+    ExperimentPlanFacts,
+)
 from churnkit_desktop.backend.facts import (
     Answer,
     CustomerDetail,
@@ -68,7 +73,20 @@ class ReadsFeatures(Protocol):
         """What these definitions give for a customer at a moment."""
 
 
-class Backend(ReadsRollouts, ReadsFeatures, Protocol):
+class ReadsExperiments(Protocol):
+    """What the screen Experiments asks for."""
+
+    def experiments(self) -> tuple[ExperimentLine, ...]:
+        """All of them, the oldest first."""
+
+    def experiment(self, experiment_id: str) -> ExperimentFacts:
+        """One of them, with its readings."""
+
+    def plan_experiment(self, arguments: Mapping[str, Any]) -> ExperimentPlanFacts:
+        """How many customers these arguments of ``plan_experiment`` ask for."""
+
+
+class Backend(ReadsRollouts, ReadsFeatures, ReadsExperiments, Protocol):
     """A project folder or a service.
 
     Attributes

@@ -18,6 +18,7 @@ from PySide6.QtGui import (
     QAccessible,
     QAccessibleEvent,
     QAction,
+    QColor,
     QGuiApplication,
     QImage,
     QKeySequence,
@@ -74,6 +75,9 @@ class Chart(QWidget):
         item.hideButtons()
         item.setLabel("bottom", x_label)
         item.setLabel("left", y_label)
+        for side in ("bottom", "left"):
+            # "(x0.001)" beside a title is no unit that a person reads.
+            item.getAxis(side).enableAutoSIPrefix(False)
         item.showGrid(x=True, y=True, alpha=0.18)
         item.getViewBox().setDefaultPadding(0.03)
         self.legend = item.addLegend(offset=(-10, 10))
@@ -296,6 +300,9 @@ class Chart(QWidget):
             axis.setPen(pg.mkPen(tokens.line))
             axis.setTextPen(pg.mkPen(tokens.faint))
         self.legend.setLabelTextColor(tokens.text)
+        behind = QColor(tokens.surface)
+        behind.setAlpha(215)
+        self.legend.setBrush(pg.mkBrush(behind))
         self._hover.paint(tokens)
         for made in self._series.values():
             made.paint(tokens)

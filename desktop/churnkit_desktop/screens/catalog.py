@@ -49,5 +49,6 @@ SCREENS = (
     Entry("models", "Models", "compare versions, promote, roll back"),
     Entry("customers", "Customers", "all scores, why, and whom it pays to contact"),
     Entry("score_one", "Score one", "a single new customer"),
+    Entry("experiments", "Experiments", "does an offer, or another model, do better?"),
     Entry("rollout", "Rollout", "may the challenger take over? stages, evidence, decisions"),
 )

@@ -132,11 +132,12 @@ def style_sheet(t: Tokens) -> str:
     QTableView, QTreeView {{ background: {t.surface}; alternate-background-color: {t.window};
         border: 1px solid {t.line}; border-radius: 6px; gridline-color: {t.line};
         selection-background-color: {t.accent_soft}; selection-color: {t.text}; }}
+    QTableView::item {{ padding: 0 6px; }}
     QHeaderView {{ background: {t.surface}; }}
     QAbstractSpinBox QLineEdit {{ border: none; padding: 0; background: transparent; }}
     QHeaderView::section {{ background: {t.raised}; color: {t.text}; border: none;
         border-right: 1px solid {t.line}; border-bottom: 1px solid {t.line};
-        padding: 6px 5px; font-weight: 600; }}
+        padding: 6px 8px; font-weight: 600; }}
     QTableCornerButton::section {{ background: {t.raised}; border: none; }}
     QProgressBar {{ background: {t.raised}; border: none; border-radius: 4px; min-height: 8px;
         max-height: 8px; }}

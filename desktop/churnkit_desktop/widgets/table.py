@@ -157,8 +157,11 @@ class Table(QTableView):
 
     def fit_columns(self) -> None:
         """As wide as what is in them, with air between."""
+        columns = getattr(self.model(), "columns", ())
+        # A number at the far edge of a wide screen is hard to read with its row.
+        self.horizontalHeader().setStretchLastSection(not (columns and columns[-1].number))
         self.resizeColumnsToContents()
-        for i in range(self.model().columnCount() - 1):
+        for i in range(self.model().columnCount()):
             self.setColumnWidth(i, min(self.columnWidth(i) + 18, 420))
 
     def fit_rows(self, most: int = 14) -> None:

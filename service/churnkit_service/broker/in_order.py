@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 
 from churnkit.errors import ChurnkitError
 from churnkit_service.broker.delivery import Dead, Delivery, Done, Later, Publication
-from churnkit_service.broker.reasons import about
+from churnkit_service.broker.reasons import letter
 from churnkit_service.broker.work import Worker
 
 MESSAGE_ID = "message-id"
@@ -45,9 +45,9 @@ async def settle(
         assert isinstance(outcome, Dead)
         error = outcome.error
     if error is not None:
-        letter = Publication(f"{delivery.key}-dead", delivery.body)
-        headers = {**about(delivery, error), MESSAGE_ID: letter.message_id}
-        await publish(dead_letters, letter, headers)
+        body, headers = letter(delivery, error)
+        dead = Publication(f"{delivery.key}-dead", body)
+        await publish(dead_letters, dead, {**headers, MESSAGE_ID: dead.message_id})
     return True
 
 

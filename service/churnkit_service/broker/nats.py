@@ -13,7 +13,7 @@ from nats.js.api import ConsumerConfig
 from churnkit.errors import BrokerUnreachable, ChurnkitError
 from churnkit.settings import BrokerTable
 from churnkit_service.broker.delivery import Dead, Delivery, Done, Later, Publication, Role
-from churnkit_service.broker.reasons import about
+from churnkit_service.broker.reasons import letter
 from churnkit_service.broker.work import Worker
 
 if TYPE_CHECKING:
@@ -135,10 +135,9 @@ class NatsLink:
 
     async def _bury(self, delivery: Delivery, raw: Msg, error: ChurnkitError) -> None:
         """The message as it came, with the reason in its headers."""
-        headers = about(delivery, error)
+        body, headers = letter(delivery, error)
         headers["Churnkit-Subject"] = raw.subject
         headers["Churnkit-Sequence"] = str(raw.metadata.sequence.stream)
-        body = delivery.body
         if len(body) > self._settings.max_message_bytes:
             # With its headers it may be longer than the server takes; the stream still has it.
             body, headers["Churnkit-Body"] = b"", "left out: too long"

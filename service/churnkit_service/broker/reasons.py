@@ -8,7 +8,7 @@ import orjson
 
 from churnkit.errors import ChurnkitError
 from churnkit_service.broker.delivery import Delivery
-from churnkit_service.problems import described
+from churnkit_service.problems import CustomerErased, described
 
 
 def about(delivery: Delivery, error: ChurnkitError) -> dict[str, str]:
@@ -24,6 +24,14 @@ def about(delivery: Delivery, error: ChurnkitError) -> dict[str, str]:
         "Churnkit-Role": delivery.role,
         "Churnkit-Deliveries": str(delivery.deliveries),
     }
+
+
+def letter(delivery: Delivery, error: ChurnkitError) -> tuple[bytes, dict[str, str]]:
+    """What goes to the dead letters: the message as it came, but nothing of erased customers."""
+    headers = about(delivery, error)
+    if isinstance(error, CustomerErased):
+        return b"", {**headers, "Churnkit-Body": "left out: a customer was erased"}
+    return delivery.body, headers
 
 
 def ascii_json(value: Any) -> str:

@@ -25,6 +25,7 @@ from churnkit_service.answering import answer
 from churnkit_service.endpoint import Call, Endpoint, json_response, read_json, read_query
 from churnkit_service.idempotency import KeyedRequest, keyed
 from churnkit_service.problems import (
+    CustomerErased,
     IdempotencyKeyReused,
     NotFound,
     RequestInFlight,
@@ -144,6 +145,7 @@ ENDPOINTS = (
         answers={200: (PredictionsAnswer, "The predictions; they are committed.")},
         problems=(
             RequestInvalid,
+            CustomerErased,
             RequestInFlight,
             IdempotencyKeyReused,
             NoChampion,
@@ -153,7 +155,8 @@ ENDPOINTS = (
         idempotent_key=True,
         bounded=True,
         description="Each prediction is in the ledger before it is answered. A category that "
-        "the model never saw counts as missing and is named in `unknown_categories`.",
+        "the model never saw counts as missing and is named in `unknown_categories`. A customer "
+        "who was erased is refused.",
     ),
     Endpoint(
         "GET",

@@ -21,6 +21,7 @@ from churnkit.client.messages.rollouts import (
 )
 from churnkit.errors import (
     BundleError,
+    ExperimentRunning,
     NoChampion,
     PlanInvalid,
     RolloutChanged,
@@ -207,6 +208,7 @@ ENDPOINTS = (
             NoChampion,
             UnknownModelVersion,
             RolloutRunning,
+            ExperimentRunning,
             StepNotAllowed,
             BundleError,
             RequestInFlight,

@@ -86,6 +86,7 @@ class FeaturesView(ScreenFrame):
         split.setStretchFactor(0, 3)
         split.setStretchFactor(1, 2)
         split.setChildrenCollapsible(False)
+        split.setSizes([760, 330])
         split.setHandleWidth(13)
         column.addWidget(split, 1)
         self.table.selectionModel().currentRowChanged.connect(

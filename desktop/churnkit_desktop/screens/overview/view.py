@@ -46,6 +46,8 @@ class OverviewView(ScreenFrame):
         self.model_text = label("", "faint", wrap=True)
         self.model.body.addWidget(self.model_name)
         self.model.body.addWidget(self.model_text)
+        for card in (self.risk, self.model):
+            card.body.addStretch(1)
         self.body.addLayout(row(self.risk, self.model))
         top = self.top = Card("The riskiest customers")
         self.riskiest = RowsModel(

@@ -1,0 +1,305 @@
+"""Arms, weights, outcomes, and how many customers it takes, before an experiment."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QSignalBlocker
+from PySide6.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QDoubleSpinBox,
+    QFormLayout,
+    QGridLayout,
+    QHBoxLayout,
+    QLineEdit,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from churnkit_desktop.backend.experiment_facts import ExperimentPlanFacts
+from churnkit_desktop.screens.experiments.presenter import ExperimentsPresenter
+from churnkit_desktop.screens.experiments.state import MOST_ARMS, OUTCOMES, Arm, PlanForm
+from churnkit_desktop.widgets.layout import Card, label
+from churnkit_desktop.widgets.table import Column, RowsModel, Table
+from churnkit_desktop.words import percent, whole
+
+_KINDS = (("treatments", "offers (treatments)"), ("models", "models"))
+
+
+class PlanPage(QWidget):
+    """Binds to the presenter's plan; each entry is one edit that can be undone."""
+
+    def __init__(self, presenter: ExperimentsPresenter) -> None:
+        super().__init__()
+        self._presenter = presenter
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(14)
+        column.addWidget(self._arms_card())
+        column.addWidget(self._form_card())
+        column.addWidget(self._sizes_card())
+        column.addStretch(1)
+
+    def _arms_card(self) -> Card:
+        card = Card("Arms")
+        bar = QHBoxLayout()
+        self.kind = QComboBox()
+        self.kind.setAccessibleName("What is compared")
+        for key, title in _KINDS:
+            self.kind.addItem(f"Compare {title}", key)
+        self.more, self.less = QPushButton("Add an arm"), QPushButton("Remove the last")
+        bar.addWidget(self.kind)
+        bar.addStretch(1)
+        bar.addWidget(self.more)
+        bar.addWidget(self.less)
+        card.body.addLayout(bar)
+        self._grid = QGridLayout()
+        self._grid.setHorizontalSpacing(12)
+        for place, (title, stretch) in enumerate(
+            (("Arm", 2), ("Share of customers", 1), ("What they get", 3), ("Cost a customer", 1))
+        ):
+            self._grid.addWidget(label(title, "faint"), 0, place)
+            self._grid.setColumnStretch(place, stretch)
+        card.body.addLayout(self._grid)
+        self.problem = label("", "problemTitle", wrap=True)
+        card.body.addWidget(self.problem)
+        self._rows: list[_ArmRow] = []
+        presenter = self._presenter
+        self.kind.activated.connect(lambda _i: presenter.choose_kind(self.kind.currentData()))
+        self.more.clicked.connect(presenter.more_arms)
+        self.less.clicked.connect(presenter.fewer_arms)
+        return card
+
+    def _form_card(self) -> Card:
+        presenter = self._presenter
+        card = Card("What is measured")
+        form = QFormLayout()
+        form.setHorizontalSpacing(18)
+        line = QHBoxLayout()
+        line.setSpacing(22)
+        self.outcomes: dict[str, QCheckBox] = {}
+        for key, title in OUTCOMES.items():
+            box = QCheckBox(title)
+            box.toggled.connect(lambda _on: self._outcomes_chosen())
+            line.addWidget(box)
+            self.outcomes[key] = box
+        line.addStretch(1)
+        form.addRow("Outcomes", line)
+        self.cap = _number(0, 10_000_000, 2)
+        self.effect = _number(0.01, 99, 2, " points")
+        self.alpha = _number(0.1, 50, 1, " %")
+        self.power = _number(10, 99, 0, " %")
+        self.retention = _number(0, 99.9, 1, " %", "as measured")
+        self.per_day = _number(0, 10_000_000, 1, "", "as lately")
+        self.adjust = QCheckBox("Use earlier scores to need fewer customers (CUPED)")
+        self.population = QLineEdit()
+        self.population.setPlaceholderText("who may enter, in words (may be empty)")
+        self.why = QLineEdit()
+        self.why.setPlaceholderText("for the history (may be empty)")
+        rows: tuple[tuple[str, QWidget], ...] = (
+            ("Of one customer's revenue counts at most", self.cap),
+            ("Smallest effect that matters", self.effect),
+            ("Wrong claims, at most", self.alpha),
+            ("Chance to find the effect", self.power),
+            ("Share who stay without it", self.retention),
+            ("Customers who enter a day", self.per_day),
+            ("", self.adjust),
+            ("Population", self.population),
+            ("Reason", self.why),
+        )
+        self._form = form
+        for title, field in rows:
+            form.addRow(title, field)
+            if title:
+                field.setAccessibleName(title)
+        card.body.addLayout(form)
+        edit = presenter.edit
+        self.cap.valueChanged.connect(lambda v: edit("cap of the revenue", revenue_cap=v))
+        self.effect.valueChanged.connect(
+            lambda v: edit("smallest effect", smallest_effect=round(v / 100, 6))
+        )
+        self.alpha.valueChanged.connect(lambda v: edit("wrong claims", alpha=round(v / 100, 6)))
+        self.power.valueChanged.connect(lambda v: edit("chance", power=round(v / 100, 6)))
+        self.retention.valueChanged.connect(
+            lambda v: edit("share who stay", retention=round(v / 100, 6))
+        )
+        self.per_day.valueChanged.connect(lambda v: edit("customers a day", per_day=v))
+        self.adjust.toggled.connect(lambda on: edit("CUPED", adjust=on))
+        self.population.editingFinished.connect(
+            lambda: edit("population", population=self.population.text())
+        )
+        self.why.editingFinished.connect(lambda: edit("reason", why=self.why.text()))
+        return card
+
+    def _sizes_card(self) -> Card:
+        card = Card("How many customers, and how long")
+        self.sizes_text = label("", "faint", wrap=True)
+        self.sizes = RowsModel(
+            (
+                Column("Arm"),
+                Column("Method"),
+                Column("CUPED", lambda on: "with" if on else "without"),
+                Column("Customers", whole, number=True, hint="In both arms together."),
+                Column("Half decided by", whole, number=True),
+                Column("Days", "{:,.0f}".format, number=True, hint="Outcomes included."),
+            )
+        )
+        self.size_table = Table("Sizes", self.sizes)
+        bar = QHBoxLayout()
+        self.compute = QPushButton("Compute the sizes")
+        back, self.begin = QPushButton("Back"), QPushButton("Start the experiment")
+        self.begin.setObjectName("primary")
+        bar.addWidget(self.compute)
+        bar.addStretch(1)
+        bar.addWidget(back)
+        bar.addWidget(self.begin)
+        card.body.addWidget(self.sizes_text)
+        card.body.addWidget(self.size_table)
+        card.body.addLayout(bar)
+        self.compute.clicked.connect(self._presenter.compute)
+        back.clicked.connect(self._presenter.leave_plan)
+        self.begin.clicked.connect(self._presenter.start_experiment)
+        return card
+
+    def show_state(self) -> None:
+        """Draw what the presenter holds."""
+        presenter = self._presenter
+        form = presenter.form.value
+        with QSignalBlocker(self.kind):
+            self.kind.setCurrentIndex(self.kind.findData(form.kind))
+        self.more.setVisible(form.kind == "treatments")
+        self.less.setVisible(form.kind == "treatments")
+        self.more.setEnabled(len(form.arms) < MOST_ARMS)
+        self.less.setEnabled(len(form.arms) > 2)
+        self._show_arms(form)
+        self.problem.setText(form.problem)
+        self.problem.setVisible(bool(form.problem))
+        for key, box in self.outcomes.items():
+            with QSignalBlocker(box):
+                box.setChecked(key in form.outcomes)
+        self._form.setRowVisible(self.cap, "revenue" in form.outcomes)
+        for number, value in (
+            (self.cap, form.revenue_cap),
+            (self.effect, form.smallest_effect * 100),
+            (self.alpha, form.alpha * 100),
+            (self.power, form.power * 100),
+            (self.retention, form.retention * 100),
+            (self.per_day, form.per_day),
+        ):
+            with QSignalBlocker(number):
+                number.setValue(value)
+        with QSignalBlocker(self.adjust):
+            self.adjust.setChecked(form.adjust)
+        for line, text in ((self.population, form.population), (self.why, form.why)):
+            if not line.hasFocus():
+                line.setText(text)
+        ready = not form.problem and not presenter.busy
+        self.compute.setEnabled(ready)
+        self.begin.setEnabled(ready)
+        self._show_sizes(presenter.plan)
+
+    def _show_arms(self, form: PlanForm) -> None:
+        while len(self._rows) < len(form.arms):
+            self._rows.append(_ArmRow(self._presenter, self._grid, len(self._rows)))
+        for i, arm_row in enumerate(self._rows):
+            arm = form.arms[i] if i < len(form.arms) else None
+            arm_row.show_arm(arm, form.kind, self._versions())
+
+    def _versions(self) -> list[str]:
+        listed = self._presenter.models
+        return [version.version for version in listed.versions] if listed else []
+
+    def _show_sizes(self, plan: ExperimentPlanFacts | None) -> None:
+        self.size_table.setVisible(plan is not None)
+        if plan is None:
+            self.sizes_text.setText(
+                "Computed by the usual fixed sample, and for looking at any time (simulated)."
+            )
+            return
+        old = " Something was changed since: compute again." if self._presenter.plan_is_old else ""
+        self.sizes_text.setText(
+            f"To find {plan.effect * 100:+g} points on {percent(plan.retention)} who stay with "
+            f"{percent(plan.power, 0)} chance; a claim is wrong with at most {plan.alpha:.3g}. "
+            f"Correlation of score and outcome: {plan.correlation:.2f} ({plan.correlation_from}). "
+            f"Outcomes take {plan.days_to_mature:g} days.{old}"
+        )
+        titles = {"fixed": "one look at the end", "sequential": "look at any time"}
+        self.sizes.fill(
+            [
+                (s.arm, titles[s.method], s.adjusted, s.customers, s.median, s.days)
+                for s in plan.sizes
+            ]
+        )
+        self.size_table.fit_columns()
+        self.size_table.fit_rows()
+
+    def _outcomes_chosen(self) -> None:
+        chosen = tuple(key for key, box in self.outcomes.items() if box.isChecked())
+        self._presenter.edit("outcomes", outcomes=chosen)
+
+
+class _ArmRow:
+    """The fields of one arm, in a row of the grid."""
+
+    def __init__(self, presenter: ExperimentsPresenter, grid: QGridLayout, place: int) -> None:
+        self.name, self.offer = QLineEdit(), QLineEdit()
+        self.model = QComboBox()
+        self.weight, self.cost = _number(0.1, 99.9, 1, " %"), _number(0, 1_000_000, 2)
+        number = place + 1
+        for widget, title in (
+            (self.name, "Name"),
+            (self.weight, "Share"),
+            (self.offer, "Offer"),
+            (self.model, "Model"),
+            (self.cost, "Cost"),
+        ):
+            widget.setAccessibleName(f"{title} of arm {number}")
+        grid.addWidget(self.name, number, 0)
+        grid.addWidget(self.weight, number, 1)
+        grid.addWidget(self.offer, number, 2)
+        grid.addWidget(self.model, number, 2)
+        grid.addWidget(self.cost, number, 3)
+        edit = presenter.edit_arm
+        self.name.editingFinished.connect(lambda: edit(place, name=self.name.text()))
+        self.offer.editingFinished.connect(lambda: edit(place, gets=self.offer.text()))
+        self.model.activated.connect(lambda _i: edit(place, gets=self.model.currentText()))
+        self.weight.valueChanged.connect(lambda v: edit(place, weight=round(v / 100, 6)))
+        self.cost.valueChanged.connect(lambda v: edit(place, cost=v))
+        self._control = place == 0
+
+    def show_arm(self, arm: Arm | None, kind: str, versions: list[str]) -> None:
+        """Show an arm; None: there is none in this row."""
+        models = kind == "models"
+        for widget in (self.name, self.weight, self.cost):
+            widget.setVisible(arm is not None)
+        self.offer.setVisible(arm is not None and not models)
+        self.model.setVisible(arm is not None and models)
+        if arm is None:
+            return
+        for line, text in ((self.name, arm.name), (self.offer, arm.gets)):
+            if not line.hasFocus():
+                line.setText(text)
+        self.offer.setEnabled(not self._control)
+        self.offer.setPlaceholderText("nothing (the control)" if self._control else "an offer")
+        for box, value in ((self.weight, arm.weight * 100), (self.cost, arm.cost)):
+            with QSignalBlocker(box):
+                box.setValue(value)
+        with QSignalBlocker(self.model):
+            if [self.model.itemText(i) for i in range(self.model.count())] != versions:
+                self.model.clear()
+                self.model.addItems(versions)
+            self.model.setCurrentText(arm.gets)
+
+
+def _number(
+    low: float, high: float, decimals: int, suffix: str = "", none: str = ""
+) -> QDoubleSpinBox:
+    box = QDoubleSpinBox()
+    box.setRange(low, high)
+    box.setDecimals(decimals)
+    box.setSuffix(suffix)
+    box.setKeyboardTracking(False)
+    box.setMaximumWidth(180)
+    if none:
+        box.setSpecialValueText(none)
+    return box

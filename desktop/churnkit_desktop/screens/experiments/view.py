@@ -1,0 +1,299 @@
+"""Arms, readings with bounds that always hold, and the plan before."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QSignalBlocker, QTimer
+from PySide6.QtWidgets import (
+    QComboBox,
+    QFileDialog,
+    QHBoxLayout,
+    QLineEdit,
+    QPushButton,
+    QStackedWidget,
+    QVBoxLayout,
+    QWidget,
+)
+
+from churnkit_desktop.backend.experiment_facts import EffectFacts, ExperimentFacts
+from churnkit_desktop.desk import Desk
+from churnkit_desktop.plots.chart import Chart
+from churnkit_desktop.screens.experiments.plan_page import PlanPage
+from churnkit_desktop.screens.experiments.presenter import ExperimentsPresenter
+from churnkit_desktop.screens.experiments.state import (
+    OUTCOMES,
+    effect_key,
+    effect_title,
+    figure,
+    reading,
+    standing,
+    verdict,
+)
+from churnkit_desktop.theme.style import Theme
+from churnkit_desktop.widgets.banner import Banner
+from churnkit_desktop.widgets.empty import Empty
+from churnkit_desktop.widgets.layout import Card, ScreenFrame, label
+from churnkit_desktop.widgets.table import Column, RowsModel, Table
+from churnkit_desktop.words import day, percent, whole
+
+TICK_MS = 5_000
+
+
+class ExperimentsView(ScreenFrame):
+    """Binds to its presenter."""
+
+    def __init__(self, presenter: ExperimentsPresenter, theme: Theme) -> None:
+        super().__init__("Experiments")
+        self.presenter = presenter
+        self.chosen = QComboBox()
+        self.chosen.setAccessibleName("Experiment")
+        self.chosen.setMinimumContentsLength(24)
+        self.assign = QPushButton("Draw customers …")
+        self.plan = QPushButton("Plan an experiment …")
+        for part in (self.chosen, self.assign, self.plan):
+            self.buttons.addWidget(part)
+        self.banner = Banner()
+        self.above.addWidget(self.banner)
+        self.pages = QStackedWidget()
+        self.body.addWidget(self.pages)
+        self.pages.addWidget(
+            Empty(
+                "No experiment yet",
+                "An experiment gives some customers an offer, or another model, by lot, and tells "
+                "whether it keeps more of them. You may look at any time.",
+                "Plan an experiment",
+                presenter.begin_plan,
+            )
+        )
+        self.pages.addWidget(self._content(theme))
+        self.plan_page = PlanPage(presenter)
+        self.pages.addWidget(self.plan_page)
+        self.chosen.activated.connect(lambda _i: presenter.choose(self.chosen.currentData()))
+        self.plan.clicked.connect(presenter.begin_plan)
+        self.assign.clicked.connect(self._assign)
+        self._timer = QTimer(self)
+        self._timer.timeout.connect(presenter.tick)
+        self._timer.start(TICK_MS)
+        presenter.changed.connect(self.show_state)
+
+    def _content(self, theme: Theme) -> QWidget:
+        content = QWidget()
+        column = QVBoxLayout(content)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(14)
+        arms = Card("Arms")
+        self.standing = label("", wrap=True)
+        self.arms = RowsModel(
+            (
+                Column("Arm"),
+                Column("What they get"),
+                Column("Share", percent, number=True),
+                Column("Entered", whole, number=True),
+                Column("Counted", whole, number=True, hint="Whose outcome is known."),
+                Column("Missing", whole, number=True),
+                Column("Stayed", percent, number=True),
+                Column("Revenue", "{:,.2f}".format, number=True),
+            )
+        )
+        self.arm_table = Table("Arms", self.arms)
+        arms.body.addWidget(self.standing)
+        arms.body.addWidget(self.arm_table)
+        column.addWidget(arms)
+        readings = Card("Readings")
+        self.warning = Banner()
+        readings.body.addWidget(self.warning)
+        self.drawn = QComboBox()
+        self.drawn.setAccessibleName("What the chart shows")
+        readings.body.addWidget(self.drawn)
+        self.chart = Chart(
+            theme, "experiment", x_label="last day of entry that counts", y_label="gain", time=True
+        )
+        self.chart.setFixedHeight(280)
+        readings.body.addWidget(self.chart)
+        self.effects = RowsModel(
+            (
+                Column("Comparison"),
+                Column("Gain", number=True),
+                Column("At least", number=True),
+                Column("At most", number=True),
+                Column("Customers", whole, number=True, hint="Or leavings, for the time."),
+                Column("Verdict"),
+            )
+        )
+        self.effect_table = Table("Comparisons", self.effects)
+        readings.body.addWidget(self.effect_table)
+        self.notes = label("", "faint", wrap=True)
+        readings.body.addWidget(self.notes)
+        column.addWidget(readings)
+        self.stopping = Card("Stop")
+        line = QHBoxLayout()
+        self.why = QLineEdit(self.presenter.why)
+        self.why.setPlaceholderText("Why? The reason is kept in the history.")
+        self.why.setAccessibleName("Reason for stopping")
+        self.stop = QPushButton("Stop: nobody enters any more")
+        line.addWidget(self.why, 1)
+        line.addWidget(self.stop)
+        self.stopping.body.addLayout(line)
+        column.addWidget(self.stopping)
+        history = Card("History")
+        self.history = RowsModel(
+            (Column("When", day), Column("What"), Column("Who"), Column("Why"))
+        )
+        self.history_table = Table("History", self.history)
+        history.body.addWidget(self.history_table)
+        column.addWidget(history)
+        column.addStretch(1)
+        self.why.textChanged.connect(self._why_changed)
+        self.stop.clicked.connect(self.presenter.stop)
+        self.drawn.activated.connect(lambda _i: self.presenter.draw(self.drawn.currentData()))
+        return content
+
+    def show_state(self) -> None:
+        """Draw what the presenter holds."""
+        presenter = self.presenter
+        if presenter.error is not None:
+            self.banner.show_error(presenter.error)
+        else:
+            self.banner.show_notice(presenter.said)
+        facts = presenter.facts
+        for part in (self.chosen, self.assign):
+            part.setVisible(not presenter.planning and facts is not None)
+        self.plan.setVisible(not presenter.planning and facts is not None)
+        self.assign.setEnabled(presenter.can_assign and not presenter.busy)
+        if presenter.planning:
+            self.subtitle.setText("The plan is fixed before the first customer enters.")
+            self.pages.setCurrentIndex(2)
+            self.plan_page.show_state()
+            return
+        if presenter.lines is None:
+            self.subtitle.setText("Reading …")
+            return
+        self.pages.setCurrentIndex(0 if facts is None else 1)
+        if facts is None:
+            self.subtitle.setText("Does an offer, or another model, do better?")
+            return
+        self._show_choice(facts)
+        self._show_arms(facts)
+        self._show_readings(facts)
+        self._enable()
+        self.history.fill([(s.at, s.action, s.who, s.why) for s in reversed(facts.history)])
+        self.history_table.fit_columns()
+        self.history_table.fit_rows(8)
+
+    def _show_choice(self, facts: ExperimentFacts) -> None:
+        line = facts.line
+        what = "models" if line.kind == "models" else "offers"
+        self.subtitle.setText(
+            f"{line.experiment_id}: an experiment of {what}, {line.condition}, "
+            f"since {day(line.started_at)}. {facts.population}"
+        )
+        with QSignalBlocker(self.chosen):
+            self.chosen.clear()
+            for one in reversed(self.presenter.lines or ()):
+                names = " against ".join(reversed(list(one.weights)))
+                self.chosen.addItem(
+                    f"{one.experiment_id}  {names}, {one.condition}", one.experiment_id
+                )
+            self.chosen.setCurrentIndex(self.chosen.findData(line.experiment_id))
+
+    def _show_arms(self, facts: ExperimentFacts) -> None:
+        self.standing.setText(standing(facts))
+        self.arms.fill(
+            [
+                (
+                    a.name,
+                    a.gets or "nothing",
+                    a.weight,
+                    a.entered,
+                    a.counted,
+                    a.missing,
+                    a.retained,
+                    a.revenue,
+                )
+                for a in facts.arms
+            ]
+        )
+        self.arm_table.fit_columns()
+        self.arm_table.fit_rows()
+        self.arm_table.setColumnHidden(7, "revenue" not in facts.outcomes)
+
+    def _show_readings(self, facts: ExperimentFacts) -> None:
+        if facts.withheld:
+            self.warning.show_notice("Nothing is read off.", facts.withheld)
+        elif facts.mismatch:
+            self.warning.show_notice("The arms did not get their shares of the customers.")
+        else:
+            self.warning.show_notice("")
+        drawable = [e for e in facts.effects if e.outcome in OUTCOMES and e.path]
+        keys = [effect_key(e) for e in drawable]
+        chosen = self.presenter.choice.chosen
+        with QSignalBlocker(self.drawn):
+            if [self.drawn.itemData(i) for i in range(self.drawn.count())] != keys:
+                self.drawn.clear()
+                for effect in drawable:
+                    self.drawn.addItem(effect_title(effect), effect_key(effect))
+            if chosen is not None:
+                self.drawn.setCurrentIndex(max(0, self.drawn.findData(effect_key(chosen))))
+        for part in (self.drawn, self.chart):
+            part.setVisible(bool(drawable))
+        if drawable:
+            here = chosen if chosen is not None and chosen.path else drawable[0]
+            self._draw(here)
+        self.effects.fill(
+            [
+                (
+                    effect_title(e),
+                    figure(e, e.estimate),
+                    figure(e, e.lower),
+                    figure(e, e.upper),
+                    e.n,
+                    verdict(e),
+                )
+                for e in facts.effects
+            ]
+        )
+        self.effect_table.fit_columns()
+        self.effect_table.fit_rows()
+        saved = [e.variance_saved for e in facts.effects if e.variance_saved]
+        notes = list(facts.notes)
+        if saved:
+            notes.append(f"Earlier scores take away {percent(max(saved), 0)} of the variance.")
+        notes.append("The bounds hold at every look together, so look as often as you like.")
+        self.notes.setText(" ".join(notes))
+
+    def _draw(self, effect: EffectFacts) -> None:
+        drawn = reading(effect)
+        self.chart.plot.getPlotItem().setLabel("left", drawn.unit)
+        self.chart.band("bounds", drawn.x, drawn.lower, drawn.upper)
+        self.chart.line("estimate", drawn.x, drawn.estimate, dots=len(drawn.x) < 40)
+        self.chart.level("no difference", drawn.neutral, text="no difference")
+        self.chart.look_at(*drawn.reach)
+
+    def _why_changed(self, text: str) -> None:
+        self.presenter.set_why(text)
+        self._enable()
+
+    def _enable(self) -> None:
+        presenter = self.presenter
+        running = presenter.facts is not None and presenter.facts.line.condition == "running"
+        self.stopping.setVisible(running)
+        self.stop.setEnabled(presenter.can_stop and not presenter.busy)
+        self.stop.setToolTip("" if presenter.why.strip() else "Give a reason first.")
+        if self.why.text() != presenter.why:
+            self.why.setText(presenter.why)
+
+    def _assign(self) -> None:
+        source, _ = QFileDialog.getOpenFileName(
+            self, "Customers to draw", "", "Tables (*.csv *.parquet *.xlsx);;All (*)"
+        )
+        if not source:
+            return
+        output, _ = QFileDialog.getSaveFileName(
+            self, "Where to write who is in which arm", "arms.csv", "CSV (*.csv);;All (*)"
+        )
+        if output:
+            self.presenter.assign(source, output)
+
+
+def make(desk: Desk, theme: Theme) -> ExperimentsView:
+    """The screen."""
+    return ExperimentsView(ExperimentsPresenter(desk), theme)

@@ -1,0 +1,1 @@
+"""An installation as plain processes: what docker-compose.yml describes, without an engine."""

@@ -1,0 +1,263 @@
+"""``/v1/experiments``: whether an offer, or another model, does better."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import UTC, datetime
+
+import orjson
+from aiohttp import web
+
+from churnkit.client.messages.experiments import (
+    Experiment,
+    ExperimentAssign,
+    ExperimentAssigned,
+    ExperimentHistoryAnswer,
+    ExperimentsAnswer,
+    ExperimentSizes,
+    ExperimentSizesAsked,
+    ExperimentStart,
+    ExperimentStop,
+)
+from churnkit.client.messages.message import Answer
+from churnkit.errors import (
+    BundleError,
+    ExperimentOver,
+    ExperimentRunning,
+    NoChampion,
+    PlanInvalid,
+    RolloutRunning,
+    StepNotAllowed,
+    StorageUnreachable,
+    UnknownExperiment,
+    UnknownModelVersion,
+)
+from churnkit.usecases import experiment_assigning, experiments
+from churnkit_service.endpoint import Call, Endpoint, json_response, read_body
+from churnkit_service.idempotency import KeyedRequest, keyed
+from churnkit_service.problems import IdempotencyKeyReused, RequestInFlight, RequestInvalid
+
+
+async def create(call: Call) -> web.Response:
+    """Start an experiment."""
+    async with keyed(call) as request:
+        if request is not None:
+            replayed = await request.replay()
+            if replayed is not None:
+                return replayed
+        return await _create(call, request)
+
+
+async def _create(call: Call, request: KeyedRequest | None) -> web.Response:
+    asked = read_body(call, ExperimentStart)
+    service = call.service
+    view = await service.queries.run(
+        experiments.start_experiment,
+        service.project,
+        asked.plan,
+        why=asked.why,
+        who=_who(call),
+        # A request that is sent again asks for the same assignment: it is the same experiment.
+        salt=None if request is None else _salt(call, request.claim.key),
+    )
+    service.rollouts.look_now()
+    body = orjson.dumps(_told(Experiment, view.to_json()))
+    if request is not None:
+        await service.writer.submit((), request.keep(201, body, datetime.now(UTC)))
+    return web.Response(
+        status=201,
+        body=body,
+        headers={
+            "Content-Type": "application/json",
+            "Cache-Control": "no-store",
+            "Location": f"/v1/experiments/{view.experiment_id}",
+        },
+    )
+
+
+async def index(call: Call) -> web.Response:
+    """All experiments."""
+    service = call.service
+    found = await service.queries.run(experiments.experiments, service.project)
+    return json_response(_told(ExperimentsAnswer, found.to_json()))
+
+
+async def show(call: Call) -> web.Response:
+    """One experiment, with what may be read off it."""
+    service = call.service
+    view = await service.queries.run(experiments.experiment_status, service.project, _named(call))
+    return json_response(_told(Experiment, view.to_json()))
+
+
+async def history(call: Call) -> web.Response:
+    """What was done with it."""
+    service = call.service
+    told = await service.queries.run(experiments.experiment_history, service.project, _named(call))
+    return json_response(_told(ExperimentHistoryAnswer, told.to_json()))
+
+
+async def assign(call: Call) -> web.Response:
+    """Draw customers into the arms."""
+    asked = read_body(call, ExperimentAssign)
+    service = call.service
+    done = await service.queries.run(
+        experiment_assigning.assign_experiment,
+        service.project,
+        _named(call),
+        asked.customers,
+        who=_who(call),
+    )
+    return json_response(_told(ExperimentAssigned, done.to_json()))
+
+
+async def stop(call: Call) -> web.Response:
+    """Let nobody enter any more."""
+    asked = read_body(call, ExperimentStop)
+    service = call.service
+    view = await service.queries.run(
+        experiments.stop_experiment, service.project, _named(call), asked.why, who=_who(call)
+    )
+    service.rollouts.look_now()
+    return json_response(_told(Experiment, view.to_json()))
+
+
+async def plan(call: Call) -> web.Response:
+    """How many customers it takes."""
+    asked = read_body(call, ExperimentSizesAsked)
+    service = call.service
+    found = await service.queries.run(
+        experiments.plan_experiment,
+        service.project,
+        asked.plan,
+        effect=asked.effect,
+        retention=asked.retention,
+        power=asked.power,
+        correlation=asked.correlation,
+        customers_per_day=asked.customers_per_day,
+        simulations=asked.simulations,
+    )
+    return json_response(_told(ExperimentSizes, found.to_json()))
+
+
+def _named(call: Call) -> str:
+    return call.request.match_info["experiment_id"]
+
+
+def _who(call: Call) -> str:
+    return f"API key {call.caller.key_id}"
+
+
+def _salt(call: Call, key: str) -> str:
+    text = f"experiment\n{call.caller.key_id}\n{key}".encode()
+    return hashlib.blake2b(text, digest_size=16).hexdigest()
+
+
+def _told(model: type[Answer], plain: object) -> object:
+    return model.model_validate(plain).model_dump(mode="json")
+
+
+ENDPOINTS = (
+    Endpoint(
+        "POST",
+        "/v1/experiments",
+        create,
+        "Start an experiment",
+        "experiments",
+        "operate",
+        body=ExperimentStart,
+        answers={201: (Experiment, "The experiment, without customers.")},
+        problems=(
+            RequestInvalid,
+            PlanInvalid,
+            NoChampion,
+            UnknownModelVersion,
+            RolloutRunning,
+            ExperimentRunning,
+            BundleError,
+            RequestInFlight,
+            IdempotencyKeyReused,
+            StorageUnreachable,
+        ),
+        idempotent_key=True,
+        description="The plan and the salt are fixed from now on. In an experiment of models a "
+        "customer enters with his first request; in one of treatments by `assign`. A rollout and "
+        "an experiment do not run together.",
+    ),
+    Endpoint(
+        "GET",
+        "/v1/experiments",
+        index,
+        "List experiments",
+        "experiments",
+        "read",
+        answers={200: (ExperimentsAnswer, "All of them, the oldest first.")},
+        problems=(StorageUnreachable,),
+    ),
+    Endpoint(
+        "POST",
+        "/v1/experiments/plan",
+        plan,
+        "Plan the size of an experiment",
+        "experiments",
+        "read",
+        body=ExperimentSizesAsked,
+        answers={200: (ExperimentSizes, "Customers and days, by each method.")},
+        problems=(RequestInvalid, PlanInvalid, StorageUnreachable),
+        description="Nothing is started. The fixed size is for one look at the end; the "
+        "sequential one is simulated with the bounds that a running experiment shows.",
+    ),
+    Endpoint(
+        "GET",
+        "/v1/experiments/{experiment_id}",
+        show,
+        "Show an experiment with its readings",
+        "experiments",
+        "read",
+        answers={200: (Experiment, "Customers, differences with bounds, time to churn.")},
+        problems=(UnknownExperiment, StorageUnreachable),
+        description="Look as often as you like: the bounds hold at all looks together. After a "
+        "sample-ratio mismatch nothing is read off (`withheld` says why).",
+    ),
+    Endpoint(
+        "GET",
+        "/v1/experiments/{experiment_id}/history",
+        history,
+        "Show what was done with an experiment",
+        "experiments",
+        "read",
+        answers={200: (ExperimentHistoryAnswer, "Each step with its reason, the oldest first.")},
+        problems=(UnknownExperiment, StorageUnreachable),
+    ),
+    Endpoint(
+        "POST",
+        "/v1/experiments/{experiment_id}/assign",
+        assign,
+        "Draw customers into an experiment",
+        "experiments",
+        "operate",
+        body=ExperimentAssign,
+        answers={200: (ExperimentAssigned, "Who is in which arm.")},
+        problems=(
+            RequestInvalid,
+            UnknownExperiment,
+            ExperimentOver,
+            StepNotAllowed,
+            StorageUnreachable,
+        ),
+        description="Of an experiment of treatments. Who is in it already keeps his arm, so that "
+        "it may be sent again. The draws are recorded as treatments with their probabilities.",
+    ),
+    Endpoint(
+        "POST",
+        "/v1/experiments/{experiment_id}/stop",
+        stop,
+        "Stop an experiment",
+        "experiments",
+        "operate",
+        body=ExperimentStop,
+        answers={200: (Experiment, "How it stands now.")},
+        problems=(UnknownExperiment, StepNotAllowed, RequestInvalid, StorageUnreachable),
+        description="Nobody enters any more; who is in it is followed until his outcome has "
+        "matured. Stopped again, it is left as it is.",
+    ),
+)
