@@ -122,7 +122,7 @@ class BitWalk:
             possible &= left[bisect_left(thresholds, value)] if value == value else after_nan
         leaves = possible.to_bytes(self._n_bytes, "little")
         if self._kind.itemsize == 1:
-            places = np.frombuffer(leaves.translate(_LOWEST), np.uint8)
+            places: NDArray[Any] = np.frombuffer(leaves.translate(_LOWEST), np.uint8)
         else:
             places = _lowest(np.frombuffer(leaves, self._kind))
         return self._intercept + float(np.add.reduce(self._values.take(self._starts + places)))
@@ -140,7 +140,7 @@ class BitWalk:
                 possible &= masks.take(failed, axis=0)
             leaves = possible.view(np.uint8)[:, : self._n_bytes]
             if self._kind.itemsize == 1:
-                places = _LOWEST_OF.take(leaves)
+                places: NDArray[Any] = _LOWEST_OF.take(leaves)
             else:
                 places = _lowest(np.ascontiguousarray(leaves).view(self._kind))
             values = self._values.take(self._starts + places)
