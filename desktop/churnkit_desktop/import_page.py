@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from PySide6.QtWidgets import (
     QComboBox,
@@ -15,7 +16,6 @@ from PySide6.QtWidgets import (
 )
 
 from churnkit.errors import ChurnkitError
-from churnkit.usecases.previewing import Preview, preview
 from churnkit_desktop.actions import Action
 from churnkit_desktop.runner import Runner
 from churnkit_desktop.session.memory import PlaceMemory
@@ -26,6 +26,9 @@ from churnkit_desktop.widgets.layout import Card, ScreenFrame, label
 from churnkit_desktop.widgets.progress import JobCard
 from churnkit_desktop.widgets.table import Column, RowsModel, Table
 from churnkit_desktop.work.bench import Job, Workbench
+
+if TYPE_CHECKING:
+    from churnkit.usecases.previewing import Preview
 
 _DRAFT = "import"
 _NO_ID = "(none: rows are numbered)"
@@ -169,7 +172,7 @@ class ImportPage(ScreenFrame):
         self._model.columns, self._model.rows = (), []
         self._model.endResetModel()
         self.ground.setText("Reading …")
-        self._runner.run("preview", lambda: preview(name), self._show, self._failed)
+        self._runner.run("preview", lambda: _preview(name), self._show, self._failed)
 
     def _failed(self, error: ChurnkitError) -> None:
         self.ground.setText("")
@@ -280,6 +283,13 @@ class ImportPage(ScreenFrame):
         name = QFileDialog.getExistingDirectory(self, "The project's folder")
         if name:
             self.folder.setText(name)
+
+
+def _preview(name: str) -> Preview:
+    # In a thread: what reads files takes a second to load, and the window is there before.
+    from churnkit.usecases.previewing import preview
+
+    return preview(name)
 
 
 def _choose(box: QComboBox, words: object, chosen: str) -> None:

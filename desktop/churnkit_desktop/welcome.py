@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -27,6 +27,7 @@ class Window(Protocol):
 
     def ask_folder(self) -> None: ...
     def ask_file(self) -> None: ...
+    def connect_service(self) -> None: ...
     def open_place(self, place: str) -> None: ...
 
 
@@ -77,11 +78,17 @@ class Welcome(QStackedWidget):
                 "Choose a folder …",
                 window.ask_folder,
             ),
+            (
+                "Connect to a service",
+                "Live scores, rollouts and monitoring, shared by a team.",
+                "Connect …",
+                window.connect_service,
+            ),
         )
         self.buttons: list[QPushButton] = []
         for heading, text, word, pressed in offers:
             card = Card(heading)
-            card.setMinimumWidth(230)
+            card.setMinimumWidth(210)
             words = label(text, "faint", wrap=True)
             # The column is placed by its hints, which know nothing of lines that wrap.
             words.setMinimumHeight(3 * words.fontMetrics().lineSpacing())
@@ -101,7 +108,7 @@ class Welcome(QStackedWidget):
         column.addLayout(self._recent)
         holder = QWidget()
         holder.setLayout(column)
-        holder.setMaximumWidth(820)
+        holder.setMaximumWidth(960)
         outer.addWidget(holder, 0, Qt.AlignmentFlag.AlignHCenter)
         outer.addStretch(2)
         self.addWidget(page)
@@ -124,8 +131,9 @@ class Welcome(QStackedWidget):
         else:
             self.setCurrentIndex(0)
 
-    def show_error(self, error: ChurnkitError) -> None:
+    def show_error(self, error: ChurnkitError, again: Callable[[], None]) -> None:
         """Say why something did not open."""
+        self.banner.offer("Try again", again)
         self.banner.show_error(error)
 
     def begin_import(self, name: str) -> None:

@@ -13,7 +13,7 @@ from churnkit_desktop.actions import Action
 from churnkit_desktop.backend.facts import CustomerQuery, Money
 from churnkit_desktop.backend.score_table import ScoreTable
 from churnkit_desktop.palette import Command, matching
-from churnkit_desktop.screens.customers.state import KEPT_PAGES, PAGE, Campaign, Pages
+from churnkit_desktop.screens.customers.state import KEPT_PAGES, PAGE, Campaign, Pages, Scores
 from churnkit_desktop.screens.train.state import SearchNews
 from churnkit_desktop.session.memory import Memory
 from churnkit_desktop.session.script import Script
@@ -113,7 +113,7 @@ def test_pages_are_asked_for_once_and_the_oldest_are_let_go() -> None:
 def test_the_campaign_is_the_profit_formula_over_the_scores() -> None:
     scores = np.array([0.9, 0.5, 0.2, 0.01])
     money = Money("EUR", 200.0, 1.0, 10.0, 0.3)
-    campaign = Campaign.of(scores, money)
+    campaign = Campaign.of(Scores.of(scores), money)
     terms = {"customer_value": 200.0, "contact_cost": 1.0, "offer_cost": 10.0, "success_rate": 0.3}
     gain, loss = contact_profit(np.array([True, False]), **terms)
     each = scores * gain + (1 - scores) * loss

@@ -37,6 +37,9 @@ def test_every_screen_opens_without_an_error(qtbot: Any, console: Open, folder: 
     _score(folder)
     window = console(folder)
     for entry in SCREENS:
+        if window.desk.backend.why_not(entry.key):
+            window.go(entry.key)
+            continue
         presenter = _open(qtbot, window, entry.key)
         assert presenter.error is None, entry.key
         view = window._views[entry.key]
@@ -52,6 +55,8 @@ def test_what_one_works_with_has_a_name_for_screen_readers(
     window = console(folder)
     nameless = []
     for entry in SCREENS:
+        if window.desk.backend.why_not(entry.key):
+            continue
         _open(qtbot, window, entry.key)
         for kind in (QAbstractButton, QComboBox, QLineEdit, QTableView):
             for widget in window._views[entry.key].findChildren(kind):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from churnkit_desktop.actions import Action
 from churnkit_desktop.notice import Notice
 
+Line = Callable[[Action], str]
 _HEAD = '"""What was done in the console; run it to do it again."""\n\nimport churnkit as ck\n\n'
 
 
@@ -22,6 +24,10 @@ class Script:
     place: str = ""
     actions: list[Action] = field(default_factory=list)
     changed: Notice = field(default_factory=Notice)
+    line: Line = Action.python
+    """How an action is written."""
+    head: str = ""
+    """What stands above the actions; empty: the opening of a project folder."""
 
     def record(self, action: Action) -> None:
         """Keep an action that succeeded."""
@@ -30,10 +36,12 @@ class Script:
 
     def lines(self) -> tuple[str, ...]:
         """One line per action."""
-        return tuple(action.python() for action in self.actions)
+        return tuple(self.line(action) for action in self.actions)
 
     def text(self) -> str:
         """A whole program that repeats the session's work."""
+        if self.head:
+            return self.head + "\n".join(self.lines()) + "\n"
         opens = not (self.actions and self.actions[0].makes_project)
         body = [f"project = ck.open_project({self.place!r})"] if opens else []
         return _HEAD + "\n".join((*body, *self.lines())) + "\n"
