@@ -15,6 +15,12 @@ from churnkit_service.local_postgres import LocalPostgres
 class Postgres(LocalPostgres):
     """A server of a test's own."""
 
+    @property
+    def programs(self) -> Path:
+        """Where its programs are, such as ``pg_dump``."""
+        assert self._programs is not None, "it was not started"
+        return self._programs
+
     @contextmanager
     def frozen(self) -> Iterator[None]:
         """While the block runs, no process of the server does anything."""

@@ -12,6 +12,7 @@ from churnkit.cli import (
     events,
     experiments,
     features,
+    ledger,
     models,
     monitoring,
     online,
@@ -36,6 +37,7 @@ app.add_typer(features.app, name="features")
 app.add_typer(online.app, name="online")
 app.add_typer(rollouts.app, name="rollout")
 app.add_typer(experiments.app, name="experiment")
+app.add_typer(ledger.app, name="ledger")
 app.add_typer(outcomes.outcomes_app, name="outcomes")
 app.add_typer(outcomes.treatments_app, name="treatments")
 app.add_typer(outcomes.holdout_app, name="holdout")

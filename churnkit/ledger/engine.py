@@ -26,7 +26,7 @@ from churnkit.errors import (
     StorageUnreachable,
 )
 
-_MIGRATION_LOCK = 0x636875726E  # "churn"
+MIGRATION_LOCK = 0x636875726E  # "churn"
 _SQLITE_WAIT_MS = 30_000
 _SQLITE_CACHE_KIB = 65_536
 """The usual 2 MB are too few for the indexes of a million predictions."""
@@ -190,12 +190,12 @@ def migrate(engine: sa.Engine) -> None:
     script = ScriptDirectory.from_config(config)
     with database_errors(engine):
         with engine.connect() as connection, connection.begin():
-            if _current(connection) == script.get_current_head():
+            if current_revision(connection) == script.get_current_head():
                 return
         locked = engine.execution_options(churnkit_mode="immediate")
         with locked.connect() as connection, connection.begin():
             if connection.dialect.name == "postgresql":
-                connection.execute(sa.text(f"select pg_advisory_xact_lock({_MIGRATION_LOCK})"))
+                connection.execute(sa.text(f"select pg_advisory_xact_lock({MIGRATION_LOCK})"))
             config.attributes["connection"] = connection
             try:
                 command.upgrade(config, "head")
@@ -207,7 +207,8 @@ def migrate(engine: sa.Engine) -> None:
                 ) from error
 
 
-def _current(connection: sa.Connection) -> str | None:
+def current_revision(connection: sa.Connection) -> str | None:
+    """The version of the tables; None: there are none yet."""
     if not sa.inspect(connection).has_table("churnkit_migrations"):
         return None
     found = connection.execute(sa.text("select version_num from churnkit_migrations")).scalar()

@@ -22,6 +22,8 @@ from PySide6.QtWidgets import (
 )
 
 from churnkit.errors import ChurnkitError
+from churnkit_desktop.about import AboutDialog
+from churnkit_desktop.actions import Action
 from churnkit_desktop.backend.opening import is_address, make_bench, make_script, open_backend
 from churnkit_desktop.backend.protocol import Backend
 from churnkit_desktop.backend.remote.backend import KeyRefused
@@ -65,6 +67,7 @@ class MainWindow(QMainWindow):
         self.keys = keys or Keys()
         self.connection = Connection()
         self.desk: Desk | None = None
+        self._made_by: Action | None = None
         self._views: dict[str, QWidget] = {}
         self._current = ""
         self.setWindowTitle("churnkit")
@@ -116,8 +119,14 @@ class MainWindow(QMainWindow):
         else:
             self._show_welcome()
 
-    def open_place(self, place: str) -> None:
-        """Open a project folder or a service; the old one stays open if this fails."""
+    def open_place(self, place: str, made_by: Action | None = None) -> None:
+        """Open a project folder or a service; the old one stays open if this fails.
+
+        Parameters
+        ----------
+        made_by : what made the project just now; the script begins with it
+        """
+        self._made_by = made_by
         self.statusBar().showMessage(f"Opening {place} …")
 
         def failed(error: ChurnkitError) -> None:
@@ -147,6 +156,9 @@ class MainWindow(QMainWindow):
         self.connection.watch(self.desk)
         if is_address(backend.place):
             connections.add(self.memory, backend.place)
+        if self._made_by is not None:
+            script.record(self._made_by)
+            self._made_by = None
         self.script_panel.show_script(script)
         self.setWindowTitle(f"{backend.title} – churnkit")
         self.statusBar().showMessage(backend.place)
@@ -290,6 +302,7 @@ class MainWindow(QMainWindow):
             Command("Undo an edit", "Ctrl+Z", self.undo),
             Command("Redo an edit", "Ctrl+Shift+Z", self.redo),
             Command("Keyboard shortcuts", "F1", self.show_shortcuts),
+            Command("About churnkit, and licences", "", self.show_about),
             Command("Settings", "Ctrl+,", partial(self.go, "settings")),
             Command("Quit", "Ctrl+Q", self.close),
         ]
@@ -343,6 +356,7 @@ class MainWindow(QMainWindow):
         for choice in CHOICES:
             add(themes, choice.capitalize(), "", partial(self.choose_theme, choice))
         add(help_menu, "Keyboard shortcuts", "F1", self.show_shortcuts)
+        add(help_menu, "About churnkit, and licences", "", self.show_about)
         for number, entry in enumerate(SCREENS[:9], 1):
             action = QAction(f"Go to {entry.title}", self)
             action.setShortcut(QKeySequence(f"Ctrl+{number}"))
@@ -425,6 +439,10 @@ class MainWindow(QMainWindow):
     def show_shortcuts(self) -> None:
         """List the keys."""
         ShortcutsDialog(self.commands(), self).open()
+
+    def show_about(self) -> None:
+        """The version, and the licences of all parts."""
+        AboutDialog(self.runner, self).open()
 
     def toggle_script(self) -> None:
         """Show or hide the Python behind the clicks."""

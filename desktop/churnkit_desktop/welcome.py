@@ -10,6 +10,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QHBoxLayout, QPushButton, QStackedWidget, QVBoxLayout, QWidget
 
 from churnkit.errors import ChurnkitError
+from churnkit_desktop.actions import Action
 from churnkit_desktop.import_page import ImportPage
 from churnkit_desktop.runner import Runner
 from churnkit_desktop.session.memory import Memory
@@ -28,7 +29,7 @@ class Window(Protocol):
     def ask_folder(self) -> None: ...
     def ask_file(self) -> None: ...
     def connect_service(self) -> None: ...
-    def open_place(self, place: str) -> None: ...
+    def open_place(self, place: str, made_by: Action | None = None) -> None: ...
 
 
 class Welcome(QStackedWidget):
@@ -157,9 +158,9 @@ class Welcome(QStackedWidget):
         """Stop an import under way."""
         self.import_page.bench.close()
 
-    def _imported(self, place: str) -> None:
+    def _imported(self, place: str, made_by: Action) -> None:
         self.setCurrentIndex(0)
-        self._window.open_place(place)
+        self._window.open_place(place, made_by)
 
     def _back(self) -> None:
         self.setCurrentIndex(0)

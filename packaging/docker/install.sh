@@ -34,7 +34,7 @@ PYTHON
     # Nothing is installed in a running service: pip and what it built with stay here.
     "$target/bin/python" -m pip uninstall --quiet --yes --disable-pip-version-check setuptools || :
     "$target/bin/python" -m pip uninstall --quiet --yes --disable-pip-version-check pip
-    "$target/bin/python" -m compileall -q "$target/lib" || :
+    "$target/bin/python" -m compileall -q -j 0 "$target/lib" || :
     ;;
   *) echo "usage: install.sh libraries|churnkit SOURCE TARGET" >&2; exit 2 ;;
 esac

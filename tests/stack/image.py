@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -17,6 +18,9 @@ from churnkit_stack.finding import root
 DOCKERFILE = root() / "packaging/docker/Dockerfile"
 SYSTEM = ("apt-get ", "groupadd ")
 """How commands begin that change the system: they are not done outside an image."""
+
+_PATHS = re.compile(r"(?<![\w/.-])/(?:build|opt/churnkit|project|tmp)(?![\w.-])")
+"""Where the image's own folders are named."""
 
 
 @dataclass(frozen=True)
@@ -74,9 +78,7 @@ class Built:
 
     def inside(self, text: str) -> str:
         """A text whose paths are those of the folder."""
-        for top in ("/build", "/opt/churnkit", "/project", "/tmp/"):
-            text = text.replace(top, f"{self.base}{top}")
-        return text
+        return _PATHS.sub(lambda found: f"{self.base}{found[0]}", text)
 
 
 def build(base: Path) -> Built:

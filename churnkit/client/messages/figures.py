@@ -95,6 +95,7 @@ class DriftOfFeature(Answer):
     p_value: float
     psi: DriftBand = Field(description="Population stability index, in nats.")
     ks: DriftBand | None = Field(description="Kolmogorov-Smirnov; null: values have no order.")
+    js: DriftBand = Field(description="Jensen-Shannon divergence, in nats.")
     moved: str = Field(description="The part whose share changed most.")
     share_before: float
     share_now: float

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from churnkit_desktop.backend.local import LocalBackend
 from churnkit_desktop.backend.protocol import Backend
 from churnkit_desktop.backend.remote import python
 from churnkit_desktop.backend.remote.backend import RemoteBackend
@@ -28,6 +27,9 @@ def open_backend(place: str, keys: Keys) -> Backend:
     """
     if is_address(place):
         return RemoteBackend(place, keys.get(place))
+    # DuckDB, Arrow and SQLAlchemy load with it: in a thread, after the window is there.
+    from churnkit_desktop.backend.local import LocalBackend
+
     return LocalBackend(place)
 
 

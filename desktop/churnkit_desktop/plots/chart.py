@@ -105,6 +105,7 @@ class Chart(QWidget):
         plot = self._made = _Plot(axisItems=axes)
         plot.setMenuEnabled(False)
         plot.setMinimumHeight(180)
+        plot.setAccessibleName(f"Chart: {self.name}")
         self.setFocusProxy(plot)
         plot.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         item = plot.getPlotItem()
@@ -243,6 +244,12 @@ class Chart(QWidget):
     def ticks(self, names: Sequence[tuple[float, str]], *, side: str = "bottom") -> None:
         """Words instead of numbers at an axis."""
         self.plot.getAxis(side).setTicks([list(names)])
+
+    @when_seen
+    def units(self, y_label: str) -> None:
+        """Another word, with its unit, at the left axis."""
+        self.plot.getPlotItem().setLabel("left", y_label)
+        self._labels = (self._labels[0], y_label)
 
     def drop(self, name: str) -> None:
         """Take a series out."""

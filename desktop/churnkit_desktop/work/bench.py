@@ -9,7 +9,7 @@ from PySide6.QtCore import QObject, Signal
 
 from churnkit.domain.progress import Step
 from churnkit.errors import Cancelled, ChurnkitError
-from churnkit_desktop.actions import Action
+from churnkit_desktop.actions import Action, repeating
 from churnkit_desktop.notice import Notice
 from churnkit_desktop.session.memory import PlaceMemory
 from churnkit_desktop.session.script import Script
@@ -182,7 +182,7 @@ class Workbench(QObject):
         if not job.running:
             return
         if code == 0 and job.error is None:
-            self._script.record(job.action)
+            self._script.record(repeating(job.action, job.result))
             self._end(job, "finished", None)
             return
         last = log.strip().splitlines()[-1:]

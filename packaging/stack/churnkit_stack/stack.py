@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import threading
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from churnkit_service.local_postgres import LocalPostgres
+from churnkit_service.local_postgres import LocalPostgres, home_for
 
 from churnkit.usecases.keys import create_key
 from churnkit.usecases.online import example_item, open_for_service
@@ -150,6 +152,12 @@ class Stack:
             part.wait_ended(15.0)
         self.database.stop("fast")
 
+    def forget(self) -> None:
+        """Begin with nothing: delete what an earlier run left; only before the start."""
+        for folder in (self._postgres_home(), self.home / "nats", self.home / "logs"):
+            shutil.rmtree(folder, ignore_errors=True)
+        self._log("")
+
     def key(self, name: str = "stack", scopes: tuple[str, ...] = ("score", "read")) -> str:
         """A new API key."""
         with open_for_service(self.project, self.database.url) as project:
@@ -188,8 +196,6 @@ class Stack:
 
     def replicas_up(self) -> int:
         """How many replicas the proxy sends to."""
-        import urllib.request
-
         url = f"http://127.0.0.1:{self.figures_port}/metrics"
         try:
             with urllib.request.urlopen(url, timeout=3) as answer:
@@ -232,8 +238,6 @@ class Stack:
     # --- parts ---------------------------------------------------------------------------------
 
     def _postgres_home(self) -> Path:
-        from churnkit_service.local_postgres import home_for
-
         return home_for(self.home)
 
     def _log(self, name: str) -> Path:

@@ -146,6 +146,7 @@ def _drift(found: Drift) -> dict[str, Any]:
                 "p_value": one.p_value,
                 "psi": one.overall.psi.model_dump(),
                 "ks": None if one.overall.ks is None else one.overall.ks.model_dump(),
+                "js": one.overall.js.model_dump(),
                 "moved": one.moved.bin,
                 "share_before": one.moved.before,
                 "share_now": one.moved.now,

@@ -239,6 +239,14 @@ class CustomersPresenter(Presenter):
     def export_top(self, path: str, n: int) -> None:
         """Write the riskiest n customers to a file."""
         backend = self.desk.backend
+        if getattr(backend, "scores_file", None) is not None:
+            action = Action("contact_list", {"output": path, "customers": n}, "Export the list")
+            self.read(
+                lambda: backend.apply(action),
+                lambda _answer: self.desk.script.record(action),
+                "export",
+            )
+            return
 
         def write() -> int:
             view = backend.customers(CustomerQuery())
