@@ -226,9 +226,9 @@ def _features(drift: DriftLike) -> list[RenderableType]:
         far = one.overall
         view.add_row(
             escape_text(one.name),
-            _band(far.psi),
-            "–" if far.ks is None else _band(far.ks),
-            _band(far.js),
+            _band(far.psi, 2),
+            "–" if far.ks is None else _band(far.ks, 2),
+            _band(far.js, 3),
             f"{one.p_value:.2g}",
             escape_text(f"'{one.moved.bin}' {one.moved.before:.1%} → {one.moved.now:.1%}"),
             "drifted" if one.alarm is not None else "",
@@ -244,8 +244,8 @@ def _features(drift: DriftLike) -> list[RenderableType]:
     ]
 
 
-def _band(band: BandLike) -> str:
-    return f"{band.value:.3f} [{band.low:.3f}, {band.high:.3f}]"
+def _band(band: BandLike, digits: int) -> str:
+    return f"{band.value:.{digits}f} [{band.low:.{digits}f}, {band.high:.{digits}f}]"
 
 
 def _months(quality: Sequence[QualityLike], currency: str) -> Table:
