@@ -46,8 +46,11 @@ class Theme:
             and self._application.styleHints().colorScheme() == Qt.ColorScheme.Dark
         )
         self.tokens = DARK if dark else LIGHT
-        self._application.setPalette(_palette(self.tokens))
-        self._application.setStyleSheet(style_sheet(self.tokens))
+        sheet = style_sheet(self.tokens)
+        # Setting them goes through every widget there is: not for a window more of the same look.
+        if self._application.styleSheet() != sheet:
+            self._application.setPalette(_palette(self.tokens))
+            self._application.setStyleSheet(sheet)
         self.changed()
 
 
