@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 import urllib3
-from churnkit_stack.finding import Ports
+from churnkit_stack.finding import Ports, program
 
 from tests.live import item
 from tests.postgres import own_postgres
@@ -87,8 +87,9 @@ def test_the_steps_give_a_service_that_answers(built: Built, served_folder: Path
         token = json.loads(made.stdout)["token"]
         words = [str(port) if word == "8000" else word for word in built.command]
         words = ["127.0.0.1" if word == "0.0.0.0" else word for word in words]
+        found = str(shutil.which(words[0], path=environ["PATH"]))
         service = subprocess.Popen(
-            [*_nobody(), *words], env=environ, cwd=built.inside(built.folder),
+            [*_nobody(), found, *words[1:]], env=environ, cwd=built.inside(built.folder),
             stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
         try:
@@ -115,14 +116,16 @@ def test_the_steps_give_a_service_that_answers(built: Built, served_folder: Path
 
 
 def _nobody() -> list[str]:
-    return ["runuser", "-u", "nobody", "--"] if os.geteuid() == 0 else []
+    return [program("runuser"), "-u", "nobody", "--"] if os.geteuid() == 0 else []
 
 
 def _run(
     built: Built, environ: dict[str, str], *words: str, check: bool = True
 ) -> subprocess.CompletedProcess[str]:
+    found = shutil.which(words[0], path=environ["PATH"])
+    assert found is not None, words[0]
     return subprocess.run(
-        [*_nobody(), *words], env=environ, cwd=built.inside(built.folder), check=check,
+        [*_nobody(), found, *words[1:]], env=environ, cwd=built.inside(built.folder), check=check,
         capture_output=True, text=True,
     )  # fmt: skip
 
