@@ -21,12 +21,14 @@ from churnkit_stack.finding import root
 
 import churnkit as ck
 from churnkit.client.blocking import Client
-from churnkit.errors import StorageError
-from churnkit.ledger import migrations
+from churnkit.errors import FolderReadOnly, StorageError
+from churnkit.ledger import migrations, store
 from churnkit.ledger.engine import make_engine, migrate
 from churnkit.ledger.schema import read_schema, step_back
 from churnkit.ledger.store import Ledger
 from churnkit.ledger.tables import Moment, metadata
+from churnkit.usecases.online import open_for_service, serving_version
+from churnkit.usecases.publishing import publish
 from tests.live import item, live, prepare
 from tests.postgres import Postgres, own_postgres
 from tests.stack.queries import rules
@@ -129,6 +131,23 @@ def test_what_was_tampered_with_in_a_backup_is_found(
         engine.dispose()
         with Client(served.url, key=served.keys["all"]) as client:
             assert not client.verify_models().ok
+
+
+def test_a_folder_that_may_only_be_read_and_is_of_an_earlier_version_keeps_nobody_from_serving(
+    served_folder: Path, postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepare(served_folder, postgres_url)
+
+    def refuse(engine: sa.Engine) -> None:  # as a container finds it, behind an upgrade
+        if engine.dialect.name == "sqlite":
+            raise FolderReadOnly("churnkit may not write the ledger.")
+        migrate(engine)
+
+    monkeypatch.setattr(store, "migrate", refuse)
+    with open_for_service(served_folder, postgres_url) as project:
+        (note,) = publish(served_folder, project)
+        assert "nothing was taken over" in note
+        assert serving_version(project) == "v1"
 
 
 # --- upgrades ----------------------------------------------------------------------------------
