@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 .DEFAULT_GOAL := help
-.PHONY: help install install-test demo desktop screenshots serve stack soak test test-long lint format benchmark clean
+.PHONY: help install install-test demo desktop screenshots serve stack soak test test-long lint format benchmark dist installer clean
 
 help: ## show the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -68,7 +68,7 @@ lint: install-test ## ruff, mypy, import-linter
 	$(BIN)/lint-imports
 
 test: lint ## lint and the ordinary tests
-	$(BIN)/pytest -n 2 --dist loadfile
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 test-long: install-test ## what takes longer
 	$(BIN)/pytest -m long
@@ -85,5 +85,17 @@ benchmark: install-test ## print the benchmarks' tables
 	$(BIN)/python tests/benchmarks/drift.py
 	$(BIN)/python tests/benchmarks/service.py
 
+$(VENV)/.installed-build: $(VENV)/.installed
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt build 'setuptools>=77'
+	@touch $@
+
+dist: $(VENV)/.installed-build ## the wheel and the source distribution, into ./dist
+	@$(BIN)/python -m build --no-isolation --outdir dist . > /dev/null
+	@ls -l dist
+
+installer: ## the console as a .deb and a .tar.zst (on Linux), into ./dist
+	@sh packaging/system.sh installer
+	@$(PYTHON) packaging/make_installer.py --out dist
+
 clean: ## remove the environment and the demo
-	rm -rf $(VENV) demo build *.egg-info
+	rm -rf $(VENV) demo build dist *.egg-info

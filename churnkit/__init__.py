@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from churnkit.errors import ChurnkitError
     from churnkit.project import Project, open_project
     from churnkit.training.estimator import ChurnClassifier
+    from churnkit.usecases.contact_list import contact_list
     from churnkit.usecases.create import create_project
     from churnkit.usecases.create_events import LogOptions, create_event_project
     from churnkit.usecases.doctor import doctor
@@ -103,6 +104,7 @@ _HOMES = {
     "retrain": "churnkit.usecases.retraining",
     "evaluate": "churnkit.usecases.evaluating",
     "score": "churnkit.usecases.scoring",
+    "contact_list": "churnkit.usecases.contact_list",
     "explain": "churnkit.usecases.explaining",
     "list_models": "churnkit.usecases.models",
     "show_model": "churnkit.usecases.models",
@@ -172,6 +174,7 @@ __all__ = [
     "retrain",
     "evaluate",
     "score",
+    "contact_list",
     "explain",
     "list_models",
     "show_model",

@@ -499,6 +499,7 @@ class RetentionTable(_Table):
     outcomes: Days = Field(0, description="Counted from when they were recorded.")
     treatments: Days = Field(0, description="Counted from the treatment.")
     experiments: Days = Field(0, description="Who was in which arm, from his entry.")
+    rollout_windows: Days = Field(0, description="Requests and latency of rollouts by minute.")
     idempotency: Days = Field(0, description="Answers under idempotency keys.")
     online_state: Days = Field(0, description="Counted from a customer's last event.")
     rejected_files: Days = Field(0, description="Rows that imports set aside.")

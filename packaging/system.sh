@@ -1,6 +1,6 @@
 #!/bin/sh
 # What `make` needs from the system: said, then installed where that is allowed.
-# usage: system.sh python|desktop|stack|tests
+# usage: system.sh python|desktop|stack|tests|installer
 set -eu
 python=${PYTHON:-python3}
 
@@ -15,6 +15,13 @@ what_qt_needs() {
   needs libdbus-1.so.3 libdbus-1-3
   needs libfontconfig.so.1 libfontconfig1
   needs libglib-2.0.so.0 libglib2.0-0
+}
+what_windows_need() {
+  what_qt_needs
+  needs libxcb-cursor.so.0 libxcb-cursor0
+  needs libxcb-icccm.so.4 libxcb-icccm4
+  needs libxcb-keysyms.so.1 libxcb-keysyms1
+  needs libxkbcommon-x11.so.0 libxkbcommon-x11-0
 }
 what_the_stack_needs() {
   # the broker, the proxy before the replicas, and the figures (promtool checks them)
@@ -33,8 +40,13 @@ case "$1" in
     needs libgomp.so.1 libgomp1
     ;;
   desktop)
-    what_qt_needs
-    needs libxcb-cursor.so.0 libxcb-cursor0
+    what_windows_need
+    ;;
+  installer)
+    "$python" -c 'import ensurepip, venv' 2>/dev/null || missing="python3-venv"
+    what_windows_need  # and what is bundled is taken from here
+    command -v objdump >/dev/null || missing="$missing binutils"
+    command -v zstd >/dev/null || missing="$missing zstd"
     ;;
   tests)
     what_qt_needs
@@ -56,7 +68,7 @@ case "$1" in
     # PostgreSQL will not run as root.
     command -v runuser >/dev/null || missing="$missing util-linux"
     ;;
-  *) echo "usage: system.sh python|desktop|stack|tests" >&2; exit 2 ;;
+  *) echo "usage: system.sh python|desktop|stack|tests|installer" >&2; exit 2 ;;
 esac
 [ -n "$missing" ] || exit 0
 

@@ -21,6 +21,26 @@ _numbers = itertools.count(1)
 NO_JAVA = "the Spark tests were NOT run: there is no Java (install a JRE 17, or set JAVA_HOME)"
 
 
+FIRST = (
+    "spark/test_spark_features", "acceptance/test_bad_input", "acceptance/test_main_job",
+    "broker/test_broker_nats", "architecture/test_readme", "features/test_features_point_in_time",
+    "service/test_service_batches", "service/test_service_contract", "faults/", "desktop/",
+    "spark/", "acceptance/", "retraining/", "service/", "outcomes/", "features/",
+)  # fmt: skip
+"""Where the files that take longest are."""
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long files come first: none of the processes works alone on one while the others are done."""
+    last = len(FIRST)
+
+    def place(item: pytest.Item) -> int:
+        return next((i for i, start in enumerate(FIRST) if f"tests/{start}" in item.nodeid), last)
+
+    items.sort(key=place)
+
+
 def has_java() -> bool:
     """Whether Spark can start on this machine."""
     home = os.environ.get("JAVA_HOME")

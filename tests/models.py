@@ -26,7 +26,9 @@ SMALL = {
     "hist_gradient_boosting": {"max_iter": 25},
     "random_forest": {"n_estimators": 20},
 }
-KINDS = [(name, method) for name in CANDIDATES for method in ("sigmoid", "isotonic")]
+LINES = {f"logistic_regression, {numbers}": numbers for numbers in ("plain", "both")}
+"""What a number enters a linear model as, other than the default."""
+KINDS = [(name, method) for name in (*CANDIDATES, *LINES) for method in ("sigmoid", "isotonic")]
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,9 @@ def fitted(name: str, method: str = "sigmoid", n_rows: int = 1_500) -> Fitted:
     frame = model_frame(table.take(pa.array(split.train)), schema)
     folds = fold_indices(split, left, n_folds=3, seed=0)
     encoded = encode_training(frame, left, schema, folds, seed=0)
-    (candidate,) = find_candidates([name])
+    (candidate,) = find_candidates([name.split(",")[0]])
     params = {**candidate.defaults, **SMALL.get(name, {})}
+    if name in LINES:
+        params["numbers"] = LINES[name]
     pipeline = refit(encoded, candidate, params, calibration=method)
     return Fitted(pipeline, schema, frame, encoded.training.X, table, split.train, left)

@@ -17,8 +17,11 @@ def in_turns(urls: Sequence[str]) -> Iterator[str]:
     up = threading.Event()
     told: list[str] = []
     stop: list[Callable[[], object]] = []
+    held: set[object] = set()
+    """The event loop alone would let go of a task that waits."""
 
     async def hand_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        held.add(asyncio.current_task())
         host, port = next(places)
         try:
             there, back = await asyncio.open_connection(host, port)

@@ -9,7 +9,7 @@ import typer
 
 from churnkit.cli.features import WHEN
 from churnkit.cli.session import Folder, Json, Session
-from churnkit.usecases import explaining, scoring
+from churnkit.usecases import contact_list, explaining, scoring
 from churnkit.usecases import history as recorded
 
 END = "The end of the log if not given."
@@ -18,6 +18,7 @@ END = "The end of the log if not given."
 def register(app: typer.Typer) -> None:
     """Add these commands."""
     app.command()(score)
+    app.command()(contacts)
     app.command()(explain)
     app.command()(history)
 
@@ -63,6 +64,23 @@ def score(
             progress=progress,
         )
     session.show(result)
+
+
+def contacts(
+    ctx: typer.Context,
+    output: Annotated[Path, typer.Option("-o", "--output", help="A .csv or .parquet file.")],
+    top: Annotated[int, typer.Option(min=1, help="So many, the riskiest first.")],
+    scores: Annotated[
+        Path | None,
+        typer.Argument(metavar="SCORES", help="A file of scores; the console's latest if none."),
+    ] = None,
+    folder: Folder = None,
+    json: Json = False,
+) -> None:
+    """Write the list of whom to contact: the riskiest of those who were scored."""
+    session = Session.begin(ctx, folder, json)
+    with session.project() as project:
+        session.show(contact_list.contact_list(project, output, customers=top, scores=scores))
 
 
 def explain(

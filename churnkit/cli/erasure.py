@@ -9,6 +9,8 @@ import typer
 from churnkit.cli.session import Folder, Json, Session
 from churnkit.usecases import erasing, retention
 
+_WHY = "asked to be forgotten"
+
 
 def register(app: typer.Typer) -> None:
     """Add these commands."""
@@ -19,11 +21,12 @@ def register(app: typer.Typer) -> None:
 def erase(
     ctx: typer.Context,
     customer: Annotated[str, typer.Option(help="The customer's id.")],
-    why: Annotated[
-        str, typer.Option(help="For the journal; without the id.")
-    ] = "asked to be forgotten",
+    why: Annotated[str, typer.Option(help="For the journal; without the id.")] = _WHY,
     rewrite: Annotated[
         bool, typer.Option("--rewrite", help="PostgreSQL: write the tables anew; locks them.")
+    ] = False,
+    allow_again: Annotated[
+        bool, typer.Option("--allow-again", help="He came back: take him in again from now on.")
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     folder: Folder = None,
@@ -31,6 +34,12 @@ def erase(
 ) -> None:
     """Remove a customer from every store, and leave him out of later imports."""
     session = Session.begin(ctx, folder, json)
+    if allow_again:
+        reason = "came back" if why == _WHY else why
+        with session.project() as project:
+            allowed = erasing.allow_again(project, customer, why=reason)
+        session.show(allowed)
+        return
     if not yes:
         typer.confirm("This cannot be undone. Erase this customer?", abort=True, err=True)
     with session.project() as project, session.progress() as progress:

@@ -60,7 +60,7 @@ from churnkit.client.messages.experiments import (
 )
 from churnkit.client.messages.explanations import ExplanationsAnswer, RecordedExplanation
 from churnkit.client.messages.feed import FeedEvent
-from churnkit.client.messages.figures import MetricsSummary
+from churnkit.client.messages.figures import MetricsSummary, QualityAnswer, ScoresAnswer
 from churnkit.client.messages.health import Readiness
 from churnkit.client.messages.message import Answer
 from churnkit.client.messages.models import (
@@ -68,6 +68,7 @@ from churnkit.client.messages.models import (
     JournalRow,
     ModelDetail,
     ModelLoad,
+    ModelRun,
     ModelsAnswer,
     Verified,
 )
@@ -86,6 +87,7 @@ from churnkit.client.messages.rollouts import (
     RolloutEvidenceAnswer,
     RolloutHistoryAnswer,
     RolloutLook,
+    RolloutPreview,
     RolloutsAnswer,
 )
 from churnkit.client.messages.stream import StreamAnswer
@@ -491,6 +493,14 @@ class AsyncClient:
             )
         )
 
+    async def score_distribution(self) -> ScoresAnswer:
+        """The latest scores of all customers, in bins."""
+        return await self.send(figures.score_distribution())
+
+    async def quality(self) -> QualityAnswer:
+        """How good the models were, by version and month."""
+        return await self.send(figures.quality())
+
     async def models(self) -> ModelsAnswer:
         """All model versions, and who serves."""
         return await self.send(models.models())
@@ -498,6 +508,10 @@ class AsyncClient:
     async def model(self, version: str = "champion") -> ModelDetail:
         """A model version by name or alias, with its card and columns."""
         return await self.send(models.model(version))
+
+    async def model_run(self, version: str = "champion") -> ModelRun:
+        """The run that made a model version, where the service trained it."""
+        return await self.send(models.model_run(version))
 
     async def aliases(self, at: datetime | None = None) -> Aliases:
         """Who holds which alias, now or at a moment of the past."""
@@ -639,6 +653,24 @@ class AsyncClient:
                 attempt=attempt,
                 why=why,
                 idempotency_key=idempotency_key,
+            )
+        )
+
+    async def preview_rollout(
+        self,
+        challenger: str | None = None,
+        *,
+        plan: Mapping[str, Any] | None = None,
+        customers: int | None = None,
+        predictions_per_day: float | None = None,
+    ) -> RolloutPreview:
+        """What a rollout would be, see ``calls.rollouts.preview_rollout``; nothing is started."""
+        return await self.send(
+            rollouts.preview_rollout(
+                challenger,
+                plan=plan,
+                customers=customers,
+                predictions_per_day=predictions_per_day,
             )
         )
 

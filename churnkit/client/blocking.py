@@ -44,13 +44,14 @@ from churnkit.client.messages.experiments import (
     ExperimentSizes,
 )
 from churnkit.client.messages.explanations import ExplanationsAnswer, RecordedExplanation
-from churnkit.client.messages.figures import MetricsSummary
+from churnkit.client.messages.figures import MetricsSummary, QualityAnswer, ScoresAnswer
 from churnkit.client.messages.health import Readiness
 from churnkit.client.messages.models import (
     Aliases,
     JournalRow,
     ModelDetail,
     ModelLoad,
+    ModelRun,
     ModelsAnswer,
     Verified,
 )
@@ -69,6 +70,7 @@ from churnkit.client.messages.rollouts import (
     RolloutEvidenceAnswer,
     RolloutHistoryAnswer,
     RolloutLook,
+    RolloutPreview,
     RolloutsAnswer,
 )
 from churnkit.client.retrying import Patience
@@ -382,6 +384,14 @@ class Client:
             )
         )
 
+    def score_distribution(self) -> ScoresAnswer:
+        """The latest scores of all customers, in bins."""
+        return self.send(figures.score_distribution())
+
+    def quality(self) -> QualityAnswer:
+        """How good the models were, by version and month."""
+        return self.send(figures.quality())
+
     def models(self) -> ModelsAnswer:
         """All model versions, and who serves."""
         return self.send(models.models())
@@ -389,6 +399,10 @@ class Client:
     def model(self, version: str = "champion") -> ModelDetail:
         """A model version by name or alias, with its card and columns."""
         return self.send(models.model(version))
+
+    def model_run(self, version: str = "champion") -> ModelRun:
+        """The run that made a model version, where the service trained it."""
+        return self.send(models.model_run(version))
 
     def aliases(self, at: datetime | None = None) -> Aliases:
         """Who holds which alias, now or at a moment of the past."""
@@ -527,6 +541,24 @@ class Client:
                 attempt=attempt,
                 why=why,
                 idempotency_key=idempotency_key,
+            )
+        )
+
+    def preview_rollout(
+        self,
+        challenger: str | None = None,
+        *,
+        plan: Mapping[str, Any] | None = None,
+        customers: int | None = None,
+        predictions_per_day: float | None = None,
+    ) -> RolloutPreview:
+        """What a rollout would be, see ``calls.rollouts.preview_rollout``; nothing is started."""
+        return self.send(
+            rollouts.preview_rollout(
+                challenger,
+                plan=plan,
+                customers=customers,
+                predictions_per_day=predictions_per_day,
             )
         )
 

@@ -11,11 +11,11 @@ from churnkit.domain.frozen import Frozen
 Alias = Literal["champion", "challenger"]
 Action = Literal[
     "promote", "challenge", "retire", "rollback",
-    "start", "advance", "pause", "resume", "abort",
-    "erase",
+    "start", "advance", "pause", "resume", "abort", "stop",
+    "erase", "allow",
 ]  # fmt: skip
-"""The second line are a rollout's, the third forgets a customer; they leave the alias with who has
-it."""
+"""The second line are a rollout's or an experiment's, the third forgets a customer, or lets him
+come back; they leave the alias with who has it."""
 
 
 class ModelVersion(Frozen):

@@ -1,4 +1,4 @@
-"""One row through a tree ensemble, all trees at once, as bits.
+"""Rows through a tree ensemble, all trees at once, as bits.
 
 Each leaf is a bit, a tree's leaves from left to right. A test ``x <= threshold`` that fails rules
 out the leaves to its left; of the leaves that are left, a row ends in the leftmost (QuickScorer,
@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,11 +28,16 @@ _WORDS = ((8, np.uint8), (16, np.uint16), (32, np.uint32), (64, np.uint64))
 MOST_LEAVES = 64
 _LOWEST = bytes(max(0, (byte & -byte).bit_length() - 1) for byte in range(256))
 """The lowest bit of each byte."""
+_LOWEST_OF = np.frombuffer(_LOWEST, np.uint8)
 _FLOAT32_MAX = float(np.finfo(np.float32).max)
+_MOST_BYTES = 8_000_000
+"""Of the tables for many rows: larger ones do not stay in a processor's cache."""
+_BLOCK = 256
+"""Rows at once: what they rule out stays in the cache, too."""
 
 
 class BitWalk:
-    """Margins of single rows; safe to share between threads.
+    """Margins of rows, one or many; safe to share between threads.
 
     Parameters
     ----------
@@ -69,6 +75,21 @@ class BitWalk:
             self._column(tests, None if fill is None else float(fill[i]), float32)
             for i, tests in enumerate(ruled_out)
         ]
+        # In whole words of 64 bits; the bits beyond the last tree are never looked at.
+        self._width = -(-self._n_bytes // 8) * 8
+        n_masks = sum(len(left) + 1 for _, left, _ in self._columns)
+        self.takes_many = n_masks * self._width <= _MOST_BYTES
+        self._tables = self._made_tables() if self.takes_many else []
+
+    def _made_tables(self) -> list[tuple[int, Floats, NDArray[np.uint64]]]:
+        """The same by column for many rows, without the columns that no tree reads."""
+        tables = []
+        for i, (thresholds, left, after_nan) in enumerate(self._columns):
+            if thresholds:
+                masks = b"".join(m.to_bytes(self._width, "little") for m in (*left, after_nan))
+                words = np.frombuffer(masks, np.uint64).reshape(len(left) + 1, -1)
+                tables.append((i, np.array(thresholds), words))
+        return tables
 
     def _column(
         self, tests: list[tuple[float, bool, int]], fill: float | None, float32: bool
@@ -101,13 +122,38 @@ class BitWalk:
             possible &= left[bisect_left(thresholds, value)] if value == value else after_nan
         leaves = possible.to_bytes(self._n_bytes, "little")
         if self._kind.itemsize == 1:
-            places = np.frombuffer(leaves.translate(_LOWEST), np.uint8)
+            places: NDArray[Any] = np.frombuffer(leaves.translate(_LOWEST), np.uint8)
         else:
-            words = np.frombuffer(leaves, self._kind)
-            lowest = words & (~words + self._kind.type(1))
-            # Exact: a power of two below 2^64 is a float64.
-            places = np.frexp(lowest.astype(np.float64))[1] - 1
+            places = _lowest(np.frombuffer(leaves, self._kind))
         return self._intercept + float(np.add.reduce(self._values.take(self._starts + places)))
+
+    def margins(self, X: Floats) -> Floats:
+        """The margins of encoded rows of shape (n, n_inputs), where ``takes_many``."""
+        result = np.empty(len(X))
+        for start in range(0, len(X), _BLOCK):
+            block = X[start : start + _BLOCK]
+            possible = np.full((len(block), self._width // 8), ~np.uint64(0))
+            for i, thresholds, masks in self._tables:
+                column = block[:, i]
+                failed = thresholds.searchsorted(column)
+                failed[np.isnan(column)] = len(masks) - 1
+                possible &= masks.take(failed, axis=0)
+            leaves = possible.view(np.uint8)[:, : self._n_bytes]
+            if self._kind.itemsize == 1:
+                places: NDArray[Any] = _LOWEST_OF.take(leaves)
+            else:
+                places = _lowest(np.ascontiguousarray(leaves).view(self._kind))
+            values = self._values.take(self._starts + places)
+            result[start : start + _BLOCK] = np.add.reduce(values, axis=1)
+        return result + self._intercept
+
+
+def _lowest(words: NDArray[Any]) -> NDArray[np.intp]:
+    """The place of the lowest bit of each word."""
+    lowest = words & (~words + words.dtype.type(1))
+    # Exact: a power of two below 2^64 is a float64.
+    places: NDArray[np.intp] = np.frexp(lowest.astype(np.float64))[1] - 1
+    return places
 
 
 def _before_rounding(threshold: float) -> float:

@@ -7,11 +7,11 @@ categories their position in the schema; missing, unseen and rare become NaN.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from itertools import repeat
 from numbers import Real
-from operator import itemgetter
+from operator import getitem, itemgetter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 Floats = NDArray[np.float64]
+_Taken = Callable[[Any], Any]
 _NAN = math.nan
 _SHOWN = 60
 _EXACT = 2**53
@@ -49,6 +50,22 @@ class RowEncoder:
         ]
         # One call for all of a row's cells; of a single column it would give no tuple.
         self._cells = itemgetter(*self.schema.names()) if schema.inputs else len
+        self._others = [(name, kind) for name, kind, _ in self._plan if kind != "category"]
+        self._quick = self._quick_way()
+
+    def _quick_way(self) -> tuple[list[dict[object, float]], _Taken, _Taken] | None:
+        """Codes and cells of the categories, and what puts them behind the others in order.
+
+        None: there are too few of them.
+        """
+        named = [(name, codes) for name, kind, codes in self._plan if kind == "category"]
+        if len(named) < 2:
+            return None
+        names = [name for name, _ in named]
+        places = [*(name for name, _ in self._others), *names]
+        codes = [{**codes, None: _NAN} for _, codes in named]
+        in_order = itemgetter(*(places.index(name) for name in self.schema.names()))
+        return codes, itemgetter(*names), in_order
 
     @property
     def n_inputs(self) -> int:
@@ -190,8 +207,33 @@ class RowEncoder:
                 found[i] = (*found.get(i, ()), column.name)
         return found
 
-    def values(self, row: Mapping[str, object]) -> list[float]:
-        """One row as a list of n_inputs numbers; see ``encode``."""
+    def values(self, row: Mapping[str, object]) -> Sequence[float]:
+        """One row as n_inputs numbers; see ``encode``."""
+        if self._quick is None:
+            return self._values(row)
+        codes, categories, in_order = self._quick
+        try:
+            # Known categories, all in one step.
+            coded = map(getitem, codes, categories(row))
+            values: Sequence[float] = in_order((*self._numbers(row), *coded))
+        except (KeyError, TypeError, BadValue):
+            return self._values(row)  # takes what is unknown, and names the first that is wrong
+        return values
+
+    def _numbers(self, row: Mapping[str, object]) -> list[float]:
+        values: list[float] = []
+        for name, kind in self._others:
+            value = row[name]
+            if kind == "number" and type(value) is float and -LARGEST <= value <= LARGEST:
+                values.append(value)  # the common case: no NaN, and not too large
+            elif kind == "number" and type(value) is int and -_EXACT < value < _EXACT:
+                values.append(float(value))
+            else:
+                values.append(_number(value, name, kind))
+        return values
+
+    def _values(self, row: Mapping[str, object]) -> list[float]:
+        """The same, one cell after the other: names what is wrong."""
         values: list[float] = []
         for name, kind, codes in self._plan:
             try:
@@ -213,13 +255,14 @@ class RowEncoder:
 
     def _by_column(self, rows: Sequence[Mapping[str, object]]) -> Floats:
         """Rows as a matrix; a column whose values are of plain types is taken as a whole."""
-        X = np.empty((len(rows), len(self._plan)), dtype=np.float64)
+        n = len(rows)
+        X = np.empty((len(self._plan), n), dtype=np.float64).T  # each column is one piece
         columns = zip(*map(self._cells, rows), strict=True)
         for j, ((name, kind, codes), cells) in enumerate(zip(self._plan, columns, strict=True)):
             types = set(map(type, cells))
             if kind == "category":
                 if types <= _TEXTS:
-                    X[:, j] = list(map(codes.get, cells, repeat(_NAN)))
+                    X[:, j] = np.fromiter(map(codes.get, cells, repeat(_NAN)), np.float64, n)
                 else:
                     X[:, j] = [_code(cell, codes, name) for cell in cells]
                 continue

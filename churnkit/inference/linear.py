@@ -1,10 +1,10 @@
 """A linear model as one table per raw column, found by asking the fitted pipeline.
 
 Imputation, scaling and one-hot encoding of single columns leave a logistic regression additive:
-its decision function is ``c + Σ h_j(x_j)``, with h_j affine in a number or in its inverse
-hyperbolic sine, and a free value for each category and for "missing". Asking for each of these
-values gives the tables, whatever the pipeline's steps are called; a third point tests that a
-number's part really is affine, or else which of the two it is.
+its decision function is ``c + Σ h_j(x_j)``, with h_j affine in a number, in its inverse
+hyperbolic sine or in both, and a free value for each category and for "missing". Asking for each
+of these values gives the tables, whatever the pipeline's steps are called; one point more than
+there are weights tests that a number's part really has this form.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from churnkit.inference.pipelines import sklearn_margin
 
 Floats = NDArray[np.float64]
 CURVE = "asinh"
+_APART = 8.0
 _TOLERANCE = 1e-9  # relative to the margins seen; far above rounding, far below a curve
 
 
@@ -32,7 +33,8 @@ class LinearMargin:
     ----------
     intercept : c
     columns : per input either ``{"slope", "offset", "missing"}``, of asinh(x) instead of x where
-        ``"curve": "asinh"`` is added, or ``{"codes", "missing"}``
+        ``"curve": "asinh"`` is added, and with ``bend · asinh(x)`` added where there is a
+        ``"bend"``; or ``{"codes", "missing"}``
     mean : the mean of each h_j over the training rows; Shapley values are ``h_j(x_j) - mean_j``
     """
 
@@ -91,6 +93,8 @@ class LinearMargin:
                         if column["curve"] != CURVE:
                             raise _damaged()
                         part["curve"] = CURVE
+                    if "bend" in column:
+                        part["bend"] = float(column["bend"])
                 columns.append({**part, "missing": float(column["missing"])})
             mean = [float(v) for v in content["mean"]]
             intercept = float(content["intercept"])
@@ -109,7 +113,10 @@ class LinearMargin:
                 parts.append(column["codes"][int(value)])
             else:
                 number = math.asinh(value) if "curve" in column else value
-                parts.append(column["slope"] * number + column["offset"])
+                part = column["slope"] * number + column["offset"]
+                parts.append(
+                    part + column["bend"] * math.asinh(value) if "bend" in column else part
+                )
         return parts
 
     def _part(self, j: int, values: Floats) -> Floats:
@@ -121,6 +128,8 @@ class LinearMargin:
             return part
         numbers = np.arcsinh(values) if "curve" in column else values
         linear: Floats = column["slope"] * numbers + column["offset"]
+        if "bend" in column:
+            linear = linear + column["bend"] * np.arcsinh(values)
         return np.asarray(np.where(missing, column["missing"], linear), dtype=np.float64)
 
 
@@ -162,16 +171,28 @@ def probe_linear(pipeline: Any, schema: ModelSchema, background: Floats) -> Line
 
 
 def _line(at: list[float], parts: list[float], tolerance: float) -> dict[str, Any] | None:
-    """The line through two points that meets the third, of x or of asinh(x)."""
+    """The simplest form that meets all points: of x, of asinh(x), or of both."""
+    x = np.array(at)
+    forms: list[tuple[list[Floats], tuple[str, ...], dict[str, Any]]] = [
+        ([x], ("slope",), {}),
+        ([np.arcsinh(x)], ("slope",), {"curve": CURVE}),
+        ([x, np.arcsinh(x)], ("slope", "bend"), {}),
+    ]
     found: list[tuple[float, dict[str, Any]]] = []
-    for curve in ({}, {"curve": CURVE}):
-        low, high, far = (math.asinh(x) if curve else x for x in at)
-        slope = (parts[1] - parts[0]) / (high - low)
-        offset = parts[0] - slope * low
-        missed = abs(slope * far + offset - parts[2])
-        found.append((missed, {"slope": slope, "offset": offset, **curve}))
-    # The better one: where a column hardly counts, both may meet the third point well enough.
-    missed, line = min(found, key=lambda pair: pair[0])
+    for terms, names, said in forms:
+        n = len(terms)
+        steps = np.array([[term[i + 1] - term[0] for term in terms] for i in range(n)])
+        rises = np.array([parts[i + 1] - parts[0] for i in range(n)])
+        weights = np.linalg.solve(steps, rises)
+        offset = parts[0] - sum(w * term[0] for w, term in zip(weights, terms, strict=True))
+        told = offset + sum(w * term for w, term in zip(weights, terms, strict=True))
+        missed = float(np.abs(told - np.array(parts)).max())
+        named = {name: float(w) for name, w in zip(names, weights, strict=True)}
+        found.append((missed, {**named, "offset": float(offset), **said}))
+    # Of the forms with one weight the better one: where a column hardly counts, both may do.
+    missed, line = min(found[:2], key=lambda pair: pair[0])
+    if missed > tolerance:
+        missed, line = found[2]
     return line if missed <= tolerance else None
 
 
@@ -188,15 +209,17 @@ def _reference(schema: ModelSchema, background: Floats) -> Floats:
 
 
 def _points(schema: ModelSchema, j: int, values: Floats) -> list[float]:
-    """Where to ask: NaN and every code, or NaN, both ends and a point far outside."""
+    """Where to ask: NaN and every code, or NaN, both ends and two points far outside.
+
+    A number's ends are kept apart: near 0 it and its inverse hyperbolic sine are nearly one.
+    """
     column = schema.inputs[j]
     if column.kind == "category":
         return [math.nan, *(float(code) for code in range(len(column.categories)))]
     known = values[~np.isnan(values)]
     low, high = (float(known.min()), float(known.max())) if len(known) else (0.0, 1.0)
-    if high <= low:
-        high = low + max(1.0, abs(low))
-    return [math.nan, low, high, high + 3.0 * (high - low)]
+    span = max(high - low, _APART)
+    return [math.nan, low, low + span, low + 4 * span, low - 2 * span]
 
 
 def _damaged() -> BundleUnreadable:

@@ -16,6 +16,7 @@ from churnkit.inference.reasons import reasons_one
 
 Floats = NDArray[np.float64]
 Row = Mapping[str, object]
+_BANDS = np.array(["low", "medium", "high"], dtype=object)
 
 
 @dataclass(slots=True)
@@ -119,7 +120,7 @@ class OnlineScorer:
             probabilities = self._predictor.predict_encoded(X).tolist()
         return OnlineScores(
             probabilities,
-            [self._band(p) for p in probabilities],
+            self._bands(probabilities),
             self._reasons(rows, X, reasons) if reasons else [],
             self._unknown(rows, X),
             faults,
@@ -172,6 +173,12 @@ class OnlineScorer:
         if probability >= self._high:
             return "high"
         return "medium" if probability >= self._medium else "low"
+
+    def _bands(self, probabilities: Sequence[float]) -> list[str]:
+        p = np.asarray(probabilities)
+        places = (p >= self._medium).astype(np.intp) + (p >= self._high)
+        bands: list[str] = _BANDS.take(places).tolist()
+        return bands
 
     def _unknown(self, rows: Sequence[Row], X: Floats) -> dict[int, tuple[str, ...]]:
         # An unknown category is NaN, so only rows with a NaN are looked at.

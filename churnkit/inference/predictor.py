@@ -72,10 +72,10 @@ class Predictor:
     def predict_encoded(self, X: Floats) -> Floats:
         """The calibrated probabilities of encoded rows of shape (n, n_inputs).
 
-        Few rows take the compiled path, many rows of a tree ensemble scikit-learn's, when the
-        pipeline was given; both agree to 1e-12.
+        Few rows take the compiled path, many rows of a large tree ensemble scikit-learn's, when
+        the pipeline was given; both agree to 1e-12.
         """
-        many = len(X) >= SKLEARN_FROM_ROWS and self.compiled.kind == "trees"
+        many = len(X) >= SKLEARN_FROM_ROWS and self.compiled.slow_for_many
         if many and self._pipeline is not None:
             return self.compiled.calibration.many(many_margins(self._loaded(), X))
         return self.compiled.predict(X)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import sqlalchemy as sa
 
@@ -54,6 +54,7 @@ class CustomerFilter:
 
     Parameters
     ----------
+    risk_band : low, medium or high; several with commas
     prefix : what the customer id begins with
     search : what it holds somewhere, in upper or lower case
     minimum, maximum : of the probability, both included
@@ -71,7 +72,9 @@ class CustomerFilter:
         table = latest_scores.c
         found: list[sa.ColumnElement[bool]] = []
         if self.risk_band is not None:
-            found.append(table.risk_rank == RANKS[self.risk_band])
+            ranks = [RANKS[band] for band in dict.fromkeys(self.risk_band.split(","))]
+            one = table.risk_rank == ranks[0] if len(ranks) == 1 else table.risk_rank.in_(ranks)
+            found.append(one)
         if self.model_version is not None:
             found.append(table.model_version == self.model_version)
         if self.minimum is not None:
@@ -102,16 +105,22 @@ def customers_page(
     descending: bool,
     after: Place | None,
     limit: int,
+    skip: int = 0,
 ) -> tuple[LatestScore, ...]:
     """Customers in order.
 
     Parameters
     ----------
     after : where the page before ended, in the same order
+    skip : leave out so many before the page
     """
     table = latest_scores.c
     keys = [table[name] for name in _KEYS[sort]]
     order: list[sa.ColumnElement[Any]]
+    if skip:
+        after = _place_before(engine, wanted, sort, descending, skip)
+        if after is None:
+            return ()
     query = sa.select(*_SHOWN).where(*wanted.conditions(engine.dialect.name))
     if after is not None:
         here = sa.tuple_(*keys)
@@ -131,6 +140,47 @@ def customers_page(
     with reading(engine) as connection:
         rows = connection.execute(query.order_by(*order).limit(limit)).mappings().all()
     return tuple(LatestScore(**row) for row in rows)
+
+
+def _place_before(
+    engine: sa.Engine, wanted: CustomerFilter, sort: Sort, descending: bool, skip: int
+) -> Place | None:
+    """Where a page would have ended after so many customers; None: there are not so many.
+
+    Only the index is walked: the rows themselves would be read from all over the table.
+    """
+    keys = [latest_scores.c[name] for name in _KEYS[sort]]
+    query = (
+        sa.select(*keys)
+        .where(*wanted.conditions(engine.dialect.name))
+        .order_by(*(key.desc() if descending else key.asc() for key in keys))
+        .offset(skip - 1)
+        .limit(1)
+    )
+    with reading(engine) as connection:
+        found = connection.execute(query).one_or_none()
+    return None if found is None else tuple(found)
+
+
+class ScoreBin(NamedTuple):
+    """Customers whose probabilities are close to each other."""
+
+    n: int
+    mean_probability: float
+
+
+def score_bins(engine: sa.Engine, wanted: CustomerFilter, n_bins: int) -> tuple[ScoreBin, ...]:
+    """The latest scores in bins of equal width, the highest first; empty ones are left out."""
+    table = latest_scores.c
+    place = sa.cast(sa.func.floor(table.probability * n_bins), sa.Integer).label("place")
+    query = (
+        sa.select(sa.func.count(), sa.func.avg(table.probability), place)
+        .where(*wanted.conditions(engine.dialect.name))
+        .group_by(place)
+        .order_by(place.desc())
+    )
+    with reading(engine) as connection:
+        return tuple(ScoreBin(row[0], row[1]) for row in connection.execute(query))
 
 
 def count_customers(engine: sa.Engine, wanted: CustomerFilter) -> Sequence[tuple[str, str, int]]:

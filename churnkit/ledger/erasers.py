@@ -143,8 +143,51 @@ AGES = {
     "idempotency": ("idempotency", "created_at"),
     "online_state": ("online_state", "updated_at"),
     "experiments": ("experiment_entries", "entered_at"),
+    "rollout_windows": ("rollout_windows", "at"),
 }
 """By setting: the table, and the column that its rows' age is counted from."""
+
+_WITH_PREDICTIONS = "goes with the predictions"
+_FEW = "few rows"
+_FOR_EVER = "what the models' journal rests on"
+NOT_AGED: dict[str, str] = {
+    "latest_scores": _WITH_PREDICTIONS,
+    "rollout_failures": _WITH_PREDICTIONS,
+    "drift_rows": "taken in within minutes, or forgotten",
+    "score_minutes": "service.figures_days",
+    "service_minutes": "service.figures_days",
+    "jobs": "service.job_hours, service.dataset_hours",
+    "job_files": "goes with the jobs",
+    "happenings": "service.feed_days",
+    "replicas": "forgotten when they are not seen",
+    "model_versions": _FOR_EVER,
+    "metrics": _FOR_EVER,
+    "journal": _FOR_EVER,
+    "bundle_files": _FOR_EVER,
+    "rollouts": _FOR_EVER,
+    "rollout_stages": _FOR_EVER,
+    "rollout_overrides": "the arms that a rollout's evidence rests on; erasing takes them",
+    "experiments": _FOR_EVER,
+    "experiment_steps": _FOR_EVER,
+    "retrainings": _FOR_EVER,
+    "suppressions": "whoever was erased stays away",
+    "refreshes": _FEW,
+    "model_loads": _FEW,
+    "drift_streams": _FEW,
+    "online_layouts": _FEW,
+    "api_keys": _FEW,
+    "holdouts": _FEW,
+    "monthly_metrics": _FEW,
+    "alert_history": _FEW,
+    "project_keys": _FEW,
+}
+"""Tables that [retention] does not name: what bounds them, or why they are kept."""
+
+
+def without_retention() -> list[str]:
+    """Tables of which nobody said how long their rows are kept."""
+    aged = {table for table, _ in AGES.values()}
+    return [name for name in metadata.tables if name not in aged and name not in NOT_AGED]
 
 
 def rows_before(engine: sa.Engine, name: str, before: datetime) -> int:

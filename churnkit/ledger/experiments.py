@@ -102,6 +102,15 @@ def read_entries(engine: sa.Engine, experiment_id: str) -> tuple[ExperimentEntry
         return tuple(ExperimentEntry.model_construct(**row) for row in result)
 
 
+def entry_moments(engine: sa.Engine, *, until: datetime) -> Iterator[tuple[str, datetime]]:
+    """Whose outcome in which window experiments ask for: (customer, followed from)."""
+    table = experiment_entries
+    query = sa.select(table.c.customer_id, table.c.moment).where(table.c.moment <= until)
+    with reading(engine) as connection:
+        for row in connection.execution_options(yield_per=_CHUNK).execute(query):
+            yield row.customer_id, row.moment
+
+
 def add_entries(connection: sa.Connection, entries: Sequence[ExperimentEntry]) -> int:
     """Add customers who are not in the experiment yet; returns how many those are.
 

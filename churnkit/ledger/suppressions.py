@@ -43,6 +43,12 @@ def add_suppression(
     return True
 
 
+def remove_suppression(connection: sa.Connection, pseudonym: str) -> bool:
+    """Forget a pseudonym; False where it is not kept."""
+    mine = sa.delete(suppressions).where(suppressions.c.pseudonym == pseudonym)
+    return connection.execute(mine).rowcount > 0
+
+
 def any_suppressed(engine: sa.Engine) -> bool:
     """Whether anybody was erased."""
     with reading(engine) as connection:

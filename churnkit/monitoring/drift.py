@@ -150,8 +150,10 @@ class DriftTest:
         ordered = [f.kind == "number" for f in features]
         overall = distances(references, currents, ordered, error=self.alpha)
         told: list[FeatureDrift] = []
+        # A start that nobody came after says nothing yet.
+        begun = [k for k, one in enumerate(state.starts) if one.row < state.counts.n_rows] or [0]
         for i, feature in enumerate(features):
-            start = state.starts[int(np.argmax(wealth[:, i]))]
+            start = state.starts[begun[int(np.argmax(wealth[begun, i]))]]
             reference, recent = references[i], currents[i] - np.array(start.counts.bins[i])
             told.append(
                 FeatureDrift(

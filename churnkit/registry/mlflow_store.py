@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.metadata
+import importlib.util
 import logging
 import os
 import sys
@@ -15,7 +17,7 @@ from typing import Any
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from churnkit.errors import StorageError, storage_errors
+from churnkit.errors import MissingDependency, StorageError, storage_errors
 
 MODEL_NAME = "churn"
 VERSION_TAG = "churnkit_version"
@@ -41,6 +43,11 @@ class MlflowStore:
     def uri(self) -> str:
         """The tracking and registry URI."""
         return f"sqlite:///{(self.folder / 'mlflow.db').resolve()}"
+
+    @property
+    def available(self) -> bool:
+        """Whether MLflow is installed; the packaged console comes without it."""
+        return importlib.util.find_spec("mlflow") is not None
 
     def record_run(
         self,
@@ -85,8 +92,12 @@ class MlflowStore:
             return run_id
 
     def set_aliases(self, holders: Mapping[str, str | None]) -> None:
-        """Make MLflow's aliases what the journal says; does nothing where no run was recorded."""
-        if not self.exists:
+        """Make MLflow's aliases what the journal says.
+
+        Does nothing where no run was recorded or MLflow is not installed; they are made equal
+        when its pages are opened.
+        """
+        if not self.exists or not self.available:
             return
         with self._client() as (_, client):
             known = {
@@ -110,7 +121,19 @@ class MlflowStore:
         return (self.folder / "mlflow.db").exists()
 
     def ui_command(self, host: str, port: int) -> list[str]:
-        """The command that serves MLflow's pages on this store."""
+        """The command that serves MLflow's pages on this store.
+
+        Raises
+        ------
+        MissingDependency : what records runs is here, MLflow's server and pages are not
+        """
+        try:
+            importlib.metadata.version("mlflow")
+        except importlib.metadata.PackageNotFoundError as error:
+            raise MissingDependency(
+                "MLflow's pages are not installed; runs are recorded without them.",
+                fix="Install 'churnkit[mlflow]'.",
+            ) from error
         return [
             sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", self.uri,
             "--default-artifact-root", self._artifacts, "--host", host, "--port", str(port),

@@ -28,6 +28,7 @@ _COUNTED = {
     "propensity": "Untreated customers count, weighted by the probability that was logged.",
 }
 _STYLES = {"critical": "bold red", "warning": "yellow", "info": "dim"}
+_MOST_FEATURES = 12
 _MARKERS = ("o", "s", "^", "D", "v")
 
 
@@ -44,15 +45,65 @@ class QualityLike(Protocol):
     def metrics(self) -> dict[str, Estimate]: ...
 
 
+class BandLike(Protocol):
+    """A distance, and where the true one lies at all times."""
+
+    @property
+    def value(self) -> float: ...
+    @property
+    def low(self) -> float: ...
+    @property
+    def high(self) -> float: ...
+
+
+class DistancesLike(Protocol):
+    """How far a feature is from its reference."""
+
+    @property
+    def psi(self) -> BandLike: ...
+    @property
+    def ks(self) -> BandLike | None: ...
+    @property
+    def js(self) -> BandLike: ...
+
+
+class MovedLike(Protocol):
+    """The part whose share changed most."""
+
+    @property
+    def bin(self) -> str: ...
+    @property
+    def before(self) -> float: ...
+    @property
+    def now(self) -> float: ...
+
+
+class FeatureLike(Protocol):
+    """Drift of one feature."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def p_value(self) -> float: ...
+    @property
+    def alarm(self) -> object: ...
+    @property
+    def overall(self) -> DistancesLike: ...
+    @property
+    def moved(self) -> MovedLike: ...
+
+
 class DriftLike(Protocol):
     """Drift of a stream."""
 
     @property
     def n_rows(self) -> int: ...
     @property
+    def alpha(self) -> float: ...
+    @property
     def alarm(self) -> object: ...
     @property
-    def features(self) -> Sequence[object]: ...
+    def features(self) -> Sequence[FeatureLike]: ...
 
 
 class AheadLike(Protocol):
@@ -85,6 +136,7 @@ Judged = tuple[
     str,
     int,
     Sequence[QualityLike],
+    DriftLike | None,
     DriftLike | None,
     AheadLike | None,
     Sequence[tuple[str, Sequence[BesideLike]]],
@@ -126,7 +178,7 @@ def monitor_view(
 
 
 def _version(judged: Judged, currency: str) -> list[RenderableType]:
-    name, n_scored, quality, drift, ahead, beside = judged
+    name, n_scored, quality, drift, features, ahead, beside = judged
     parts: list[RenderableType] = [Text(f"\n{name}: {n_scored:,} predictions", style="bold")]
     if quality:
         parts.append(_months(quality, currency))
@@ -135,6 +187,8 @@ def _version(judged: Judged, currency: str) -> list[RenderableType]:
     if drift is not None:
         state = "its scores have drifted" if drift.alarm is not None else "no proven drift"
         parts.append(Text(f"Scores of {drift.n_rows:,} customers: {state}."))
+    if features is not None:
+        parts += _features(features)
     if ahead is not None:
         known = ", ".join(
             f"{title} {ahead.metrics[key]}"
@@ -153,6 +207,45 @@ def _version(judged: Judged, currency: str) -> list[RenderableType]:
         )
         parts.append(Text(f"What the scores had said of {month}, and what came true: {said}."))
     return parts
+
+
+def _features(drift: DriftLike) -> list[RenderableType]:
+    """The features, those with the strongest evidence of drift first."""
+    ordered = sorted(drift.features, key=lambda one: (one.alarm is None, one.p_value))
+    n = sum(one.alarm is not None for one in ordered)
+    state = f"{n:,} have drifted" if n else "no proven drift"
+    if not n and drift.alarm is not None:
+        state = "some have drifted, and none can be named yet"
+    view = Table(box=None, pad_edge=False, header_style="bold")
+    view.add_column("feature")
+    for title in ("PSI", "KS", "JS", "p"):
+        view.add_column(title, justify="right")
+    view.add_column("moved most")
+    view.add_column("")
+    for one in ordered[:_MOST_FEATURES]:
+        far = one.overall
+        view.add_row(
+            escape_text(one.name),
+            _band(far.psi, 2),
+            "–" if far.ks is None else _band(far.ks, 2),
+            _band(far.js, 3),
+            f"{one.p_value:.2g}",
+            escape_text(f"'{one.moved.bin}' {one.moved.before:.1%} → {one.moved.now:.1%}"),
+            "drifted" if one.alarm is not None else "",
+        )
+    more = len(ordered) - _MOST_FEATURES
+    return [
+        Text(
+            f"Features of {drift.n_rows:,} customers: {state} (all of them together raise a false "
+            f"alarm, ever, with a probability of at most {drift.alpha:.1%})."
+        ),
+        view,
+        *([Text(f"and {more:,} more features (--json has them)", style="dim")] if more > 0 else []),
+    ]
+
+
+def _band(band: BandLike, digits: int) -> str:
+    return f"{band.value:.{digits}f} [{band.low:.{digits}f}, {band.high:.{digits}f}]"
 
 
 def _months(quality: Sequence[QualityLike], currency: str) -> Table:

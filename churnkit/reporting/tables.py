@@ -261,8 +261,8 @@ def journal_table(entries: Sequence[JournalEntry]) -> RenderableType:
         what = f"{entry.action}: {entry.alias} {entry.version or 'nobody'}{before}"
         if entry.alias == "challenger" and "rollout" in entry.evidence:  # nobody's alias moved
             what = f"{entry.action}: rollout {entry.evidence['rollout']}"
-        if entry.action == "erase":
-            what = "erase: a customer"
+        if entry.action in ("erase", "allow"):
+            what = f"{entry.action}: a customer"
         table.add_row(
             str(entry.sequence),
             f"{entry.at:%Y-%m-%d %H:%M:%S}",

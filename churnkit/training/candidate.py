@@ -40,6 +40,7 @@ class Candidate:
         a seed
     rounds : the parameter that counts boosting rounds, if there is one: a model of few rounds
         is the beginning of one of many, so one fit shows how many are best
+    draws : how many choices are drawn in a turn; more than one for what is fitted in no time
     """
 
     name: str
@@ -49,6 +50,7 @@ class Candidate:
     suggest: Callable[[np.random.Generator], Params]
     build: Callable[[Mapping[str, Any], ModelSchema, int], Pipeline]
     rounds: str = ""
+    draws: int = 1
 
 
 @cache

@@ -15,6 +15,7 @@ Bools = npt.NDArray[np.bool_]
 
 _REPEATS = 20
 _ROWS = 2_000
+_CELLS = 4_000_000
 _MANY = 60
 """With more columns, a first look decides which are measured well."""
 
@@ -47,11 +48,13 @@ def permutation_importance(
     columns = list(range(len(names)))
     if len(columns) > _MANY:
         few = X[: _ROWS // 4], left[: _ROWS // 4]
-        losses = {i: _losses(margin, *few, i, 1, rng)[0] for i in columns}
+        whole = margin(few[0])
+        losses = {i: _losses(margin, *few, i, 1, rng, whole)[0] for i in columns}
         columns = sorted(columns, key=lambda i: -losses[i])[:_MANY]
     found: dict[str, Estimate] = {}
+    whole = margin(X)
     for i in columns:
-        losses_here = _losses(margin, X, left, i, _REPEATS, rng)
+        losses_here = _losses(margin, X, left, i, _REPEATS, rng, whole)
         low, high = np.quantile(losses_here, [0.025, 0.975])
         found[names[i]] = Estimate(
             value=float(losses_here.mean()), low=float(low), high=float(high)
@@ -66,14 +69,22 @@ def _losses(
     column: int,
     repeats: int,
     rng: np.random.Generator,
+    whole: Floats,
 ) -> Floats:
-    whole = margin(X)
+    n = len(X)
+    orders, draws = np.empty((repeats, n), dtype=np.int64), np.empty((repeats, n))
+    for i in range(repeats):
+        orders[i] = rng.permutation(n)
+        draws[i] = np.bincount(rng.integers(0, n, n), minlength=n)
     losses = []
-    for _ in range(repeats):
-        shuffled = X.copy()
-        shuffled[:, column] = X[rng.permutation(len(X)), column]
-        weights = np.bincount(rng.integers(0, len(X), len(X)), minlength=len(X))[None, :]
-        drawn = weights.astype(np.float64)
-        loss = roc_auc(left, whole)(drawn) - roc_auc(left, margin(shuffled))(drawn)
-        losses.append(float(np.nan_to_num(loss[0])))
+    # Several repeats in one call: a model takes longer to be asked than to answer some rows.
+    at_once = max(1, _CELLS // max(1, X.size))
+    for start in range(0, repeats, at_once):
+        some = orders[start : start + at_once]
+        shuffled = np.tile(X, (len(some), 1))
+        shuffled[:, column] = X[some.ravel(), column]
+        margins = margin(shuffled).reshape(len(some), n)
+        for one, drawn in zip(margins, draws[start:, None], strict=False):
+            loss = roc_auc(left, whole)(drawn) - roc_auc(left, one)(drawn)
+            losses.append(float(np.nan_to_num(loss[0])))
     return np.asarray(losses)

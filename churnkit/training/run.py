@@ -66,6 +66,7 @@ def train_model(
     left_out: dict[str, str],
     versions: dict[str, str],
     budget_seconds: float | None = None,
+    max_trials: int | None = None,
     seed: int | None = None,
     repeat: RunRecord | None = None,
     test_from: datetime | None = None,
@@ -83,6 +84,7 @@ def train_model(
     used_columns : what the model may read; ``left_out`` are the others, with reasons
     versions : of the libraries, for the record
     budget_seconds, seed : None: what the settings say
+    max_trials : try so many models, however long it takes; the budget does not count then
     repeat : a recorded run whose winner is fitted again instead of searching
     test_from, features, features_hash : of a panel built from events: its first test date, and the
         FeatureSet as plain data with its hash
@@ -136,7 +138,10 @@ def train_model(
         pipeline, found = search_and_fit(
             encoded,
             candidates,
-            budget_seconds=budget_seconds or settings.training.budget_seconds,
+            budget_seconds=None
+            if max_trials is not None
+            else budget_seconds or settings.training.budget_seconds,
+            max_trials=max_trials,
             # A panel is served on scores that it has not seen yet, where isotonic steps end at
             # the extremes of the past; a sigmoid goes on.
             calibration="sigmoid" if split.kind == "panel" else None,

@@ -2,10 +2,11 @@
 
 Each trial is one candidate with one choice of parameters, scored by the cross-validated log
 loss of its *calibrated* probabilities, since these are what users see. The candidates take
-turns: first each with its defaults, then with random draws; from the second turn on only those
-whose best is not hopeless, from the third on those near the leader's. Of a boosted model each
-trial shows all numbers of rounds up to its own, and keeps the best one. The lowest log loss
-wins, and among equals the first; in a panel a simpler kind wins over a lead that may be chance.
+turns: first each with its defaults, then with random draws, more of them for what is fast; from
+the second turn on only those whose best is not hopeless, from the third on those near the
+leader's. Of a boosted model each trial shows all numbers of rounds up to its own, and keeps the
+best one. The lowest log loss wins, and among equals the first; in a panel a simpler kind wins
+over a lead that may be chance.
 
 The order of trials follows from the data and the seed alone; the budget only says how many of
 them are made, so any run's trials are a beginning of those of a longer one.
@@ -218,10 +219,11 @@ class _Race:
         for turn in range(10_000):
             fresh = False
             for candidate in self._running(turn):
-                params = self._draw(candidate, turn, tried)
-                if params is not None:
-                    fresh = True
-                    yield candidate, params
+                for draw in range(candidate.draws if turn else 1):
+                    params = self._draw(candidate, turn, draw, tried)
+                    if params is not None:
+                        fresh = True
+                        yield candidate, params
             if not fresh:
                 return
 
@@ -232,9 +234,9 @@ class _Race:
         return [one for one in self.candidates if self.best[one.name] <= limit]
 
     def _draw(
-        self, candidate: Candidate, turn: int, tried: set[tuple[str, str]]
+        self, candidate: Candidate, turn: int, draw: int, tried: set[tuple[str, str]]
     ) -> dict[str, Any] | None:
-        rng = np.random.default_rng([self.seed, turn, zlib.crc32(candidate.name.encode())])
+        rng = np.random.default_rng([self.seed, turn, zlib.crc32(candidate.name.encode()), draw])
         for attempt in range(50):
             first = turn == attempt == 0
             params = dict(candidate.defaults) if first else candidate.suggest(rng)

@@ -155,6 +155,10 @@ def tell_mlflow(
     project: Project, version: ModelVersion, record: RunRecord, progress: Progress
 ) -> tuple[str, ...]:
     """Mirror the run in MLflow; the model is admitted already, whatever MLflow says."""
+    if not project.mlflow.available:
+        return (
+            f"{version.version} is admitted; MLflow is not installed, so it knows nothing of it.",
+        )
     progress(Step("recording the run in MLflow"))
     try:
         _mirror(project, version, record)

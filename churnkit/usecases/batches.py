@@ -38,6 +38,8 @@ from churnkit.registry.bundle import Bundle, read_bundle
 from churnkit.usecases.batch_arms import BatchArms, LivePair, recorded
 from churnkit.usecases.batch_rows import BatchFile, LookUp, Piece
 from churnkit.usecases.bundles import find_bundle
+from churnkit.usecases.drifting import note_features
+from churnkit.usecases.feature_notes import MOST, Noted, sampled
 from churnkit.usecases.job_work import Outcome, Work, now
 from churnkit.usecases.online_state import online_features
 from churnkit.usecases.serving import bundle_predictor, find_version
@@ -95,6 +97,8 @@ class _Scored:
     mass: float
     bands: Counter[str]
     unknown: Counter[str]
+    noted: Noted | None = None
+    """A sample of the rows, for the test of drift."""
 
 
 def result_schema(reasons: int) -> pa.Schema:
@@ -156,9 +160,16 @@ def score_batch(work: Work) -> Outcome:
         _refuse_broken(work, file, rows)
         tally = tally.model_copy(update={"checked": True})
     arms = BatchArms(project, version.version, bundle)
-    for scored in _scored(work, predictor, file, asked, tally, rows, arms):
+    noted = asked.record and project.settings.service.drift_rows > 0
+    share = MOST / max(lines or MOST, MOST) if noted else 0.0
+    for scored in _scored(work, predictor, file, asked, tally, rows, arms, share):
         work.look()
         tally = _commit(work, scored, tally, lines)
+        if scored.noted is not None and scored.noted.ids:
+            found = scored.noted
+            note_features(
+                project, predictor.version, found.ids, found.rows, found.probabilities, now()
+            )
     if not tally.done:
         raise DataEmpty("there are no rows in it.", fix="Upload a file with customers.")
     good = tally.done - tally.failed
@@ -237,6 +248,7 @@ def _scored(
     tally: Tally,
     rows: int,
     arms: BatchArms,
+    share: float,
 ) -> Iterator[_Scored]:
     """Pieces in their order; while one is committed, others are read and scored."""
     n_workers = max(1, (os.cpu_count() or 2) - 1)
@@ -245,7 +257,9 @@ def _scored(
         try:
             for piece in file.pieces(rows=rows, place=tally.place):
                 pair = arms.now()
-                waiting.append(pool.submit(_score, work.job.job_id, predictor, piece, asked, pair))
+                waiting.append(
+                    pool.submit(_score, work.job.job_id, predictor, piece, asked, pair, share)
+                )
                 if len(waiting) > n_workers:
                     yield waiting.popleft().result()
             while waiting:
@@ -256,7 +270,12 @@ def _scored(
 
 
 def _score(
-    job_id: str, predictor: Predictor, piece: Piece, asked: BatchRequest, pair: LivePair | None
+    job_id: str,
+    predictor: Predictor,
+    piece: Piece,
+    asked: BatchRequest,
+    pair: LivePair | None,
+    share: float,
 ) -> _Scored:
     parts: list[tuple[str, bytes, int]] = []
     if piece.faults:
@@ -314,6 +333,9 @@ def _score(
         float(pc.sum(scores.column("probability")).as_py()),
         Counter(bands),
         Counter(name for names in unseen.values() for name in names),
+        sampled(piece.batch, ids, scores, version=predictor.version, share=share)
+        if share
+        else None,
     )
 
 

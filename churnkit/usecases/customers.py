@@ -9,7 +9,14 @@ from churnkit.domain.outcomes import Outcome, Treatment
 from churnkit.domain.predictions import PredictionRow
 from churnkit.errors import UnknownCustomer
 from churnkit.ledger import customers, prediction_pages
-from churnkit.ledger.customers import CustomerFilter, LatestScore, Place, Sort, place_of
+from churnkit.ledger.customers import (
+    CustomerFilter,
+    LatestScore,
+    Place,
+    ScoreBin,
+    Sort,
+    place_of,
+)
 from churnkit.ledger.outcomes import outcomes_of, treatments_of
 from churnkit.ledger.refreshing import refreshed_at
 from churnkit.project import Project
@@ -46,14 +53,23 @@ def customers_page(
     after: Place | None,
     limit: int,
     counts: bool,
+    skip: int = 0,
 ) -> CustomersPage:
     """Latest scores; see ``ledger.customers``."""
     engine = project.ledger.engine
     moment = refreshed_at(engine)
     rows = customers.customers_page(
-        engine, wanted, sort=sort, descending=descending, after=after, limit=limit
+        engine, wanted, sort=sort, descending=descending, after=after, limit=limit, skip=skip
     )
     return CustomersPage(rows, moment, _counts(project, wanted) if counts else None)
+
+
+SCORE_BINS = 2_000
+
+
+def score_distribution(project: Project) -> tuple[ScoreBin, ...]:
+    """All latest scores in bins of 1/2000, the highest first; empty ones are left out."""
+    return customers.score_bins(project.ledger.engine, CustomerFilter(), SCORE_BINS)
 
 
 def _counts(project: Project, wanted: CustomerFilter) -> Counts:

@@ -18,7 +18,7 @@ from churnkit.registry.head import load_key
 from churnkit.usecases.models import Checks, verify_models
 
 _NEEDED = (
-    "duckdb", "mlflow", "numpy", "pandas", "pyarrow", "scikit-learn", "skops", "sqlalchemy",
+    "duckdb", "mlflow-skinny", "numpy", "pandas", "pyarrow", "scikit-learn", "skops", "sqlalchemy",
     "treelite",
 )  # fmt: skip
 _LITTLE_SPACE = 500_000_000

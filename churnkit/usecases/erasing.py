@@ -23,7 +23,7 @@ from churnkit.errors import DataError, SettingsInvalid, storage_errors
 from churnkit.ledger.erasers import clean_pages, erase_rows, overwriting
 from churnkit.ledger.jobs import running_jobs
 from churnkit.ledger.replicas import alive
-from churnkit.ledger.suppressions import add_suppression
+from churnkit.ledger.suppressions import add_suppression, remove_suppression
 from churnkit.project import Project, user_name
 from churnkit.registry.journal import holders, seal
 from churnkit.usecases.journal_head import write_head
@@ -182,6 +182,58 @@ def erase(
         note=_note(project, wanted, rewrite),
         running_jobs=running_jobs(project.ledger.engine),
     )
+
+
+@dataclass(frozen=True, repr=False)
+class AllowedAgain(Result):
+    """A customer who was erased may be taken in again."""
+
+    pseudonym: str
+    was_erased: bool
+
+    def __rich__(self) -> RenderableType:
+        if not self.was_erased:
+            return "This customer was not erased; nothing was changed."
+        return f"This customer may be taken in again (pseudonym {self.pseudonym[:12]}…)."
+
+    def to_json(self) -> dict[str, object]:
+        return {"pseudonym": self.pseudonym, "was_erased": self.was_erased}
+
+
+def allow_again(
+    project: Project, customer_id: str, *, why: str, who: str = "", now: datetime | None = None
+) -> AllowedAgain:
+    """Let a customer who was erased come back; what was erased stays away.
+
+    Parameters
+    ----------
+    why : for the journal; must not name him
+
+    Raises
+    ------
+    SettingsInvalid : customers have no id column, or the reason names him
+    """
+    now, wanted = now or datetime.now(UTC), customer_id.strip()
+    _check(project, wanted, why)
+    key = erasure_key(project)
+    pseudonym = key.pseudonym(wanted)
+    with project.ledger.journal_turn() as turn:
+        if not remove_suppression(turn.connection, pseudonym):
+            return AllowedAgain(pseudonym, was_erased=False)
+        known = turn.entries()
+        entry = seal(
+            at=now,
+            who=who or user_name(),
+            action="allow",
+            alias="champion",
+            version=holders(known)["champion"],
+            why=why,
+            evidence={"pseudonym": pseudonym, "key_id": key.key_id},
+            journal=known,
+        )
+        turn.append([entry])
+    write_head(project, (*known, entry), project.journal_head, now)
+    return AllowedAgain(pseudonym, was_erased=True)
 
 
 def _from_replicas(

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from churnkit.data.sources import open_source
 from churnkit.data.writing import open_writer
-from churnkit.domain.experiments import ExperimentEntry, ExperimentRow, ExperimentStep
+from churnkit.domain.experiments import ExperimentEntry, ExperimentRow
 from churnkit.domain.outcomes import Treatment, treatment_name
 from churnkit.errors import ColumnMissing, ExperimentOver, StepNotAllowed, did_you_mean
 from churnkit.ledger.experiments import (
@@ -24,8 +24,9 @@ from churnkit.ledger.experiments import (
     last_scores,
 )
 from churnkit.ledger.outcomes import record_treatments
-from churnkit.project import Project, user_name
+from churnkit.project import Project
 from churnkit.usecases.experiment_entries import drawn
+from churnkit.usecases.experiment_steps import experiment_step
 from churnkit.usecases.experiment_views import Assigned
 from churnkit.usecases.experiments import find_experiment
 from churnkit.usecases.holdouts import held_out
@@ -95,14 +96,13 @@ def assign_experiment(
         if entries:
             append_step(
                 connection,
-                ExperimentStep(
-                    experiment_id=row.experiment_id,
-                    sequence=0,
-                    at=at,
-                    who=who or user_name(),
-                    action="assign",
-                    why=f"{len(entries):,} customers entered",
-                    document={"n": len(entries), "counts": shown},
+                experiment_step(
+                    row,
+                    "assign",
+                    at,
+                    who,
+                    f"{len(entries):,} customers entered",
+                    {"n": len(entries), "counts": shown},
                 ),
             )
         # The file is complete before the ledger commits: nobody is drawn without it.

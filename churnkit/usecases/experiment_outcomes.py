@@ -1,18 +1,28 @@
-"""An experiment's customers with what became of them: whole matured days of entry, in order."""
+"""An experiment's customers with what became of them: whole matured days of entry, in order.
+
+A day of entry is taken in at the first moment at which it has matured, nearly all of its outcomes
+are known, and so have all days before it. What was known at that moment is what counts of it for
+ever: what comes later, or corrects it, changes nothing. So a look sees the beginning of what every
+later look sees, whenever the looks are, as bounds that hold at all looks together need it.
+"""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
 
-from churnkit.data.zones import day_numbers, moment_us
+from churnkit.data.zones import day_numbers, midnight_us, moment_us
 from churnkit.domain.experiments import ExperimentEntry, ExperimentRow
 from churnkit.domain.moments import day_number, from_us, to_us
 from churnkit.domain.outcomes import Outcome, Settled, settle
+from churnkit.features.windows import LabelWindows
 from churnkit.ledger.experiments import outcomes_known_until, read_entries
 from churnkit.ledger.outcomes import outcomes_of
 from churnkit.project import Project
@@ -43,7 +53,7 @@ class Followed:
     counted: Bools
     """Due, with an outcome."""
     missing: Bools
-    """Due, without one."""
+    """Due; no outcome was known when the day was taken in."""
     stayed: Bools
     value: Floats
     """What he is worth; NaN: not told."""
@@ -73,12 +83,15 @@ def follow(project: Project, row: ExperimentRow, *, now: datetime) -> Followed:
     moment = np.array([to_us(one.moment) for one in entries], dtype=np.int64)
     windows = spans.windows(moment)
     day = day_numbers(entered_us, spans.zone)
-    today = day_number(moment_us(now, "UTC"), spans.zone)
-    settled, left_us = _outcomes(project, entries, spans, windows.opens_us, windows.closes_us, now)
-    decided = (windows.decided_us <= moment_us(now, "UTC")) & (day < today)
-    known = np.array([told is not None for told in settled], dtype=np.bool_)
-    last, waiting_for = _whole(day, decided, known, project.settings.outcomes.complete_share)
-    due = day <= last if last is not None else np.zeros(len(entries), dtype=np.bool_)
+    now_us = moment_us(now, "UTC")
+    known = _outcomes(project, entries, spans, windows, now)
+    taken, last, waiting_for = _taken(
+        day, windows.decided_us, known.first_us, spans.zone, now_us,
+        share=project.settings.outcomes.complete_share,
+    )  # fmt: skip
+    due = taken != NEVER
+    settled = known.as_of(taken)
+    left_us = known.left_us
     labelled = np.array(
         [told is not None and told.churned is not None for told in settled], dtype=np.bool_
     )
@@ -99,7 +112,7 @@ def follow(project: Project, row: ExperimentRow, *, now: datetime) -> Followed:
         day=day,
         due=due,
         counted=due & labelled,
-        missing=due & ~known,
+        missing=due & (known.first_us > taken),
         stayed=labelled & ~churned,
         value=np.array(
             [np.nan if told is None or told.value is None else told.value for told in settled],
@@ -115,17 +128,44 @@ def follow(project: Project, row: ExperimentRow, *, now: datetime) -> Followed:
     )
 
 
+@dataclass(frozen=True, eq=False)
+class _Known:
+    """What outcomes say of each entry's window."""
+
+    first_us: Ints
+    """When that was first settled; ``NEVER``: it is not."""
+    first: list[Settled | None]
+    """As it was settled then."""
+    left_us: Ints
+    """When he left; ``NEVER``: not told."""
+    again: dict[int, Callable[[datetime], Settled | None]]
+    """Of entries with several outcomes: what they say at a moment."""
+
+    def as_of(self, taken: Ints) -> list[Settled | None]:
+        """What was settled when each entry's day was taken in; None: nothing, or it was not."""
+        found = [
+            told if first <= at != NEVER else None
+            for told, first, at in zip(
+                self.first, self.first_us.tolist(), taken.tolist(), strict=True
+            )
+        ]
+        for place, settled_at in self.again.items():
+            if found[place] is not None:
+                found[place] = settled_at(from_us(int(taken[place])))
+        return found
+
+
 def _outcomes(
     project: Project,
     entries: tuple[ExperimentEntry, ...],
     spans: LabelSpans,
-    opens_us: Ints,
-    closes_us: Ints,
+    windows: LabelWindows,
     now: datetime,
-) -> tuple[list[Settled | None], Ints]:
-    """What is settled of each customer's window, and when he left (``NEVER``: not told)."""
-    settled: list[Settled | None] = [None] * len(entries)
+) -> _Known:
+    first: list[Settled | None] = [None] * len(entries)
+    first_us = np.full(len(entries), NEVER, dtype=np.int64)
     left = np.full(len(entries), NEVER, dtype=np.int64)
+    again: dict[int, Callable[[datetime], Settled | None]] = {}
     engine = project.ledger.engine
     for start in range(0, len(entries), _CUSTOMERS):
         part = entries[start : start + _CUSTOMERS]
@@ -134,20 +174,50 @@ def _outcomes(
             told = known.get(one.customer_id)
             if not told:
                 continue
-            closes = from_us(int(closes_us[place]))
-            settled[place] = settle(
+            closes = from_us(int(windows.closes_us[place]))
+            settled_at = partial(
+                _settled,
                 told,
                 as_of=one.moment,
-                opens=from_us(int(opens_us[place])),
+                opens=from_us(int(windows.opens_us[place])),
                 closes=closes,
-                now=now,
                 zone=spans.zone,
                 match_days=project.settings.outcomes.match_days,
             )
+            for row in told:  # by the moment they were known
+                if row.known_at is None or row.known_at > now:
+                    continue
+                first[place] = settled_at(row.known_at)
+                if first[place] is not None:
+                    first_us[place] = to_us(row.known_at)
+                    break
+            if len(told) > 1:
+                again[place] = settled_at
             moment = _left(told, one.moment, closes, now)
             if moment is not None:
                 left[place] = to_us(moment)
-    return settled, left
+    return _Known(first_us, first, left, again)
+
+
+def _settled(
+    told: list[Outcome],
+    now: datetime,
+    *,
+    as_of: datetime,
+    opens: datetime,
+    closes: datetime,
+    zone: str,
+    match_days: int,
+) -> Settled | None:
+    return settle(
+        told,
+        as_of=as_of,
+        opens=opens,
+        closes=closes,
+        now=now,
+        zone=zone,
+        match_days=match_days,
+    )
 
 
 def _left(told: list[Outcome], after: datetime, until: datetime, now: datetime) -> datetime | None:
@@ -161,19 +231,35 @@ def _left(told: list[Outcome], after: datetime, until: datetime, now: datetime) 
     return min(moments, default=None)
 
 
-def _whole(day: Ints, decided: Bools, known: Bools, share: float) -> tuple[int | None, str]:
-    """The last day of entry before the first that is not whole, and why that one is not."""
+def _taken(
+    day: Ints, decided_us: Ints, first_us: Ints, zone: str, now_us: int, *, share: float
+) -> tuple[Ints, int | None, str]:
+    """When each entry's day was taken in, the last such day, and what the next one waits for.
+
+    Returns
+    -------
+    taken : shape (n,), ``NEVER``: not yet
+    last : the day's number
+    waiting_for : in words; empty where it just has not matured
+    """
+    taken = np.full(len(day), NEVER, dtype=np.int64)
     last: int | None = None
+    before = 0
     starts = np.flatnonzero(np.diff(day, prepend=-1))
     for start, end in pairwise([*starts.tolist(), len(day)]):
-        if not decided[start:end].all():
-            return last, ""
-        n, n_known = end - start, int(known[start:end].sum())
-        if n_known < share * n:
-            when = _EPOCH + timedelta(days=int(day[start]))
-            return last, f"{when}: {n_known:,} of {n:,} outcomes are known"
-        last = int(day[start])
-    return last, ""
+        number, n = int(day[start]), end - start
+        matured = max(int(decided_us[start:end].max()), midnight_us(number + 1, zone))
+        if matured > now_us:
+            return taken, last, ""
+        enough = int(np.sort(first_us[start:end])[max(math.ceil(share * n - 1e-9), 1) - 1])
+        if enough > now_us:
+            n_known = int((first_us[start:end] <= now_us).sum())
+            when = _EPOCH + timedelta(days=number)
+            return taken, last, f"{when}: {n_known:,} of {n:,} outcomes are known"
+        before = max(before, matured, enough)
+        taken[start:end] = before
+        last = number
+    return taken, last, ""
 
 
 def _known_until(

@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 from churnkit.domain.experiments import (
     ExperimentPlan,
     ExperimentRow,
-    ExperimentStep,
 )
+from churnkit.domain.models import JournalEntry
 from churnkit.errors import (
     ExperimentRunning,
     NoChampion,
@@ -29,12 +29,13 @@ from churnkit.ledger.experiments import (
     read_experiments,
 )
 from churnkit.ledger.rollouts import rollouts_in
-from churnkit.project import Project, user_name
+from churnkit.project import Project
 from churnkit.registry.journal import holders
-from churnkit.usecases.alias_moves import check_files
+from churnkit.usecases.alias_moves import check_files, tell_followers
 from churnkit.usecases.experiment_plans import AskedPlan, read_experiment_plan
 from churnkit.usecases.experiment_reading import read_experiment
 from churnkit.usecases.experiment_sizes import plan_experiment as plan_experiment
+from churnkit.usecases.experiment_steps import experiment_step, journalled, read_then
 from churnkit.usecases.experiment_views import ExperimentHistory, Experiments, ExperimentView
 from churnkit.usecases.maturing import label_spans
 from churnkit.usecases.serving import find_version
@@ -99,10 +100,13 @@ def start_experiment(
             number = max((one.number for one in rows), default=0) + 1
             row = row.model_copy(update={"experiment_id": f"e{number}", "number": number})
             insert_experiment(turn.connection, row)
-            step = _step(row, "start", at, who, why or "started", {"plan": row.plan})
+            step = experiment_step(row, "start", at, who, why or "started", {"plan": row.plan})
             append_step(turn.connection, step)
+            entries = journalled(turn, row, step, {"plan": row.plan, "salt": row.salt})
         else:
-            row = same
+            row, entries = same, ()
+    if entries:
+        tell_followers(project, entries, at)
     return ExperimentView(read_experiment(project, row, now=at))
 
 
@@ -166,9 +170,14 @@ def stop_experiment(
         document = seen.model_dump(
             mode="json", exclude={"experiment": True, "effects": {"__all__": {"path"}}}
         )
+        entries: tuple[JournalEntry, ...] = ()
         with project.ledger.journal_turn() as turn:
             if mark_stopped(turn.connection, row.experiment_id, at):
-                append_step(turn.connection, _step(row, "stop", at, who, why, document))
+                step = experiment_step(row, "stop", at, who, why, document)
+                append_step(turn.connection, step)
+                entries = journalled(turn, row, step, read_then(seen))
+        if entries:
+            tell_followers(project, entries, at)
     return experiment_status(project, row.experiment_id, now=at)
 
 
@@ -224,19 +233,3 @@ def _alone(rows: Sequence[ExperimentRow], row: ExperimentRow) -> None:
                 fix=f"Stop it with 'churnkit experiment stop {one.experiment_id} --why …'.",
                 experiment=one.experiment_id,
             )
-
-
-def _step(
-    row: ExperimentRow, action: str, at: datetime, who: str | None, why: str, document: object
-) -> ExperimentStep:
-    return ExperimentStep.model_validate(
-        {
-            "experiment_id": row.experiment_id,
-            "sequence": 0,
-            "at": at,
-            "who": who or user_name(),
-            "action": action,
-            "why": why,
-            "document": document,
-        }
-    )

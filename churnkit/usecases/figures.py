@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 from churnkit.errors import BadValue
 from churnkit.ledger import service_minutes as ledger
+from churnkit.ledger.monitoring import MonthlyFigure, read_months
 from churnkit.ledger.refreshing import Figures, refreshed_at
 from churnkit.ledger.service_minutes import Requests, Route
 from churnkit.project import Project
@@ -135,3 +136,8 @@ def quantile(buckets: Mapping[str, int], share: float) -> float | None:
         counted += n
         low = bound
     return None
+
+
+def monthly_quality(project: Project) -> tuple[MonthlyFigure, ...]:
+    """Figures of matured customers by version and month, as ``monitor`` measured them last."""
+    return read_months(project.ledger.engine)

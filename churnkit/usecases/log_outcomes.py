@@ -12,6 +12,7 @@ from churnkit.domain.moments import from_us, to_us
 from churnkit.domain.outcomes import Outcome
 from churnkit.domain.progress import Cancel, Progress, Step
 from churnkit.features.labels import labels_at
+from churnkit.ledger.experiments import entry_moments
 from churnkit.ledger.outcomes import outcomes_of, record_outcomes
 from churnkit.ledger.scored_rows import scored_rows
 from churnkit.project import Project
@@ -26,7 +27,7 @@ _CHUNK = 20_000
 def outcomes_from_log(
     project: Project, *, now: datetime, progress: Progress, cancel: Cancel | None
 ) -> RowsImported:
-    """Derive the outcome of each prediction that has matured, as far as the log is known.
+    """Derive the outcome of each matured prediction, and entry into an experiment.
 
     A customer who was not eligible at the moment of the prediction is settled without a label.
     Derived again from a longer log, an outcome that differs is a correction, known from now on.
@@ -40,12 +41,15 @@ def outcomes_from_log(
     spans = label_spans(project)
     progress(Step("looking for matured predictions"))
     latest = from_us(min(moment_us(now, "UTC"), calendar.known_until_us) - spans.shortest_us)
-    asked = sorted(
-        {
-            (row.customer_id, to_us(row.moment))
-            for row in scored_rows(project.ledger.engine, until=latest)
-        }
-    )
+    scored = {
+        (row.customer_id, to_us(row.moment))
+        for row in scored_rows(project.ledger.engine, until=latest)
+    }
+    entered = {
+        (customer, to_us(moment))
+        for customer, moment in entry_moments(project.ledger.engine, until=latest)
+    }
+    asked = sorted(scored | entered)
     us = np.array([moment for _, moment in asked], dtype=np.int64)
     decided = spans.windows(us).decided_us if len(us) else us
     due = np.flatnonzero(decided <= calendar.known_until_us).tolist()
@@ -78,7 +82,8 @@ def outcomes_from_log(
         rejected_file="",
         n_suppressed=0,
         notes=(
-            f"Predictions whose outcome the log decides: {len(rows):,}, of which "
+            f"{'Predictions and entries' if entered else 'Predictions'} whose outcome the log "
+            f"decides: {len(rows):,}, of which "
             f"{sum(row.churned is None for row in rows):,} have no label "
             "(the customer was not eligible then).",
         ),

@@ -40,6 +40,7 @@ def serve_mlflow(
     Raises
     ------
     SettingsInvalid : the port is taken
+    MissingDependency : MLflow's server and pages are not installed
     StorageError : no run was recorded yet, MLflow refuses its store, or it did not start
     """
     store = project.mlflow
@@ -49,13 +50,14 @@ def serve_mlflow(
             fix="Train a model with 'churnkit train'.",
             folder=project.folder,
         )
+    command = store.ui_command(HOST, port)
     _check_free(port)
     store.set_aliases(holders(project.ledger.journal()))
     address = f"http://{HOST}:{port}"
     # A group of its own: the server starts workers, and all of them have to end with it.
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(
-            store.ui_command(HOST, port),
+            command,
             env={**os.environ, **store.ui_environment()},
             stdin=subprocess.DEVNULL,
             stdout=log,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -43,8 +43,10 @@ from churnkit.registry.bundle import read_bundle
 from churnkit.reporting.figures import png, svg
 from churnkit.reporting.monitor_view import monitor_view, quality_over_time
 from churnkit.usecases.bundles import find_bundle
+from churnkit.usecases.drifting import ALPHA, drift_reports
 from churnkit.usecases.maturing import MaturedPairs, label_spans, matured_pairs
 from churnkit.usecases.notifying import Sent, send_alerts
+from churnkit.usecases.refreshing import bring_up_to_date
 from churnkit.usecases.result import Result
 
 _PROMISED = ("roc_auc", "brier", "profit")
@@ -63,6 +65,8 @@ class VersionMonitor:
     quality: tuple[Quality, ...]
     drift: DriftReport | None
     """Of its scores, each customer counted once; None: too little, or its bundle is away."""
+    features: DriftReport | None
+    """Of every feature in this period, each customer counted once; None: none was noted."""
     ahead: LabelFree | None
     """Of the customers whose labels have not matured; blind to concept drift."""
     beside: tuple[tuple[str, tuple[Beside, ...]], ...]
@@ -85,7 +89,10 @@ class Monitored(Result):
 
     def __rich__(self) -> RenderableType:
         return monitor_view(
-            [(v.version, v.n_scored, v.quality, v.drift, v.ahead, v.beside) for v in self.versions],
+            [
+                (v.version, v.n_scored, v.quality, v.drift, v.features, v.ahead, v.beside)
+                for v in self.versions
+            ],
             currency=self.currency,
             counting=self.counting,
             n_waiting_days=self.n_waiting_days,
@@ -117,6 +124,7 @@ class Monitored(Result):
                     "n_scored": one.n_scored,
                     "quality": [q.model_dump(mode="json") for q in one.quality],
                     "drift": one.drift and one.drift.model_dump(mode="json"),
+                    "feature_drift": one.features and one.features.model_dump(mode="json"),
                     "label_free": one.ahead and one.ahead.model_dump(mode="json"),
                     "beside": {
                         month: [row.model_dump(mode="json") for row in rows]
@@ -188,6 +196,7 @@ def monitor(
         raise NothingMatured(
             "nobody was scored.", fix="'churnkit score … --record' and the service keep scores."
         )
+    bring_up_to_date(project, now)
     counted = _evidence(pairs)
     months = _months(counted.us, project.settings.project.zone)
     known = {one.version: one for one in project.ledger.model_versions()}
@@ -297,6 +306,7 @@ def _judged(
         n_scored=len(rows),
         quality=quality,
         drift=_drift(project, rows, version),
+        features=_features(project, name, now),
         ahead=ahead,
         beside=_beside(project, quality, evidence, mine, month),
     )
@@ -352,7 +362,7 @@ def _drift(
         return None
     scores = tuple(feature for feature in whole.features if feature.name == SCORE)
     baseline = Baseline(features=scores, exact=whole.exact)
-    test = DriftTest(baseline, seed=_SEED)
+    test = DriftTest(baseline, seed=_SEED, alpha=ALPHA)
     state = test.begin()
     seen: set[str] = set()
     days: dict[int, list[float]] = {}
@@ -364,6 +374,13 @@ def _drift(
         at = from_us((day + 1) * 86_400_000_000)
         state = test.look(state, count_customers(baseline, {}, found), at=at)
     return test.report(state)
+
+
+def _features(project: Project, version: str, now: datetime) -> DriftReport | None:
+    """Drift of the features that were noted in the newest period: by whoever scored."""
+    since = now - timedelta(days=2 * project.settings.service.drift_days)
+    found = drift_reports(project, model_version=version, since=since)
+    return next((one.report for one in found if one.kind == "features"), None)
 
 
 def _alerts(
@@ -380,6 +397,8 @@ def _alerts(
         alerts += quality_alerts(one.quality, promised={one.version: promised}, rules=rules)
         if one.drift is not None:
             alerts += drift_alerts(one.drift, version=one.version, rules=rules)
+        if one.features is not None:
+            alerts += drift_alerts(one.features, version=one.version, rules=rules)
         if one.ahead is not None and one.ahead.n_matured:
             alerts += label_free_alerts(
                 one.ahead, version=one.version, promised=promised, rules=rules

@@ -80,3 +80,21 @@ class Refresher:
     def close(self) -> None:
         """Let go of the connection."""
         self._engine.dispose()
+
+
+def bring_up_to_date(project: Project, now: datetime) -> None:
+    """Take in all that was committed, where no service does it all the time.
+
+    Raises
+    ------
+    StorageUnreachable : the database does not answer
+    """
+    refresher = Refresher(project, every_seconds=0.0)
+    try:
+        # The first one of all only says where the next one begins.
+        for _ in range(2):
+            done = refresher.refresh(now)
+            while done is not None and done.more:
+                done = refresher.refresh(now)
+    finally:
+        refresher.close()

@@ -18,7 +18,14 @@ from rich.text import Text
 from churnkit.domain.models import ModelVersion
 from churnkit.domain.progress import Cancel, Progress, Step, silent
 from churnkit.domain.retraining import RetrainingRow, RetrainingStep
-from churnkit.errors import NoChampion, NothingMatured, RolloutRunning, StepNotAllowed
+from churnkit.errors import (
+    ExperimentRunning,
+    NoChampion,
+    NothingMatured,
+    PlanInvalid,
+    RolloutRunning,
+    StepNotAllowed,
+)
 from churnkit.ledger.retrainings import (
     begin_retraining,
     read_retrainings,
@@ -291,7 +298,7 @@ def _rollout(work: _Work, content: Mapping[str, Any]) -> Found:
         started = start_rollout(
             project, version, why="retrained: " + "; ".join(content["reasons"]), now=work.now
         )
-    except (RolloutRunning, StepNotAllowed, NoChampion) as error:
+    except (RolloutRunning, ExperimentRunning, StepNotAllowed, NoChampion, PlanInvalid) as error:
         notes.append(f"No rollout was started: {error.what}")
         return "done", {"notes": notes, "outcome": "trained"}
     name = str(started.to_json()["rollout_id"])

@@ -80,7 +80,7 @@ def _tests(project: Project, row: RolloutRow, plan: Plan) -> dict[str, DriftTest
     for arm in (CHAMPION, CHALLENGER):
         baseline = score_baseline(project, _version(row, arm))
         if baseline is not None:
-            seed = zlib.crc32(f"{row.rollout_id}/{row.salt}/{arm}".encode())
+            seed = zlib.crc32(f"{row.rollout_id}/{arm}".encode())
             tests[arm] = DriftTest(baseline, seed=seed, alpha=alpha)
     return tests
 

@@ -11,6 +11,7 @@ from typing import Any
 from churnkit.domain.models import JournalEntry
 from churnkit.domain.rollouts import RolloutRow
 from churnkit.errors import NoChampion, PlanInvalid, RolloutRunning, StepNotAllowed
+from churnkit.ledger.experiments import open_experiments
 from churnkit.ledger.rollout_counts import treated_since
 from churnkit.project import Project, user_name
 from churnkit.registry.journal import holders
@@ -22,7 +23,7 @@ from churnkit.usecases.alias_moves import check_files
 from churnkit.usecases.maturing import label_spans
 from churnkit.usecases.rollout_forecasts import expected_load, expected_verdict
 from churnkit.usecases.rollout_plans import make_plan
-from churnkit.usecases.rollout_steps import add_started, document
+from churnkit.usecases.rollout_steps import add_started, document, no_experiment
 from churnkit.usecases.rollout_views import RolloutView, view_of
 from churnkit.usecases.serving import find_version
 
@@ -74,6 +75,7 @@ def start_rollout(
     named = _checked(overrides or {})
     check_files(project, version)
     spans = label_spans(project)
+    no_experiment(open_experiments(project.ledger.engine))
     _outcomes_count(project, chosen, at - timedelta(days=spans.days_to_mature))
     fresh_from = max(version.created_at, champion.created_at) - timedelta(days=spans.days_to_mature)
     row = RolloutRow(

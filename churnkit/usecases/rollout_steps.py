@@ -105,7 +105,7 @@ def add_started(
         row = number(rows, entries, row)
         if row in rows:
             return row
-        _no_experiment(experiments_in(turn.connection))
+        no_experiment(experiments_in(turn.connection))
         insert_rollout(turn.connection, row, overrides)
         step = RolloutStep(
             rollout_id=row.rollout_id,
@@ -144,7 +144,7 @@ def add_started(
     return row
 
 
-def _no_experiment(rows: Sequence[ExperimentRow]) -> None:
+def no_experiment(rows: Sequence[ExperimentRow]) -> None:
     """Refuse a rollout while an experiment has customers: each would disturb the other's."""
     going = next((row for row in rows if row.stopped_at is None), None)
     if going is not None:

@@ -31,6 +31,7 @@ from churnkit.ledger.store import Recording
 from churnkit.project import Project
 from churnkit.registry.bundle import Bundle
 from churnkit.reporting.tables import escape_text
+from churnkit.usecases.feature_notes import FeatureNotes
 from churnkit.usecases.feature_source import FeatureSource
 from churnkit.usecases.features import AsOf
 from churnkit.usecases.paired_scoring import PairNotes, output_columns, score_pairs
@@ -178,10 +179,13 @@ def score(
     schema = bundle.schema
     source = _source(project, data, query, sheet, bundle, as_of)
     path = None if output is None else Path(output).expanduser()
-    suppressed = suppressed_in(project) if schema.id_column or bundle.features else None
+    named = bool(schema.id_column or bundle.features)
+    suppressed = suppressed_in(project) if named else None
     erased = _Erased()
     typed = _without_erased(stream_typed(source, schema, cancel=cancel), suppressed, erased)
-    head, batches = _peek(typed)
+    noted = record and named and project.settings.service.drift_rows > 0
+    features = FeatureNotes() if noted else None
+    head, batches = _peek(typed if features is None else features.passing(typed))
     if not head:
         what = "all customers in it were erased." if erased.n else "there are no customers in it."
         raise DataEmpty(what, file=source.name)
@@ -241,9 +245,13 @@ def score(
             ids = prediction_ids(made_at)
             with project.ledger.recording() as ledger_rows:
                 for batch in spool.batches():
-                    _record(ledger_rows, batch, wanted, stamp, ids)
+                    answers = _record(ledger_rows, batch, wanted, stamp, ids)
+                    if features is not None:
+                        features.recorded(answers, predictor.version)
                 # The file is complete before the ledger commits: never a record without it.
                 writing.close()
+            if features is not None:
+                features.write(project, predictor.version, made_at)
     return Scored(
         n_rows=total,
         model_version=predictor.version,
@@ -323,8 +331,13 @@ class _Stamp:
 
 def _record(
     recording: Recording, batch: pa.RecordBatch, reasons: int, stamp: _Stamp, ids: Iterator[str]
-) -> None:
-    """The answers, and in a rollout what the silent model said, or that it could not."""
+) -> list[PredictionRow]:
+    """The answers, and in a rollout what the silent model said, or that it could not.
+
+    Returns
+    -------
+    answers : what was recorded of them
+    """
     rows = batch.to_pylist()
     answers = [
         PredictionRow(
@@ -347,7 +360,7 @@ def _record(
     ]
     recording.add(answers)
     if stamp.rollout_id is None:
-        return
+        return answers
     pairs = list(zip(answers, rows, strict=True))
     recording.add(
         PredictionRow(
@@ -376,6 +389,7 @@ def _record(
         for answer, row in pairs
         if row["shadow_probability"] is None
     )
+    return answers
 
 
 def _reason(row: dict[str, Any], rank: int) -> Reason:

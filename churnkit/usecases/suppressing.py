@@ -118,9 +118,12 @@ class KnownErasures:
         mark = suppressions_mark(engine)
         if mark == self._mark:
             return
+        # Requests are answered meanwhile: what is known is replaced at once, never empty between.
+        digests: frozenset[bytes] = frozenset()
         if mark[0]:
             self._secret = _right_key(project).secret
-            self._digests = frozenset(map(bytes.fromhex, all_pseudonyms(engine)))
+            digests = frozenset(map(bytes.fromhex, all_pseudonyms(engine)))
+        self._digests = digests
         self.asks = bool(mark[0])
         self._mark = mark
 

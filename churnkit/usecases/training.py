@@ -122,6 +122,7 @@ def train(
     project: Project,
     *,
     budget_seconds: float | None = None,
+    max_trials: int | None = None,
     seed: int | None = None,
     why: str = "",
     who: str | None = None,
@@ -139,6 +140,7 @@ def train(
     ----------
     project : an opened project
     budget_seconds : for the search, in seconds; None: what churnkit.toml says
+    max_trials : try so many models, however long it takes: the same search on every machine
     seed : of all that is random; None: what churnkit.toml says
     why : a sentence for the journal
     who : for the journal, too; None: the user of this process
@@ -158,7 +160,7 @@ def train(
         now = datetime.now(UTC)
         run_id = run_id or f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
         table, trained, leaks = _fit(
-            project, run_id, now, budget_seconds, seed, None, progress, cancel
+            project, run_id, now, budget_seconds, seed, None, progress, cancel, max_trials
         )
         progress(Step("compiling the model and checking it against scikit-learn"))
         compiled = compile_checked(table, trained)
@@ -244,6 +246,7 @@ def _fit(
     recorded: RunRecord | None,
     progress: Progress,
     cancel: Cancel | None,
+    max_trials: int | None = None,
 ) -> tuple[pa.Table, TrainedModel, tuple[LeakFinding, ...]]:
     rows = learning_rows(project, progress=progress, cancel=cancel)
     table, schema = rows.table, rows.schema
@@ -273,6 +276,7 @@ def _fit(
         left_out=left_out,
         versions=library_versions(),
         budget_seconds=budget_seconds,
+        max_trials=max_trials,
         seed=seed,
         repeat=recorded,
         test_from=rows.test_from,

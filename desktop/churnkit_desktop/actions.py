@@ -7,7 +7,7 @@ line that a panel shows is the call that was made, and an exported script repeat
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +76,18 @@ class Action:
         return cls(
             document["verb"], arguments, document.get("title", ""), document.get("guards", {})
         )
+
+
+def repeating(action: Action, result: Mapping[str, Any]) -> Action:
+    """The action that does the same again, whatever machine it runs on.
+
+    A search that had so many seconds is repeated by the number of models that it tried.
+    """
+    if action.verb != "train" or not result.get("n_trials"):
+        return action
+    arguments = {k: v for k, v in action.arguments.items() if k != "budget_seconds"}
+    arguments["max_trials"] = int(result["n_trials"])
+    return replace(action, arguments=arguments)
 
 
 def _literal(value: object) -> str:

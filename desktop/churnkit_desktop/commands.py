@@ -18,7 +18,10 @@ def register(app: typer.Typer) -> None:
 def desktop(
     ctx: typer.Context,
     place: Annotated[
-        str, typer.Argument(help="A project folder; without one, what was open last.")
+        str,
+        typer.Argument(
+            help="A project folder or a service's address; without one, what was open last."
+        ),
     ] = "",
     folder: Folder = None,
 ) -> None:

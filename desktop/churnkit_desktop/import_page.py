@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from PySide6.QtWidgets import (
     QComboBox,
@@ -15,7 +16,6 @@ from PySide6.QtWidgets import (
 )
 
 from churnkit.errors import ChurnkitError
-from churnkit.usecases.previewing import Preview, preview
 from churnkit_desktop.actions import Action
 from churnkit_desktop.runner import Runner
 from churnkit_desktop.session.memory import PlaceMemory
@@ -26,6 +26,9 @@ from churnkit_desktop.widgets.layout import Card, ScreenFrame, label
 from churnkit_desktop.widgets.progress import JobCard
 from churnkit_desktop.widgets.table import Column, RowsModel, Table
 from churnkit_desktop.work.bench import Job, Workbench
+
+if TYPE_CHECKING:
+    from churnkit.usecases.previewing import Preview
 
 _DRAFT = "import"
 _NO_ID = "(none: rows are numbered)"
@@ -40,7 +43,7 @@ class ImportPage(ScreenFrame):
     ----------
     memory : keeps the draft while it is edited
     runner : reads the preview
-    done : gets the new project's folder
+    done : gets the new project's folder, and the action that made it
     back : leaves the page
     """
 
@@ -48,7 +51,7 @@ class ImportPage(ScreenFrame):
         self,
         memory: PlaceMemory,
         runner: Runner,
-        done: Callable[[str], None],
+        done: Callable[[str, Action], None],
         back: Callable[[], None],
     ) -> None:
         super().__init__("Import customers")
@@ -111,7 +114,7 @@ class ImportPage(ScreenFrame):
             return False
         self._look()
         if self.bench.interrupted:
-            self.bench.interrupted = []
+            # Said until the import is started again, however often the page is shown.
             self.banner.show_notice(
                 "The import was interrupted.", "Nothing is half-written; start it again."
             )
@@ -127,12 +130,14 @@ class ImportPage(ScreenFrame):
 
     def leave(self) -> None:
         """Forget the draft and go back."""
+        self.bench.interrupted = []
         self.bench.cancel("create_project")
         self._memory.drop(_DRAFT)
         self._back()
 
     def start(self) -> None:
         """Make the project."""
+        self.bench.interrupted = []
         draft = self._memory.get(_DRAFT, {})
         arguments: dict[str, str | None] = {
             "folder": self.folder.text().strip(),
@@ -156,7 +161,7 @@ class ImportPage(ScreenFrame):
         self.start_button.setEnabled(True)
         if job.state == "finished":
             self._memory.drop(_DRAFT)
-            self._done(str(job.result["place"]))
+            self._done(str(job.result["place"]), job.action)
         elif job.state == "failed":
             self.banner.show_error(job.error)
 
@@ -169,7 +174,7 @@ class ImportPage(ScreenFrame):
         self._model.columns, self._model.rows = (), []
         self._model.endResetModel()
         self.ground.setText("Reading …")
-        self._runner.run("preview", lambda: preview(name), self._show, self._failed)
+        self._runner.run("preview", lambda: _preview(name), self._show, self._failed)
 
     def _failed(self, error: ChurnkitError) -> None:
         self.ground.setText("")
@@ -280,6 +285,13 @@ class ImportPage(ScreenFrame):
         name = QFileDialog.getExistingDirectory(self, "The project's folder")
         if name:
             self.folder.setText(name)
+
+
+def _preview(name: str) -> Preview:
+    # In a thread: what reads files takes a second to load, and the window is there before.
+    from churnkit.usecases.previewing import preview
+
+    return preview(name)
 
 
 def _choose(box: QComboBox, words: object, chosen: str) -> None:

@@ -17,27 +17,33 @@ from PySide6.QtWidgets import (
     QMainWindow,
     QPushButton,
     QStackedWidget,
+    QVBoxLayout,
     QWidget,
 )
 
 from churnkit.errors import ChurnkitError
-from churnkit_desktop.backend.opening import open_backend
+from churnkit_desktop.about import AboutDialog
+from churnkit_desktop.actions import Action
+from churnkit_desktop.backend.opening import is_address, make_bench, make_script, open_backend
 from churnkit_desktop.backend.protocol import Backend
-from churnkit_desktop.desk import Desk
+from churnkit_desktop.backend.remote.backend import KeyRefused
+from churnkit_desktop.connect_dialog import ConnectDialog
+from churnkit_desktop.connection import Connection
+from churnkit_desktop.desk import Console, Desk
 from churnkit_desktop.palette import Command, CommandPalette
 from churnkit_desktop.runner import Runner
-from churnkit_desktop.screens.catalog import SCREENS, Entry
+from churnkit_desktop.screens.catalog import SCREENS, Entry, warm
 from churnkit_desktop.screens.presenter import Presenter
 from churnkit_desktop.script_panel import ScriptPanel
+from churnkit_desktop.session import connections
+from churnkit_desktop.session.keys import Keys
 from churnkit_desktop.session.memory import Memory
-from churnkit_desktop.session.script import Script
 from churnkit_desktop.session.undo import Edits
 from churnkit_desktop.shortcuts import ShortcutsDialog
 from churnkit_desktop.theme.icons import icon
 from churnkit_desktop.theme.style import CHOICES, Theme
 from churnkit_desktop.welcome import Welcome
 from churnkit_desktop.widgets.empty import Empty
-from churnkit_desktop.work.bench import Workbench
 
 _SCREEN = "screen"
 
@@ -48,13 +54,19 @@ class MainWindow(QMainWindow):
     Parameters
     ----------
     theme, memory : shared by all of the application
+    keys : of services; None: those of the system's keyring
     """
 
-    def __init__(self, theme: Theme, memory: Memory) -> None:
+    def __init__(self, theme: Theme, memory: Memory, keys: Keys | None = None) -> None:
         super().__init__()
         self.theme, self.memory = theme, memory
         self.runner = Runner()
+        # Opening has a thread of its own: others may wait for a lost connection.
+        self.opener = Runner(threads=1)
+        self.keys = keys or Keys()
+        self.connection = Connection()
         self.desk: Desk | None = None
+        self._made_by: Action | None = None
         self._views: dict[str, QWidget] = {}
         self._current = ""
         self.setWindowTitle("churnkit")
@@ -74,7 +86,12 @@ class MainWindow(QMainWindow):
         side.setContentsMargins(0, 0, 0, 0)
         side.setSpacing(0)
         side.addWidget(self.navigation)
-        side.addWidget(self.stack, 1)
+        right = QVBoxLayout()
+        right.setContentsMargins(0, 0, 0, 0)
+        right.setSpacing(0)
+        right.addWidget(self.connection.banner)
+        right.addWidget(self.stack, 1)
+        side.addLayout(right, 1)
         self.setCentralWidget(centre)
         self.script_panel = ScriptPanel(self)
         self.addDockWidget(Qt.DockWidgetArea.BottomDockWidgetArea, self.script_panel)
@@ -94,26 +111,53 @@ class MainWindow(QMainWindow):
 
     def begin(self, place: str = "") -> None:
         """Open a place; without one what was open last, else offer what there is."""
-        wanted = place or str(self.memory.general().get("place", ""))
+        general = self.memory.general()
+        wanted = place or (str(general.get("place", "")) if general.get("reopen", True) else "")
         if wanted:
             self.open_place(wanted)
         else:
             self._show_welcome()
 
-    def open_place(self, place: str) -> None:
-        """Open a project folder; the old one stays open if this fails."""
+    def open_place(self, place: str, made_by: Action | None = None) -> None:
+        """Open a project folder or a service; the old one stays open if this fails.
+
+        Parameters
+        ----------
+        made_by : what made the project just now; the script begins with it
+        """
+        self._made_by = made_by
         self.statusBar().showMessage(f"Opening {place} …")
-        self.runner.run("open", lambda: open_backend(place), self._opened, self._not_opened)
+
+        def failed(error: ChurnkitError) -> None:
+            self._not_opened(place, error)
+
+        def opened() -> Backend:
+            warm()  # the screens' modules are read here, not when one is first looked at
+            return open_backend(place, self.keys)
+
+        self.opener.run("open", opened, self._opened, failed)
+
+    def connect_service(self, url: str = "", why: ChurnkitError | None = None) -> None:
+        """Ask for a service's address and key."""
+        ConnectDialog(self, self, url, why).open()
 
     def _opened(self, backend: Backend) -> None:
         self._leave_place()
         self.memory.opened(backend.place)
         self.memory.remember(place=backend.place)
         place_memory = self.memory.place(backend.place)
-        script = Script(place=backend.place)
-        bench = Workbench(backend.place, place_memory, script)
+        script = make_script(backend)
+        bench = make_bench(backend, place_memory, script)
         bench.changed.connect(self._show_work)
-        self.desk = Desk(backend, self.runner, bench, place_memory, script, self.go)
+        self.desk = Desk(
+            backend, self.runner, bench, place_memory, script, self.go, console=self._console()
+        )
+        self.connection.watch(self.desk)
+        if is_address(backend.place):
+            connections.add(self.memory, backend.place)
+        if self._made_by is not None:
+            script.record(self._made_by)
+            self._made_by = None
         self.script_panel.show_script(script)
         self.setWindowTitle(f"{backend.title} – churnkit")
         self.statusBar().showMessage(backend.place)
@@ -130,17 +174,31 @@ class MainWindow(QMainWindow):
         self.go(str(place_memory.get(_SCREEN, SCREENS[0].key)), "")
         self.navigation.blockSignals(False)
 
-    def _not_opened(self, error: ChurnkitError) -> None:
+    def _console(self) -> Console:
+        return Console(
+            memory=self.memory,
+            keys=self.keys,
+            choose_theme=self.choose_theme,
+            forget_layout=self.forget_layout,
+            ask_service=lambda known: ConnectDialog(self, self, known=known).open(),
+            open_place=self.open_place,
+        )
+
+    def _not_opened(self, place: str, error: ChurnkitError) -> None:
         self.statusBar().clearMessage()
         if self.desk is None:
             self._show_welcome()
-        self.welcome.show_error(error)
+        if isinstance(error, KeyRefused):
+            self.connect_service(place, error)
+            return
+        self.welcome.show_error(error, lambda: self.open_place(place))
         if self.desk is not None:
             self.statusBar().showMessage(f"{error.what} {error.fix}", 10_000)
 
     def _leave_place(self) -> None:
         if self.desk is None:
             return
+        self.connection.watch(None)
         self.desk.bench.close()
         for view in self._views.values():
             self.stack.removeWidget(view)
@@ -215,6 +273,7 @@ class MainWindow(QMainWindow):
         listed = [
             Command("Open a project …", "Ctrl+O", self.ask_folder),
             Command("New project from a file …", "Ctrl+N", self.ask_file),
+            Command("Connect to a service …", "Ctrl+Shift+O", self.connect_service),
             Command("Open the sample", "", self.welcome.open_sample),
             Command("Close the project", "Ctrl+W", self.close_place),
             Command("Command palette", "Ctrl+K", self.show_palette),
@@ -223,6 +282,8 @@ class MainWindow(QMainWindow):
             Command("Undo an edit", "Ctrl+Z", self.undo),
             Command("Redo an edit", "Ctrl+Shift+Z", self.redo),
             Command("Keyboard shortcuts", "F1", self.show_shortcuts),
+            Command("About churnkit, and licences", "", self.show_about),
+            Command("Settings", "Ctrl+,", partial(self.go, "settings")),
             Command("Quit", "Ctrl+Q", self.close),
         ]
         listed += [
@@ -259,9 +320,11 @@ class MainWindow(QMainWindow):
 
         add(file_menu, "Open a project …", "Ctrl+O", self.ask_folder)
         add(file_menu, "New project from a file …", "Ctrl+N", self.ask_file)
+        add(file_menu, "Connect to a service …", "Ctrl+Shift+O", self.connect_service)
         add(file_menu, "Open the sample", "", self.welcome.open_sample)
         add(file_menu, "Close the project", "Ctrl+W", self.close_place)
         file_menu.addSeparator()
+        add(file_menu, "Settings", "Ctrl+,", partial(self.go, "settings"))
         add(file_menu, "Quit", "Ctrl+Q", self.close)
         add(edit_menu, "Undo", "Ctrl+Z", self.undo)
         add(edit_menu, "Redo", "Ctrl+Shift+Z", self.redo)
@@ -273,6 +336,7 @@ class MainWindow(QMainWindow):
         for choice in CHOICES:
             add(themes, choice.capitalize(), "", partial(self.choose_theme, choice))
         add(help_menu, "Keyboard shortcuts", "F1", self.show_shortcuts)
+        add(help_menu, "About churnkit, and licences", "", self.show_about)
         for number, entry in enumerate(SCREENS[:9], 1):
             action = QAction(f"Go to {entry.title}", self)
             action.setShortcut(QKeySequence(f"Ctrl+{number}"))
@@ -307,6 +371,13 @@ class MainWindow(QMainWindow):
         """Use a theme, and remember it."""
         self.memory.remember(theme=choice)
         self.theme.choose(choice)
+
+    def forget_layout(self) -> None:
+        """The window as it is at the first start."""
+        self.memory.remember(geometry="", layout="")
+        self.script_panel.hide()
+        self.showNormal()
+        self.resize(1280, 820)
 
     def read_again(self) -> None:
         """Read everything anew."""
@@ -349,6 +420,10 @@ class MainWindow(QMainWindow):
         """List the keys."""
         ShortcutsDialog(self.commands(), self).open()
 
+    def show_about(self) -> None:
+        """The version, and the licences of all parts."""
+        AboutDialog(self.runner, self).open()
+
     def toggle_script(self) -> None:
         """Show or hide the Python behind the clicks."""
         self.script_panel.setVisible(not self.script_panel.isVisible())
@@ -381,12 +456,14 @@ class MainWindow(QMainWindow):
 
     def shut(self) -> None:
         """Stop work and threads; may be called twice."""
+        self.connection.watch(None)
         if self.desk is not None:
             self.desk.bench.close()
             self.desk.backend.close()
             self.desk = None
         self.welcome.close_work()
         self.runner.close()
+        self.opener.close()
 
     def _restore(self) -> None:
         general = self.memory.general()

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
 
 
 class Notice:
@@ -23,3 +26,18 @@ class Notice:
     def __call__(self) -> None:
         for listener in tuple(self._listeners):
             listener()
+
+
+class News(Generic[T]):
+    """The same, with what happened, several at a time."""
+
+    def __init__(self) -> None:
+        self._listeners: list[Callable[[Sequence[T]], None]] = []
+
+    def connect(self, listener: Callable[[Sequence[T]], None]) -> None:
+        """Call this from now on."""
+        self._listeners.append(listener)
+
+    def __call__(self, happened: Sequence[T]) -> None:
+        for listener in tuple(self._listeners):
+            listener(happened)

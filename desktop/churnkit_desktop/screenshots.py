@@ -189,6 +189,7 @@ def _picture(window: Any, shot: Shot, places: dict[str, Path], path: Path) -> bo
     shot.prepare(view)
     if presenter is not None and not _until(lambda: settled() and shot.ready(view)):
         return False
+    window.statusBar().hide()  # the path of a folder on this machine is nobody's business
     _wait(0.6)
     return bool(window.grab().save(str(path)))
 

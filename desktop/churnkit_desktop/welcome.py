@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -10,6 +10,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QHBoxLayout, QPushButton, QStackedWidget, QVBoxLayout, QWidget
 
 from churnkit.errors import ChurnkitError
+from churnkit_desktop.actions import Action
 from churnkit_desktop.import_page import ImportPage
 from churnkit_desktop.runner import Runner
 from churnkit_desktop.session.memory import Memory
@@ -27,7 +28,8 @@ class Window(Protocol):
 
     def ask_folder(self) -> None: ...
     def ask_file(self) -> None: ...
-    def open_place(self, place: str) -> None: ...
+    def connect_service(self) -> None: ...
+    def open_place(self, place: str, made_by: Action | None = None) -> None: ...
 
 
 class Welcome(QStackedWidget):
@@ -77,11 +79,17 @@ class Welcome(QStackedWidget):
                 "Choose a folder …",
                 window.ask_folder,
             ),
+            (
+                "Connect to a service",
+                "Live scores, rollouts and monitoring, shared by a team.",
+                "Connect …",
+                window.connect_service,
+            ),
         )
         self.buttons: list[QPushButton] = []
         for heading, text, word, pressed in offers:
             card = Card(heading)
-            card.setMinimumWidth(230)
+            card.setMinimumWidth(210)
             words = label(text, "faint", wrap=True)
             # The column is placed by its hints, which know nothing of lines that wrap.
             words.setMinimumHeight(3 * words.fontMetrics().lineSpacing())
@@ -101,7 +109,7 @@ class Welcome(QStackedWidget):
         column.addLayout(self._recent)
         holder = QWidget()
         holder.setLayout(column)
-        holder.setMaximumWidth(820)
+        holder.setMaximumWidth(960)
         outer.addWidget(holder, 0, Qt.AlignmentFlag.AlignHCenter)
         outer.addStretch(2)
         self.addWidget(page)
@@ -124,8 +132,9 @@ class Welcome(QStackedWidget):
         else:
             self.setCurrentIndex(0)
 
-    def show_error(self, error: ChurnkitError) -> None:
+    def show_error(self, error: ChurnkitError, again: Callable[[], None]) -> None:
         """Say why something did not open."""
+        self.banner.offer("Try again", again)
         self.banner.show_error(error)
 
     def begin_import(self, name: str) -> None:
@@ -149,9 +158,9 @@ class Welcome(QStackedWidget):
         """Stop an import under way."""
         self.import_page.bench.close()
 
-    def _imported(self, place: str) -> None:
+    def _imported(self, place: str, made_by: Action) -> None:
         self.setCurrentIndex(0)
-        self._window.open_place(place)
+        self._window.open_place(place, made_by)
 
     def _back(self) -> None:
         self.setCurrentIndex(0)

@@ -15,6 +15,7 @@ from churnkit.errors import ChurnkitError
 from churnkit.settings import ServiceTable
 from churnkit_service.endpoint import Call, Endpoint
 from churnkit_service.problems import (
+    BodyMalformed,
     BodyTooLarge,
     InternalError,
     Overloaded,
@@ -70,7 +71,8 @@ def guarded(
             service.in_flight -= 1
         if not response.prepared:
             finish(response, request_id)
-        if service.draining:
+        if service.draining or request.content.exception() is not None:
+            # Behind a body that cannot be read no next request can be found.
             response.force_close()
         watch(response.status, time.perf_counter() - start, request_id)
         return response
@@ -105,6 +107,8 @@ def finish(response: web.StreamResponse, request_id: str) -> None:
 async def _body(request: web.Request, settings: ServiceTable) -> bytes:
     if not request.body_exists:
         return b""
+    if (request.content_length or 0) > settings.max_body_bytes:  # not waited for
+        raise too_large()
     try:
         if request.content.is_eof():  # all of it came with the head
             body = request.content.read_nowait()
@@ -117,11 +121,20 @@ async def _body(request: web.Request, settings: ServiceTable) -> bytes:
         raise body_late(settings.body_timeout_seconds) from None
     except web.HTTPRequestEntityTooLarge:
         raise too_large() from None
+    except web.RequestPayloadError:
+        raise broken_body() from None
 
 
 def body_late(seconds: float) -> RequestTimeout:
     """The body takes longer than it may."""
     return RequestTimeout(f"the body did not arrive within {seconds:g} s.", fix="Send it faster.")
+
+
+def broken_body() -> BodyMalformed:
+    """The body cannot be read as its head describes it."""
+    return BodyMalformed(
+        "the body broke off, or is not encoded as its head says.", fix="Send it again."
+    )
 
 
 def too_large() -> BodyTooLarge:

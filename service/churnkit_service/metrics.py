@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import itertools
 import os
-from bisect import bisect_left
 from collections import Counter as Counted
 from collections.abc import Sequence
 
+import numpy as np
 from prometheus_client import (
     CollectorRegistry,
     Counter,
@@ -33,8 +33,10 @@ class ManyHistogram(Histogram):
         if len(values) == 1:
             self.observe(values[0])
             return
-        for place, n in Counted(bisect_left(bounds, value) for value in values).items():
-            self._buckets[place].inc(n)
+        places = np.searchsorted(bounds, values)
+        for place, n in enumerate(np.bincount(places, minlength=len(bounds)).tolist()):
+            if n:
+                self._buckets[place].inc(n)
         self._sum.inc(sum(values))
 
 

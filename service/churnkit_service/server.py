@@ -7,6 +7,7 @@ import gc
 import logging
 import signal
 import socket
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 
@@ -21,6 +22,7 @@ from churnkit_service.service import Service
 
 log = logging.getLogger("churnkit.service")
 _BACKLOG = 1_024
+_SWITCH_SECONDS = 0.0005
 _GC_THRESHOLDS = (20_000, 20, 20)
 
 
@@ -49,6 +51,9 @@ def serve(
     ----------
     ready : called when requests are answered
     """
+    # Threads that compute (many rows, refreshes) hand the interpreter's lock over this often: with
+    # Python's own 5 ms, each time that the event loop lets go of it costs so much.
+    sys.setswitchinterval(_SWITCH_SECONDS)
     service = Service(project, settings, development=development)
     uvloop.run(_serve(service, listener, ready))
 

@@ -85,7 +85,7 @@ class Tallies:
             metrics.probability.labels(version).observe_many(
                 [p for part in parts for p in part.probabilities]
             )
-            unknown = sum(names is not None for part in parts for names in part.unknown_categories)
+            unknown = sum(len(part) - part.unknown_categories.count(None) for part in parts)
             if unknown:
                 metrics.unknown_categories.labels(version).inc(unknown)
         self._predictions.clear()

@@ -12,6 +12,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from churnkit.client.messages.problems import Fault
 from churnkit_service.endpoint import Call
+from churnkit_service.guard import broken_body
 from churnkit_service.problems import (
     BodyMalformed,
     BodyTooLarge,
@@ -21,6 +22,8 @@ from churnkit_service.problems import (
 )
 
 PART_BYTES = 1 << 20
+_FORM_BYTES = 1 << 16
+"""A form has heads and boundaries around its file."""
 Keep = Callable[[int, bytes], Awaitable[None]]
 """Keeps a part, under its number from 0."""
 CSV, NDJSON, PARQUET = "text/csv", "application/x-ndjson", "application/vnd.apache.parquet"
@@ -81,13 +84,13 @@ async def receive(call: Call, form: str | None, keep: Keep | None) -> Received:
     except TimeoutError:
         raise RequestTimeout("the upload did not arrive in time.", fix="Send it faster.") from None
     except (HttpProcessingError, web.RequestPayloadError, ClientError, OSError):
-        raise BodyMalformed(
-            "the body broke off, or is not encoded as its head says.", fix="Send it again."
-        ) from None
+        raise broken_body() from None
 
 
 async def _receive(call: Call, form: str | None, keep: Keep | None) -> Received:
     settings = call.service.settings
+    if (call.request.content_length or 0) > settings.max_upload_bytes + _FORM_BYTES:
+        raise _too_large(settings.max_upload_bytes)
     kind = call.request.content_type
     name = ""
     pieces: AsyncIterator[bytes]

@@ -50,7 +50,9 @@ def test_a_definition_is_edited_undone_and_saved(
     QTest.keyClick(window.windowHandle(), Qt.Key.Key_Z, control | Qt.KeyboardModifier.ShiftModifier)
     qtbot.waitUntil(lambda: presenter.unsaved, timeout=5_000)
     # Nothing was saved: a killed console comes back with the edit.
-    again = _open(qtbot, console("", Memory(memory.folder)))
+    other = console("", Memory(memory.folder))
+    qtbot.waitUntil(lambda: other.desk is not None, timeout=WAIT_MS)
+    again = _open(qtbot, other)
     qtbot.waitUntil(lambda: again.presenter.unsaved, timeout=WAIT_MS)
     presenter.save()
     qtbot.waitUntil(lambda: not presenter.unsaved and not presenter.busy, timeout=WAIT_MS)
@@ -85,6 +87,7 @@ def test_the_values_follow_the_dragged_date(qtbot: Any, console: Open, events: P
     qtbot.waitUntil(lambda: presenter.values is not None, timeout=WAIT_MS)
     page = view.customer_page
     end = presenter.as_of.timestamp()
+    page.chart.make_plot()
     # As the mouse does it: many places on the way, the last one counts.
     for days in range(0, 200, 5):
         page.chart._series["as of"].item.sigDragged.emit(page.chart._series["as of"].item)

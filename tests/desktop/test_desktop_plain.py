@@ -9,11 +9,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from churnkit_desktop.actions import Action
+from churnkit_desktop.actions import Action, repeating
 from churnkit_desktop.backend.facts import CustomerQuery, Money
 from churnkit_desktop.backend.score_table import ScoreTable
 from churnkit_desktop.palette import Command, matching
-from churnkit_desktop.screens.customers.state import KEPT_PAGES, PAGE, Campaign, Pages
+from churnkit_desktop.screens.customers.state import KEPT_PAGES, PAGE, Campaign, Pages, Scores
 from churnkit_desktop.screens.train.state import SearchNews
 from churnkit_desktop.session.memory import Memory
 from churnkit_desktop.session.script import Script
@@ -51,7 +51,18 @@ def test_a_script_opens_the_project_unless_its_first_action_makes_it() -> None:
     made = Script(place="/tmp/p")
     made.record(Action("create_project", {"folder": "x", "data": "y.csv"}))
     assert "open_project" not in made.text()
-    assert "project = ck.create_project(folder='x', data='y.csv').project" in made.text()
+    assert "else 'x'" in made.text()
+    assert "project = ck.create_project(folder=folder, data='y.csv').project" in made.text()
+
+
+def test_a_script_names_files_of_the_project_from_its_folder() -> None:
+    script = Script(place="/tmp/p")
+    script.record(Action("score", {"output": "/tmp/p/store/s.parquet"}))
+    assert "output=project.folder / 'store/s.parquet'" in script.text()
+    ast.parse(script.text())
+    searched = Action("train", {"budget_seconds": 5.0, "why": "w"})
+    assert repeating(searched, {"n_trials": 4}).arguments == {"why": "w", "max_trials": 4}
+    assert repeating(Action("score"), {"n_trials": 4}) == Action("score")
 
 
 def test_what_is_remembered_is_on_the_disk_at_once(tmp_path: Path) -> None:
@@ -113,7 +124,7 @@ def test_pages_are_asked_for_once_and_the_oldest_are_let_go() -> None:
 def test_the_campaign_is_the_profit_formula_over_the_scores() -> None:
     scores = np.array([0.9, 0.5, 0.2, 0.01])
     money = Money("EUR", 200.0, 1.0, 10.0, 0.3)
-    campaign = Campaign.of(scores, money)
+    campaign = Campaign.of(Scores.of(scores), money)
     terms = {"customer_value": 200.0, "contact_cost": 1.0, "offer_cost": 10.0, "success_rate": 0.3}
     gain, loss = contact_profit(np.array([True, False]), **terms)
     each = scores * gain + (1 - scores) * loss

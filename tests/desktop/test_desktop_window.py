@@ -8,6 +8,7 @@ from typing import Any
 from churnkit_desktop.main_window import MainWindow
 from churnkit_desktop.screens.catalog import SCREENS
 from churnkit_desktop.session.memory import Memory
+from churnkit_desktop.widgets.empty import Empty
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QAccessible, QGuiApplication
 from PySide6.QtTest import QTest
@@ -23,6 +24,8 @@ def _presenter(window: MainWindow, key: str) -> Any:
 
 def _open(qtbot: Any, window: MainWindow, key: str, subject: str = "") -> Any:
     window.go(key, subject)
+    if isinstance(window._views[key], Empty):
+        return None  # the project cannot fill it, and the screen says why
     presenter = _presenter(window, key)
     qtbot.waitUntil(lambda: not presenter.busy, timeout=WAIT_MS)
     return presenter
@@ -37,8 +40,11 @@ def test_every_screen_opens_without_an_error(qtbot: Any, console: Open, folder: 
     _score(folder)
     window = console(folder)
     for entry in SCREENS:
+        if window.desk.backend.why_not(entry.key):
+            window.go(entry.key)
+            continue
         presenter = _open(qtbot, window, entry.key)
-        assert presenter.error is None, entry.key
+        assert presenter is None or presenter.error is None, entry.key
         view = window._views[entry.key]
         assert view.isVisible()
         banner = getattr(view, "banner", None)
@@ -52,6 +58,8 @@ def test_what_one_works_with_has_a_name_for_screen_readers(
     window = console(folder)
     nameless = []
     for entry in SCREENS:
+        if window.desk.backend.why_not(entry.key):
+            continue
         _open(qtbot, window, entry.key)
         for kind in (QAbstractButton, QComboBox, QLineEdit, QTableView):
             for widget in window._views[entry.key].findChildren(kind):
@@ -147,7 +155,8 @@ def test_the_list_of_the_riskiest_is_written_whole(
     presenter.export_top(str(path), 7)
     qtbot.waitUntil(lambda: not presenter.busy, timeout=WAIT_MS)
     assert len(path.read_text(encoding="utf-8").splitlines()) == 8
-    presenter.export_top(str(tmp_path / "no" / "such" / "folder.csv"), 7)
+    (tmp_path / "no folder").write_text("", encoding="utf-8")
+    presenter.export_top(str(tmp_path / "no folder" / "contacts.csv"), 7)
     qtbot.waitUntil(lambda: presenter.error is not None, timeout=WAIT_MS)
 
 

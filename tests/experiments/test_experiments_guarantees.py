@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from churnkit.domain.experiments import ExperimentPlan
 from churnkit.rollout.difference import (
     difference_bets,
     difference_limit,
@@ -99,6 +100,40 @@ def test_a_drifting_effect_is_covered_at_all_times(cuped: bool) -> None:
     made = simulate((300, 800), seed=2, effect=1.0)
     running = np.cumsum(made.effect, axis=1) / np.arange(1, 801)
     assert _ever_refuted(made, running, share=0.5, cuped=cuped) <= allowed(300, ALPHA)
+
+
+def test_several_arms_and_outcomes_share_one_budget() -> None:
+    """Two offers against a control, in retention and revenue: any wrong reading counts."""
+    plan = ExperimentPlan.model_validate(
+        {
+            "arms": [
+                {"name": "control", "weight": 0.4},
+                {"name": "a", "weight": 0.4, "offer": "a"},
+                {"name": "b", "weight": 0.2, "offer": "b"},
+            ],
+            "outcomes": ["retention", "revenue"],
+            "revenue_cap": 1.0,
+        }
+    )
+    assert plan.alpha_each == pytest.approx(0.05 / 4)
+    wrong = 0
+    rng = np.random.default_rng(11)
+    for seed in range(200):
+        made = simulate((1, 700), seed=100 + seed)
+        worth = np.minimum(rng.lognormal(-2.5, 1.2, 700), 1.0)
+        arm = rng.choice(3, size=700, p=[0.4, 0.4, 0.2])
+        refuted = False
+        for other, weight in ((1, 0.4), (2, 0.2)):
+            rows, share = (arm == 0) | (arm == other), weight / (weight + 0.4)
+            z, x = arm[rows] == other, made.score[0][rows]
+            for y in (made.outcome[0][rows], made.outcome[0][rows] * worth[rows]):
+                d = differences(y, z, offsets(y, z, share=share, score=x).offset, share=share)
+                limit, bets = difference_limit(share), difference_bets(0.02, share)
+                for sign in (1, -1):
+                    found = log_evidence_paths(sign * d, 0.0, bets=bets, limit=limit)
+                    refuted |= bool((found >= -np.log(plan.alpha_each / 2)).any())
+        wrong += refuted
+    assert wrong <= allowed(200, ALPHA)
 
 
 @pytest.mark.long

@@ -6,6 +6,7 @@ import csv
 from collections import Counter
 from collections.abc import Iterator
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ import pytest
 import sqlalchemy as sa
 
 from churnkit import errors
+from churnkit.domain.outcomes import Outcome
+from churnkit.ledger.outcomes import record_outcomes
 from churnkit.ledger.tables import experiment_entries, treatments
 from churnkit.project import Project
 from churnkit.usecases.erasing import erase
@@ -26,14 +29,15 @@ from churnkit.usecases.experiments import (
     stop_experiment,
 )
 from churnkit.usecases.holdouts import set_holdout
-from churnkit.usecases.models import promote
+from churnkit.usecases.models import journal, list_models, promote, verify_models
 from churnkit.usecases.rollout_arms import running_arms
 from churnkit.usecases.rollout_start import start_rollout
 from churnkit.usecases.rollouts import abort_rollout
 from churnkit.usecases.scoring import score
 from churnkit.usecases.weighing import is_member
 from tests.experiments.trials import OFFER, Trial
-from tests.rollout.worlds import HORIZON, World, world_project
+from tests.live import in_threads
+from tests.rollout.worlds import HORIZON, START, World, world_project
 
 MODELS = {
     "kind": "models",
@@ -106,6 +110,42 @@ def test_what_was_read_is_kept_as_more_matures(project: Project) -> None:
     after = experiment_status(project, now=trial.now).status.effects[0].path
     assert len(after) > len(before) > 3
     assert after[: len(before)] == before
+
+
+def test_what_comes_after_a_day_was_taken_in_changes_nothing(project: Project) -> None:
+    """Late outcomes and corrections: the same is read as if somebody had looked all the time."""
+    settings = project.settings
+    few = settings.outcomes.model_copy(update={"complete_share": 0.6})
+    project.settings = settings.model_copy(update={"outcomes": few})
+    trial = Trial(project, {"call": -0.5}, per_day=60)
+    seen = Counter[str]()
+
+    def lost(arm: str) -> bool:
+        seen[arm] += 1
+        return seen[arm] % 5 == 0
+
+    trial.lost = lost
+    start_experiment(project, {**OFFER, "outcomes": ["retention"]}, now=trial.now)
+    trial.pass_days(HORIZON + 5)
+    before = experiment_status(project, now=trial.now).status
+    assert before.effects[0].n > 150
+    assert sum(arm.missing for arm in before.arms) > 30
+    customers = [f"{trial.seed}-{day}-{i}" for day in range(1, 6) for i in range(60)]
+    entered = {day: START + timedelta(days=day, hours=-6) for day in range(1, 6)}
+    late = [
+        Outcome(
+            customer_id=name,
+            churned=True,
+            source="late",
+            observed_from=entered[int(name.split("-")[1])] - timedelta(seconds=1),
+            churned_at=entered[int(name.split("-")[1])] + timedelta(days=1),
+        )
+        for name in customers
+    ]
+    record_outcomes(project.ledger.engine, late, now=trial.now + timedelta(minutes=5))
+    after = experiment_status(project, now=trial.now + timedelta(minutes=10)).status
+    assert after.effects == before.effects
+    assert after.arms == before.arms
 
 
 def test_a_day_waits_for_its_outcomes(project: Project) -> None:
@@ -297,6 +337,26 @@ def test_stopping_ends_entry_and_not_the_following(project: Project) -> None:
         "does it help?", "the budget is spent", "ann",
     )  # fmt: skip
     assert steps[-1].document["arms"][0]["entered"] > 0
+    # The journal has both ends, with what was read, and its chain is whole; no alias moved.
+    entries = journal(project).entries[-2:]
+    assert [(one.action, one.evidence["experiment"]) for one in entries] == [
+        ("start", "e1"), ("stop", "e1"),
+    ]  # fmt: skip
+    assert sum(arm["entered"] for arm in entries[1].evidence["arms"]) == 200
+    assert verify_models(project).ok
+    assert list_models(project).holders == {"champion": "v1", "challenger": "v2"}
+
+
+def test_customers_are_drawn_once_however_many_ask(any_project: Project) -> None:
+    trial = Trial(any_project)
+    start_experiment(any_project, OFFER, now=trial.now)
+    names = [f"c{i}" for i in range(120)]
+    parts = [names[10 * i : 10 * i + 60] for i in range(6)]
+    in_threads([partial(assign_experiment, any_project, "e1", p, now=trial.now) for p in parts])
+    with any_project.ledger.reading() as connection:
+        rows = connection.execute(sa.select(experiment_entries)).mappings().all()
+        logged = connection.execute(sa.select(treatments)).mappings().all()
+    assert len(rows) == len({row["customer_id"] for row in rows}) == len(logged) == 110
 
 
 @pytest.mark.parametrize(

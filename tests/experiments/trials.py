@@ -89,17 +89,19 @@ class Trial:
 
     def _deliver(self) -> None:
         """Who left is known on the next day, who stayed at the end."""
-        now = self.now
-        rest = []
+        now, late = self.now, timedelta(hours=1)
+        due: list[Outcome] = []
+        rest: list[tuple[datetime, list[Outcome]]] = []
         for at, outcomes in self.waiting:
-            due = [
-                one
-                for one in outcomes
-                if (one.churned_at or at + timedelta(days=HORIZON)) <= now - timedelta(hours=1)
-            ]
+            ends = [one.churned_at or at + timedelta(days=HORIZON) for one in outcomes]
+            told = [end <= now - late for end in ends]
+            due += [one for one, is_told in zip(outcomes, told, strict=True) if is_told]
+            kept = [one for one, is_told in zip(outcomes, told, strict=True) if not is_told]
+            if kept:
+                rest.append((at, kept))
+        if due:
             record_outcomes(self.project.ledger.engine, due, now=now)
-            rest.append((at, [one for one in outcomes if one not in due]))
-        self.waiting = [(at, outcomes) for at, outcomes in rest if outcomes]
+        self.waiting = rest
 
     def pass_days(self, days: int, *, enter: bool = True) -> None:
         """Several of them."""

@@ -27,7 +27,7 @@ from churnkit.inference.parity import parity, parity_frame, parity_rows
 from churnkit.inference.predictor import Predictor
 from churnkit.settings import ServingTable
 from churnkit.usecases.tables import TableSource
-from tests.models import KINDS, fitted
+from tests.models import KINDS, LINES, fitted
 
 TREES = ["gradient_boosting", "hist_gradient_boosting", "random_forest"]
 
@@ -86,7 +86,7 @@ rows = st.fixed_dictionaries(
 )
 
 
-@pytest.mark.parametrize("name", ["logistic_regression", "hist_gradient_boosting"])
+@pytest.mark.parametrize("name", ["logistic_regression", *LINES, "hist_gradient_boosting"])
 @settings(max_examples=60, deadline=None)
 @given(row=rows)
 def test_any_row_gets_scikit_learns_probability(name: str, row: dict[str, Any]) -> None:

@@ -252,6 +252,18 @@ def test_no_wealth_is_lost_or_found_when_a_bet_ends() -> None:
     assert [f.log_e for f in same.features] == pytest.approx(told)
 
 
+def test_what_moved_is_told_of_customers_who_came() -> None:
+    """A start that begins at the last row has seen nobody yet: shares of nobody are no news."""
+    company = Company(5)
+    baseline = company.baseline(500)
+    test = DriftTest(baseline, seed=1, stride=100)
+    state = test.look(test.begin(), company.counts(baseline, 100))
+    assert state.starts[-1].row == state.counts.n_rows
+    for feature in test.report(state).features:
+        assert feature.since_row == 0
+        assert abs(feature.moved.now - feature.moved.before) < 0.3
+
+
 def test_the_alarm_is_the_first_mean_of_evidence_beyond_its_bound() -> None:
     company = Company(12)
     baseline = company.baseline(2_000)

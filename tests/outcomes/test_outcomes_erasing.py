@@ -28,14 +28,14 @@ from churnkit.ledger.tables import idempotency, latest_scores, metadata, rollout
 from churnkit.project import Project
 from churnkit.registry.journal import verify_chain
 from churnkit.settings import read_settings, write_settings
-from churnkit.usecases.erasing import erase
+from churnkit.usecases.erasing import allow_again, erase
 from churnkit.usecases.event_importing import import_facts
 from churnkit.usecases.features import suggest_features
 from churnkit.usecases.importing import import_data
 from churnkit.usecases.online_state import online_features, rebuild_online, receive_events
 from churnkit.usecases.outcomes import import_outcomes, take_outcomes
 from churnkit.usecases.retention import retain
-from churnkit.usecases.suppressing import VARIABLE
+from churnkit.usecases.suppressing import VARIABLE, KnownErasures
 from churnkit.usecases.treatments import take_treatments
 from tests.data.event_logs import written
 from tests.outcomes.projects import DAY, MARCH, bare_project, prediction
@@ -48,6 +48,14 @@ def test_every_table_says_how_it_forgets() -> None:
     assert erasers.unregistered() == [], (
         "say in churnkit/ledger/erasers.py how these tables forget a customer, or why they need not"
     )
+
+
+def test_every_table_says_how_long_it_keeps_its_rows() -> None:
+    assert erasers.without_retention() == [], (
+        "say in churnkit/ledger/erasers.py how long these tables keep rows, or what bounds them"
+    )
+    aged = {table for table, _ in erasers.AGES.values()}
+    assert not aged & erasers.NOT_AGED.keys() and erasers.NOT_AGED.keys() <= metadata.tables.keys()
 
 
 @pytest.fixture
@@ -213,6 +221,26 @@ def test_the_journal_says_so_and_stays_whole(project: Project) -> None:
         "erase", "ann", first.pseudonym,
     )  # fmt: skip
     assert NAME not in repr(journal)
+
+
+def test_who_comes_back_is_allowed_again(project: Project) -> None:
+    erase(project, NAME, now=NOW)
+    known = KnownErasures()
+    known.refresh(project)
+    assert known.among([NAME, "other"]) == {NAME}
+    outcome = Outcome(NAME, True, "t", as_of=MARCH)
+    assert take_outcomes(project, [outcome], now=NOW, skip=False)[2] == 1
+    with pytest.raises(errors.SettingsInvalid, match="names the customer"):
+        allow_again(project, NAME, why=f"{NAME} is back", now=NOW)
+    assert allow_again(project, NAME, why="a new contract", who="ann", now=NOW).was_erased
+    assert not allow_again(project, NAME, why="a new contract", now=NOW).was_erased
+    known.refresh(project)
+    assert not known.asks and known.among([NAME]) == set()
+    assert take_outcomes(project, [outcome], now=NOW, skip=False)[2] == 0
+    entry = project.ledger.journal()[-1]
+    assert (entry.action, entry.who, entry.why) == ("allow", "ann", "a new contract")
+    assert [check.state for check in verify_chain(project.ledger.journal())] == ["ok"]
+    assert NAME not in repr(project.ledger.journal())
 
 
 def test_another_key_is_noticed(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:

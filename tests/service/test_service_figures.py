@@ -25,6 +25,7 @@ from churnkit.ledger.service_minutes import (
 from churnkit.ledger.store import Ledger
 from churnkit.usecases.figures import quantile
 from tests.live import FEATURES, Live, item, live
+from tests.service.test_service_batches import as_csv, customers, ended, upload
 
 REPLICAS = "long"
 QUICK = {"refresh_seconds": 0.1, "reload_seconds": 0.1}
@@ -202,6 +203,16 @@ def test_drift_on_sqlite_counts_the_same(served: Live) -> None:
     _scored(served, 10_000, 30)
     _scored(served, 10_000, 30)
     _until(lambda: _drift(served, "score")["n_customers"] == before + 30)
+
+
+def test_features_of_a_batch_are_noted_too(served_folder: Path, postgres_url: str) -> None:
+    rows = customers(300)
+    with live(served_folder, postgres_url, **QUICK) as served:
+        _until(lambda: _summary(served)["refreshed_at"] is not None)
+        assert ended(served, upload(served, as_csv(rows)))["state"] == "finished"
+        _until(lambda: _drift(served, "features")["n_customers"] == 300)
+        first = _drift(served, "features")["features"][0]
+        assert first["js"]["low"] <= first["js"]["value"] <= first["js"]["high"]
 
 
 def test_features_are_noted_within_bounds(served_folder: Path, postgres_url: str) -> None:

@@ -276,6 +276,30 @@ def test_large_bodies_are_refused_also_when_they_are_compressed(
         assert served.predict(item()).status == 200
 
 
+@pytest.mark.parametrize("path", ["/v1/predictions", "/v1/batches", "/v1/events", "/v1/rollouts"])
+def test_a_body_that_is_not_encoded_as_its_head_says_is_malformed(served: Live, path: str) -> None:
+    body = gzip.compress(json.dumps({"items": [item()]}).encode())
+    sent = {"Content-Type": "text/csv" if path == "/v1/batches" else "application/json"}
+    for encoding, wrong in (("deflate", body), ("gzip", body[:10] + b"x" * 50)):
+        told = served.ask("POST", path, wrong, headers={**sent, "Content-Encoding": encoding})
+        assert (told.status, told.kind) == (400, "body-malformed"), encoding
+        assert told.headers["Connection"] == "close"
+    assert served.predict(item()).status == 200
+
+
+@pytest.mark.parametrize("path", ["/v1/predictions", "/v1/batches"])
+def test_a_body_that_is_announced_as_too_large_is_not_waited_for(served: Live, path: str) -> None:
+    host, port = served.url.rpartition("/")[2].split(":")
+    head = (
+        f"POST {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {served.keys['all']}\r\n"
+        f"Content-Type: {'text/csv' if path == '/v1/batches' else 'application/json'}\r\n"
+        "Content-Length: 99999999999\r\n\r\n"
+    )
+    with socket.create_connection((host, int(port)), timeout=5) as plain:
+        plain.sendall(head.encode())
+        assert plain.recv(100).startswith(b"HTTP/1.1 413 ")
+
+
 def test_strange_addresses_and_methods(served: Live) -> None:
     for path in ("/", "/v1", "/v1/predictions/../../etc/passwd", "/v1/predictions/%2e%2e%2f",
                  "/v1/predictions/%00", "/v1/predictions/%ff", "/docs/../openapi.json/x",

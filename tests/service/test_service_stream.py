@@ -143,7 +143,7 @@ def test_an_answer_comes_after_its_commit_and_a_failed_commit_is_a_problem(
         return asyncio.ensure_future(later())
 
     async def talk() -> list[Any]:
-        async with opened(served.url, served.keys["score"]) as socket:
+        async with opened(served.each[0].url, served.keys["score"]) as socket:
             await socket.send_json(message("ws-held"))
             await socket.send_json(message("ws-lost"))
             with pytest.raises(TimeoutError):

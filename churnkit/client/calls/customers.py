@@ -13,7 +13,7 @@ def customers(
     *,
     sort: CustomerSort = "probability",
     order: Literal["asc", "desc"] | None = None,
-    risk_band: Literal["low", "medium", "high"] | None = None,
+    risk_band: str | None = None,
     model_version: str | None = None,
     min_probability: float | None = None,
     max_probability: float | None = None,
@@ -21,15 +21,18 @@ def customers(
     search: str | None = None,
     counts: bool = False,
     cursor: str | None = None,
+    offset: int = 0,
     limit: int = 100,
 ) -> Call[CustomersAnswer]:
     """A page of the latest scores.
 
     Parameters
     ----------
+    risk_band : low, medium or high; several with commas
     order : None: rising by customer_id, falling by all others
     prefix, search : what the customer id begins with, and what it holds somewhere
     counts : also count all customers that the filter lets through
+    offset : skip so many, to jump within a table
     """
     given = {
         "sort": sort,
@@ -42,6 +45,7 @@ def customers(
         "search": search,
         "counts": "true" if counts else None,
         "cursor": cursor,
+        "offset": offset or None,
         "limit": limit,
     }
     query = {name: str(value) for name, value in given.items() if value is not None}

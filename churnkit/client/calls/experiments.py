@@ -91,7 +91,7 @@ def plan_experiment(
         customers_per_day=customers_per_day,
         simulations=simulations,
     )
-    return Call("POST", "/v1/experiments/plan", ExperimentSizes, body=body)
+    return Call("POST", "/v1/experiment-plans", ExperimentSizes, body=body)
 
 
 def _path(experiment_id: str) -> str:

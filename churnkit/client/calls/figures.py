@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from churnkit.client.call import Call
-from churnkit.client.messages.figures import MetricsSummary
+from churnkit.client.messages.figures import MetricsSummary, QualityAnswer, ScoresAnswer
 
 
 def metrics_summary(
@@ -34,3 +34,13 @@ def metrics_summary(
     }
     query = {name: str(value) for name, value in given.items() if value is not None}
     return Call("GET", "/v1/metrics/summary", MetricsSummary, query=query)
+
+
+def score_distribution() -> Call[ScoresAnswer]:
+    """The latest scores of all customers, in bins."""
+    return Call("GET", "/v1/metrics/scores", ScoresAnswer)
+
+
+def quality() -> Call[QualityAnswer]:
+    """What came true, by model version and month."""
+    return Call("GET", "/v1/metrics/quality", QualityAnswer)

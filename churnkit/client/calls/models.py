@@ -15,6 +15,7 @@ from churnkit.client.messages.models import (
     JournalRow,
     ModelDetail,
     ModelLoad,
+    ModelRun,
     ModelsAnswer,
     Rollback,
     Verified,
@@ -29,6 +30,11 @@ def models() -> Call[ModelsAnswer]:
 def model(version: str = "champion") -> Call[ModelDetail]:
     """A model version by name or alias."""
     return Call("GET", f"/v1/models/{quote(version, safe='')}", ModelDetail)
+
+
+def model_run(version: str = "champion") -> Call[ModelRun]:
+    """The run that made a model version, where it was trained by the service."""
+    return Call("GET", f"/v1/models/{quote(version, safe='')}/run", ModelRun)
 
 
 def aliases(at: datetime | None = None) -> Call[Aliases]:

@@ -14,6 +14,8 @@ from churnkit.client.messages.rollouts import (
     RolloutHistoryAnswer,
     RolloutLook,
     RolloutMove,
+    RolloutPreview,
+    RolloutPreviewAsked,
     RolloutsAnswer,
     RolloutStart,
 )
@@ -55,6 +57,24 @@ def start_rollout(
     body = RolloutStart(**{name: value for name, value in asked.items() if value is not None})
     key = idempotency_key or new_key()
     return Call("POST", "/v1/rollouts", Rollout, body=body, idempotency_key=key)
+
+
+def preview_rollout(
+    challenger: str | None = None,
+    *,
+    plan: Mapping[str, Any] | None = None,
+    customers: int | None = None,
+    predictions_per_day: float | None = None,
+) -> Call[RolloutPreview]:
+    """The plan and forecast that ``start_rollout`` would give; nothing is started."""
+    asked: dict[str, Any] = {
+        "challenger": challenger,
+        "plan": dict(plan or {}),
+        "customers": customers,
+        "predictions_per_day": predictions_per_day,
+    }
+    given = {name: value for name, value in asked.items() if value is not None}
+    return Call("POST", "/v1/rollout-previews", RolloutPreview, body=RolloutPreviewAsked(**given))
 
 
 def rollouts() -> Call[RolloutsAnswer]:

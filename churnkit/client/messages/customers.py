@@ -53,7 +53,15 @@ class CustomersQuery(Request):
     order: Literal["asc", "desc"] | None = Field(
         None, description="Left out: rising by customer_id, falling by all others."
     )
-    risk_band: Literal["low", "medium", "high"] | None = None
+    risk_band: (
+        Annotated[
+            str,
+            StringConstraints(
+                max_length=60, pattern=r"^(low|medium|high)(,(low|medium|high)){0,2}$"
+            ),
+        ]
+        | None
+    ) = Field(None, description="One, or several with commas.", examples=["high,medium"])
     model_version: _Version | None = None
     min_probability: float | None = Field(None, ge=0, le=1)
     max_probability: float | None = Field(None, ge=0, le=1)
@@ -64,6 +72,13 @@ class CustomersQuery(Request):
     counts: bool = Field(False, description="Count all customers that the filter lets through.")
     cursor: str | None = Field(
         None, max_length=1_500, description="From the page before, in the same order."
+    )
+    offset: int = Field(
+        0,
+        ge=0,
+        le=1_000_000_000,
+        description="Skip so many, to jump within a table; a cursor is steadier while scores "
+        "change, and cannot be given with it.",
     )
     limit: int = Field(100, ge=1, le=1_000)
 

@@ -95,6 +95,7 @@ class DriftOfFeature(Answer):
     p_value: float
     psi: DriftBand = Field(description="Population stability index, in nats.")
     ks: DriftBand | None = Field(description="Kolmogorov-Smirnov; null: values have no order.")
+    js: DriftBand = Field(description="Jensen-Shannon divergence, in nats.")
     moved: str = Field(description="The part whose share changed most.")
     share_before: float
     share_now: float
@@ -128,3 +129,36 @@ class MetricsSummary(Answer):
     requests: tuple[RouteFigures, ...]
     request_times: tuple[RequestFiguresAt, ...]
     drift: tuple[DriftOfModel, ...]
+
+
+class ScoreBin(Answer):
+    """Customers whose latest probabilities are close to each other."""
+
+    n: int
+    mean_probability: float = Field(ge=0, le=1)
+
+
+class ScoresAnswer(Answer):
+    """The latest scores of all customers, by bins of equal width."""
+
+    n: int
+    bin_width: float = Field(description="Nobody's probability is farther from its bin's mean.")
+    bins: tuple[ScoreBin, ...] = Field(description="The riskiest first; empty ones are left out.")
+
+
+class MonthlyFigure(Answer):
+    """A figure of a model version on customers whose outcomes are known, with its interval."""
+
+    model_version: str
+    month: str = Field(examples=["2026-03"])
+    name: str = Field(description="roc_auc, brier, …; rate: who left.", examples=["roc_auc"])
+    value: float
+    low: float
+    high: float
+    n: int = Field(description="Customers that count.")
+
+
+class QualityAnswer(Answer):
+    """What came true, by model version and month, as it was measured last."""
+
+    figures: tuple[MonthlyFigure, ...]

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field, StringConstraints
 
 from churnkit.client.messages.message import Answer, Moment, Request
+from churnkit.domain.runs import RunRecord
 
 VersionName = Annotated[
     str,
@@ -79,6 +80,13 @@ class ModelDetail(Model):
     feature_hash: str = Field(description="Of the feature definitions, or of the columns' list.")
     columns: tuple[ModelColumn, ...]
     card: ModelCard
+
+
+class ModelRun(Answer):
+    """The training run that made a model version: its split, search and whole evaluation."""
+
+    version: str
+    record: RunRecord
 
 
 class Aliases(Answer):

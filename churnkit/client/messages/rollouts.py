@@ -48,6 +48,23 @@ class RolloutStart(Request):
     why: str = Field("", max_length=1_000, pattern=r"^[^\x00]*$", description="For the journal.")
 
 
+class RolloutPreviewAsked(Request):
+    """A rollout that somebody thinks of."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"customers": 100_000}]})
+
+    challenger: Version | None = Field(
+        None, description="A version or alias; null: the challenger."
+    )
+    plan: dict[str, Any] = Field(
+        default_factory=dict,
+        description="What differs from the project's settings.",
+        json_schema_extra={"additionalProperties": True},
+    )
+    customers: int | None = Field(None, ge=1, le=10**12, description="Null: as lately.")
+    predictions_per_day: float | None = Field(None, gt=0, le=1e12, description="Null: as lately.")
+
+
 class RolloutMove(Request):
     """What a person decides, and why."""
 
@@ -145,6 +162,17 @@ class RolloutForecast(Answer):
     labels_needed: int | None = None
     first_at: datetime | None = None
     expected_at: datetime | None = None
+
+
+class RolloutPreview(Answer):
+    """The plan that a rollout would have, and what could be expected of it."""
+
+    champion: str
+    challenger: str
+    attempt: int = Field(description="Of this challenger.")
+    days_to_mature: float
+    plan: dict[str, Any]
+    forecast: RolloutForecast
 
 
 class Rollout(RolloutSummary):

@@ -1,7 +1,8 @@
 """Logistic regression on scaled numbers and one column for each category.
 
 Counts and money have long tails: their inverse hyperbolic sine, which is nearly linear around 0
-and a logarithm far from it, lets one more order say less the more there are.
+and a logarithm far from it, lets one more order say less the more there are. ``numbers`` says
+what a number enters as: itself ("plain"), that curve ("asinh"), or both, side by side.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ def _suggest(rng: np.random.Generator) -> dict[str, Any]:
     return {
         "C": log_uniform(rng, 3e-3, 30.0),
         "class_weight": "balanced" if rng.random() < 0.25 else None,
-        "numbers": str(rng.choice(["asinh", "plain"])),
+        "numbers": str(rng.choice(["asinh", "plain", "both"])),
     }
 
 
@@ -34,11 +35,18 @@ def _build(params: Mapping[str, Any], schema: ModelSchema, seed: int) -> Pipelin
     codes = [np.arange(len(schema.inputs[i].categories), dtype=np.float64) for i in categories]
     parts = []
     if numbers:
-        # A ufunc by name is data, not code: skops reads it without being told to trust it.
-        curve = FunctionTransformer(np.arcsinh) if params["numbers"] == "asinh" else "passthrough"
-        fill = SimpleImputer(strategy="median", add_indicator=True)
-        steps = [("curve", curve), ("impute", fill), ("scale", StandardScaler())]
-        parts.append(("numbers", Pipeline(steps), numbers))
+        if params["numbers"] != "plain":
+            # A ufunc by name is data, not code: skops reads it without being told to trust it.
+            curve = FunctionTransformer(np.arcsinh)
+            fill = SimpleImputer(strategy="median", add_indicator=True)
+            steps = [("curve", curve), ("impute", fill), ("scale", StandardScaler())]
+            parts.append(("curved", Pipeline(steps), numbers))
+        if params["numbers"] != "asinh":
+            # Whether a value is missing needs saying once.
+            fill = SimpleImputer(strategy="median", add_indicator=params["numbers"] == "plain")
+            parts.append(
+                ("plain", Pipeline([("impute", fill), ("scale", StandardScaler())]), numbers)
+            )
     if categories:
         # Missing, unseen and rare categories are NaN here and become zeros in all columns.
         one_hot = OneHotEncoder(categories=codes, handle_unknown="ignore", sparse_output=False)
@@ -56,7 +64,8 @@ CANDIDATE = Candidate(
     name="logistic_regression",
     title="logistic regression",
     kind="linear",
-    defaults={"C": 1.0, "class_weight": None, "numbers": "asinh"},
+    defaults={"C": 0.1, "class_weight": None, "numbers": "both"},
     suggest=_suggest,
     build=_build,
+    draws=3,
 )

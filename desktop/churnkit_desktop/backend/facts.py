@@ -71,17 +71,21 @@ class ModelDetail:
     """One version and the run that made it."""
 
     version: ModelVersion
-    record: RunRecord
+    record: RunRecord | None
+    """None: it was made where this backend cannot look; ``why_no_record`` says so."""
     aliases: tuple[str, ...]
+    why_no_record: str = ""
 
 
 @dataclass(frozen=True)
 class DataFacts:
     """What was imported."""
 
-    profile: TableProfile
+    profile: TableProfile | None
+    """None: there is nothing to show; ``why`` says so."""
     settings_file: str
-    """Where a person may change roles by hand."""
+    """Where a person may change roles by hand; empty: nowhere."""
+    why: str = ""
 
 
 @dataclass(frozen=True)
@@ -114,6 +118,8 @@ class CustomerView:
     columns: tuple[str, ...]
     scored_at: datetime | None
     model_version: str
+    sortable: tuple[str, ...] = ()
+    """The columns that it can be sorted by; empty: all."""
 
 
 @dataclass(frozen=True)
@@ -123,6 +129,8 @@ class CustomerDetail:
     explanation: Explanation
     row: Mapping[str, object]
     history: tuple[PredictionRow, ...]
+    why_no_what_if: str = ""
+    """Why values cannot be changed; empty: they can."""
 
 
 @dataclass(frozen=True)

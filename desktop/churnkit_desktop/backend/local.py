@@ -15,7 +15,12 @@ from churnkit.project import open_project
 from churnkit.usecases.importing import n_customers
 from churnkit.usecases.online import example_item
 from churnkit_desktop.actions import Action
-from churnkit_desktop.backend import local_experiments, local_features, local_rollouts
+from churnkit_desktop.backend import (
+    local_experiments,
+    local_features,
+    local_monitor,
+    local_rollouts,
+)
 from churnkit_desktop.backend.experiment_facts import (
     ExperimentFacts,
     ExperimentLine,
@@ -32,7 +37,6 @@ from churnkit_desktop.backend.facts import (
     ModelDetail,
     ModelList,
     Money,
-    Need,
     Overview,
     RiskyCustomer,
 )
@@ -43,6 +47,8 @@ from churnkit_desktop.backend.feature_facts import (
     FeatureValues,
     Timeline,
 )
+from churnkit_desktop.backend.monitor_facts import MonitorFacts
+from churnkit_desktop.backend.needs import needs
 from churnkit_desktop.backend.rollout_facts import PlanFacts, RolloutFacts, RolloutLine
 from churnkit_desktop.backend.score_table import ScoreTable
 
@@ -69,6 +75,9 @@ class LocalBackend:
         self._scores = ScoreTable(self.scores_file)
         # Models and their journal are read by several threads; one at a time is quick enough.
         self._lock = threading.RLock()
+
+    scores_a_file = False
+    live = None
 
     @property
     def scores_file(self) -> Path:
@@ -124,7 +133,7 @@ class LocalBackend:
             n_scored=n_scored,
             bands=bands,
             riskiest=riskiest,
-            needs=_needs(models, n_scored, version),
+            needs=needs(models, n_scored, version),
             recent=tuple(reversed(models.journal[-RECENT:])),
         )
 
@@ -231,6 +240,10 @@ class LocalBackend:
         """See the protocol."""
         return local_features.feature_values(self._project, customer_id, as_of, definitions)
 
+    def monitor(self) -> MonitorFacts:
+        """See the protocol."""
+        return local_monitor.monitor(self._project, self._scores)
+
     def experiments(self) -> tuple[ExperimentLine, ...]:
         """See the protocol."""
         return local_experiments.experiments(self._project)
@@ -264,28 +277,3 @@ class LocalBackend:
             return n_customers(self._project)
         except ChurnkitError:
             return 0
-
-
-def _needs(models: ModelList, n_scored: int, scored_by: str) -> tuple[Need, ...]:
-    if models.champion is None:
-        return (Need("There is no model yet.", "train", "Train one"),)
-    needs = []
-    if models.challenger is not None:
-        needs.append(
-            Need(
-                f"{models.challenger} is waiting: may it take over from {models.champion}?",
-                "models",
-                "Compare them",
-            )
-        )
-    if not n_scored:
-        needs.append(Need("Nobody has been scored yet.", "customers", "Score the customers"))
-    elif scored_by != models.champion:
-        needs.append(
-            Need(
-                f"The scores are {scored_by}'s; {models.champion} serves now.",
-                "customers",
-                "Score again",
-            )
-        )
-    return tuple(needs)

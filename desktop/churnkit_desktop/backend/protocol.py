@@ -33,6 +33,8 @@ from churnkit_desktop.backend.feature_facts import (
     FeatureValues,
     Timeline,
 )
+from churnkit_desktop.backend.live import Live
+from churnkit_desktop.backend.monitor_facts import MonitorFacts
 from churnkit_desktop.backend.rollout_facts import PlanFacts, RolloutFacts, RolloutLine
 
 
@@ -93,10 +95,17 @@ class Backend(ReadsRollouts, ReadsFeatures, ReadsExperiments, Protocol):
     ----------
     place : the folder's path or the address, as the person gave it
     title : a short name for the window
+    scores_a_file : whether a person must say which customers to score
+    live : the connection, and what is told by itself; None: nothing is
     """
 
     place: str
     title: str
+    scores_a_file: bool
+
+    @property
+    def live(self) -> Live | None:
+        """See above."""
 
     def why_not(self, screen: str) -> str:
         """Why this backend cannot fill a screen, in a sentence; empty: it can."""
@@ -130,6 +139,9 @@ class Backend(ReadsRollouts, ReadsFeatures, ReadsExperiments, Protocol):
 
     def what_if(self, row: Mapping[str, object]) -> Explanation:
         """The probability and reasons of a row that need not exist."""
+
+    def monitor(self) -> MonitorFacts:
+        """How models and service are doing, as far as it is known here."""
 
     def money(self) -> Money:
         """The terms that were set for this project."""

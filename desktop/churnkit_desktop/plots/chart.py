@@ -22,6 +22,7 @@ from PySide6.QtGui import (
     QGuiApplication,
     QImage,
     QKeySequence,
+    QShowEvent,
     QWheelEvent,
 )
 from PySide6.QtWidgets import QFileDialog, QMenu, QMessageBox, QVBoxLayout, QWidget
@@ -29,6 +30,7 @@ from PySide6.QtWidgets import QFileDialog, QMenu, QMessageBox, QVBoxLayout, QWid
 from churnkit.errors import ChurnkitError
 from churnkit_desktop.plots import saving
 from churnkit_desktop.plots.hover import Hover
+from churnkit_desktop.plots.seen import Turns, when_seen
 from churnkit_desktop.plots.series import Series
 from churnkit_desktop.theme.style import Theme
 
@@ -43,6 +45,9 @@ class _Plot(pg.PlotWidget):  # type: ignore[misc]  # pyqtgraph has no types
             super().wheelEvent(event)
         else:
             event.ignore()
+
+
+_turns = Turns()
 
 
 class Chart(QWidget):
@@ -65,35 +70,69 @@ class Chart(QWidget):
         self._labels = (x_label, y_label)
         self._series: dict[str, Series] = {}
         self._home: tuple[float, float] | None = None
-        axes = {"bottom": pg.DateAxisItem(utcOffset=0)} if time else {}
-        self.plot = _Plot(axisItems=axes)
-        self.plot.setMenuEnabled(False)
-        self.plot.setMinimumHeight(180)
-        self.setFocusProxy(self.plot)
-        self.plot.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        item = self.plot.getPlotItem()
+        self.later: dict[tuple[str, str], Callable[[], None]] = {}
+        """What is to be drawn when somebody looks, the latest of each."""
+        self._made: _Plot | None = None
+        self.setMinimumHeight(180)
+
+    @property
+    def plot(self) -> _Plot:
+        """The plot, made when it is first looked at."""
+        self.make_plot()
+        assert self._made is not None
+        return self._made
+
+    @property
+    def is_made(self) -> bool:
+        """Whether somebody has looked at it."""
+        return self._made is not None
+
+    def make_plot(self) -> None:
+        """Make the plot, if it is not there yet, and draw what waits."""
+        if self._made is None:
+            self._make()
+            later, self.later = self.later, {}
+            for draw in later.values():
+                draw()
+
+    def showEvent(self, event: QShowEvent) -> None:  # noqa: N802 - Qt's name
+        super().showEvent(event)
+        if self._made is None:
+            _turns.add(self)
+
+    def _make(self) -> None:
+        axes = {"bottom": pg.DateAxisItem(utcOffset=0)} if self._time else {}
+        plot = self._made = _Plot(axisItems=axes)
+        plot.setMenuEnabled(False)
+        plot.setMinimumHeight(180)
+        plot.setAccessibleName(f"Chart: {self.name}")
+        self.setFocusProxy(plot)
+        plot.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        item = plot.getPlotItem()
         item.hideButtons()
-        item.setLabel("bottom", x_label)
-        item.setLabel("left", y_label)
+        for side, words in zip(("bottom", "left"), self._labels, strict=True):
+            item.setLabel(side, words)
         for side in ("bottom", "left"):
-            # "(x0.001)" beside a title is no unit that a person reads.
+            # Units stand in the label; “(×0.001)” beside it would be read past.
             item.getAxis(side).enableAutoSIPrefix(False)
         item.showGrid(x=True, y=True, alpha=0.18)
         item.getViewBox().setDefaultPadding(0.03)
         self.legend = item.addLegend(offset=(-10, 10))
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(self.plot)
-        self._hover = Hover(self.plot, self._series, self._say)
-        self.plot.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
-        self.plot.customContextMenuRequested.connect(self._menu)
+        layout.addWidget(plot)
+        self._hover = Hover(plot, self._series, self._say)
+        plot.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
+        plot.customContextMenuRequested.connect(self._menu)
         self.actions_of_chart = self._actions()
+        theme = self._theme
         theme.changed.connect(self._paint)
         self.destroyed.connect(lambda: theme.changed.disconnect(self._paint))
         self._paint()
 
     # --- series ------------------------------------------------------------------------
 
+    @when_seen
     def line(
         self,
         name: str,
@@ -121,6 +160,7 @@ class Chart(QWidget):
         made.x, made.y = np.asarray(x, float), np.asarray(y, float)
         made.item.setData(made.x, made.y)
 
+    @when_seen
     def points(
         self,
         name: str,
@@ -141,6 +181,7 @@ class Chart(QWidget):
         made.x, made.y, made.texts = np.asarray(x, float), np.asarray(y, float), tuple(texts)
         made.item.setData(made.x, made.y)
 
+    @when_seen
     def band(
         self, name: str, x: ArrayLike, low: ArrayLike, high: ArrayLike, *, colour: int = 0
     ) -> None:
@@ -156,6 +197,7 @@ class Chart(QWidget):
         made.edges[0].setData(made.x, made.y)
         made.edges[1].setData(made.x, made.y_high)
 
+    @when_seen
     def bars(
         self, name: str, x: ArrayLike, heights: ArrayLike, width: float = 0.8, *, colour: int = 0
     ) -> None:
@@ -168,6 +210,7 @@ class Chart(QWidget):
         made.x, made.y = np.asarray(x, float), np.asarray(heights, float)
         made.item.setOpts(x=made.x, height=made.y, width=width)
 
+    @when_seen
     def level(self, name: str, value: float, *, upright: bool = False, text: str = "") -> None:
         """Draw or move a straight line with a word at it."""
         made = self._series.get(name)
@@ -180,6 +223,7 @@ class Chart(QWidget):
             made = self._add(name, Series("level", item, -1))
         made.item.setValue(value)
 
+    @when_seen
     def slider(self, name: str, value: float, moved: Callable[[float], None]) -> None:
         """Draw or move an upright line that a person drags; the arrow keys step it, too.
 
@@ -196,12 +240,21 @@ class Chart(QWidget):
         if not made.item.moving:
             made.item.setValue(value)
 
+    @when_seen
     def ticks(self, names: Sequence[tuple[float, str]], *, side: str = "bottom") -> None:
         """Words instead of numbers at an axis."""
         self.plot.getAxis(side).setTicks([list(names)])
 
+    @when_seen
+    def units(self, y_label: str) -> None:
+        """Another word, with its unit, at the left axis."""
+        self.plot.getPlotItem().setLabel("left", y_label)
+        self._labels = (self._labels[0], y_label)
+
     def drop(self, name: str) -> None:
         """Take a series out."""
+        for key in [key for key in self.later if key[1] == name]:
+            del self.later[key]
         made = self._series.pop(name, None)
         if made is not None:
             for part in (made.item, *made.edges):
@@ -210,12 +263,12 @@ class Chart(QWidget):
 
     def clear(self) -> None:
         """Take all series out."""
-        for name in tuple(self._series):
+        for name in self.names():
             self.drop(name)
 
     def names(self) -> tuple[str, ...]:
         """The series that are drawn."""
-        return tuple(self._series)
+        return (*self._series, *dict.fromkeys(name for _, name in self.later if name))
 
     def _add(self, name: str, made: Series) -> Series:
         self.plot.addItem(made.item)
@@ -225,6 +278,7 @@ class Chart(QWidget):
 
     # --- the view ----------------------------------------------------------------------
 
+    @when_seen
     def look_at(self, low: float, high: float) -> None:
         """The y range that is shown at first, and again after a reset."""
         if self._home != (low, high):
@@ -253,6 +307,7 @@ class Chart(QWidget):
 
     def table(self) -> list[list[object]]:
         """The drawn values: a line of titles, then one row per point."""
+        self.make_plot()
         lines: list[list[object]] = [["series", *self._labels]]
         for name, made in self._series.items():
             lines += made.lines(name)
@@ -300,6 +355,8 @@ class Chart(QWidget):
             axis.setPen(pg.mkPen(tokens.line))
             axis.setTextPen(pg.mkPen(tokens.faint))
         self.legend.setLabelTextColor(tokens.text)
+        for _, words in self.legend.items:
+            words.setText(words.text, color=tokens.text)  # those that stand there already
         behind = QColor(tokens.surface)
         behind.setAlpha(215)
         self.legend.setBrush(pg.mkBrush(behind))

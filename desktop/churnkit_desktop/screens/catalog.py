@@ -51,4 +51,12 @@ SCREENS = (
     Entry("score_one", "Score one", "a single new customer"),
     Entry("experiments", "Experiments", "does an offer, or another model, do better?"),
     Entry("rollout", "Rollout", "may the challenger take over? stages, evidence, decisions"),
+    Entry("monitor", "Monitor", "live figures, drift, quality by month, alerts"),
+    Entry("settings", "Settings", "colours, services and their keys, what is kept where"),
 )
+
+
+def warm() -> None:
+    """Read all modules of the screens, off the event loop: it takes half a second."""
+    for entry in SCREENS:
+        importlib.import_module(f"churnkit_desktop.screens.{entry.key}.view")

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from churnkit.errors import ChurnkitError
 from churnkit_desktop.actions import Action
 from churnkit_desktop.backend.facts import Answer
+from churnkit_desktop.backend.lost import ConnectionLost
 from churnkit_desktop.desk import Desk
 from churnkit_desktop.notice import Notice
 from churnkit_desktop.work.bench import Job
@@ -83,8 +84,12 @@ class Presenter:
         self.desk.runner.run(f"{self.key} {lane}", work, arrived, self.fail)
 
     def fail(self, error: ChurnkitError) -> None:
-        """Show an error in place."""
-        self.busy, self.error = False, error
+        """Show an error in place; that the connection is lost is shown by the window."""
+        self.busy = False
+        if isinstance(error, ConnectionLost):
+            self.stale = True
+        else:
+            self.error = error
         self.changed()
 
     def apply(self, action: Action, done: Callable[[Answer], None] | None = None) -> None:

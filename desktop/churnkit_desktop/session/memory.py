@@ -71,6 +71,11 @@ class PlaceMemory:
         self._name = name
         self._document = read_document(memory.folder / name) or {"place": place}
 
+    @property
+    def folder(self) -> Path:
+        """Where the console keeps its files."""
+        return self._memory.folder
+
     def get(self, key: str, default: Any = None) -> Any:
         """What was kept under a name."""
         return self._document.get(key, default)

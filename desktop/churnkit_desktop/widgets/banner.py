@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QPushButton, QVBoxLayout
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from churnkit.errors import ChurnkitError
 from churnkit_desktop.widgets.layout import label
@@ -15,7 +15,7 @@ class Banner(QFrame):
 
     def __init__(self) -> None:
         super().__init__()
-        outer = QHBoxLayout(self)
+        outer = self._outer = QHBoxLayout(self)
         outer.setContentsMargins(14, 10, 14, 10)
         words = QVBoxLayout()
         words.setSpacing(2)
@@ -54,6 +54,10 @@ class Banner(QFrame):
         self.button.setText(text)
         self._pressed = pressed
         self.button.show()
+
+    def add(self, widget: QWidget) -> None:
+        """Something more at its end."""
+        self._outer.addWidget(widget)
 
     def _press(self) -> None:
         if self._pressed is not None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from PySide6.QtCore import QObject, Signal
 
 from churnkit.domain.progress import Step
 from churnkit.errors import Cancelled, ChurnkitError
-from churnkit_desktop.actions import Action
+from churnkit_desktop.actions import Action, repeating
 from churnkit_desktop.notice import Notice
 from churnkit_desktop.session.memory import PlaceMemory
 from churnkit_desktop.session.script import Script
@@ -42,6 +42,31 @@ class Job:
     def running(self) -> bool:
         """Whether it is under way."""
         return self.state == "running"
+
+
+class Bench(Protocol):
+    """Who does long work: child processes on a project folder, or a service."""
+
+    changed: Notice
+    interrupted: list[Action]
+
+    def job(self, verb: str) -> Job | None:
+        """The latest job of a verb, running or done."""
+
+    def running(self) -> tuple[Job, ...]:
+        """All jobs under way."""
+
+    def start(self, action: Action) -> Job:
+        """Run an action; one that is under way with the same verb goes on instead."""
+
+    def cancel(self, verb: str) -> None:
+        """Stop a job now."""
+
+    def dismiss(self, action: Action) -> None:
+        """Say no more that this was interrupted."""
+
+    def close(self) -> None:
+        """Let go of everything."""
 
 
 class Workbench(QObject):
@@ -157,7 +182,7 @@ class Workbench(QObject):
         if not job.running:
             return
         if code == 0 and job.error is None:
-            self._script.record(job.action)
+            self._script.record(repeating(job.action, job.result))
             self._end(job, "finished", None)
             return
         last = log.strip().splitlines()[-1:]

@@ -39,6 +39,11 @@ _TYPES: dict[str, tuple[type, ...]] = {
 async def list_(call: Call) -> web.Response:
     """The latest scores, page by page."""
     asked = read_query(call, CustomersQuery)
+    if asked.offset and asked.cursor is not None:
+        fault = Fault(
+            field="query.offset", given=str(asked.offset), expected="either a cursor or an offset"
+        )
+        raise RequestInvalid("a cursor and an offset were given.", faults=(fault,))
     order = asked.order or ("asc" if asked.sort == "customer_id" else "desc")
     service = call.service
     page = await service.queries.run(
@@ -57,6 +62,7 @@ async def list_(call: Call) -> web.Response:
         after=None if asked.cursor is None else _place(asked.cursor, asked.sort, order),
         limit=asked.limit + 1,
         counts=asked.counts,
+        skip=asked.offset,
     )
     rows = page.rows[: asked.limit]
     more = len(page.rows) > asked.limit

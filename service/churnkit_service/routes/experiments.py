@@ -1,4 +1,4 @@
-"""``/v1/experiments``: whether an offer, or another model, does better."""
+"""``/v1/experiments`` and ``/v1/experiment-plans``: whether an offer, or a model, does better."""
 
 from __future__ import annotations
 
@@ -195,7 +195,7 @@ ENDPOINTS = (
     ),
     Endpoint(
         "POST",
-        "/v1/experiments/plan",
+        "/v1/experiment-plans",
         plan,
         "Plan the size of an experiment",
         "experiments",

@@ -7,9 +7,15 @@ from typing import Any
 
 from aiohttp import web
 
-from churnkit.client.messages.figures import MetricsSummary, SummaryQuery
+from churnkit.client.messages.figures import (
+    MetricsSummary,
+    QualityAnswer,
+    ScoresAnswer,
+    SummaryQuery,
+)
 from churnkit.errors import BadValue, StorageUnreachable
 from churnkit.usecases import figures as usecases
+from churnkit.usecases.customers import SCORE_BINS, score_distribution
 from churnkit.usecases.drifting import Drift
 from churnkit_service.endpoint import Call, Endpoint, json_response, read_query
 from churnkit_service.problems import RequestInvalid
@@ -64,6 +70,39 @@ async def summary(call: Call) -> web.Response:
     )
 
 
+async def scores(call: Call) -> web.Response:
+    """The latest scores of all customers, in bins."""
+    service = call.service
+    bins = await service.queries.run(score_distribution, service.project)
+    return json_response(
+        {
+            "n": sum(one.n for one in bins),
+            "bin_width": 1 / SCORE_BINS,
+            "bins": [one._asdict() for one in bins],
+        }
+    )
+
+
+async def quality(call: Call) -> web.Response:
+    """What came true, by model version and month."""
+    service = call.service
+    found = await service.queries.run(usecases.monthly_quality, service.project)
+    return json_response(
+        {
+            "figures": [
+                {
+                    "model_version": one.model_version,
+                    "month": one.month,
+                    "name": one.name,
+                    "n": one.n,
+                    **one.estimate.model_dump(),
+                }
+                for one in found
+            ]
+        }
+    )
+
+
 def _scores(key: tuple[str, str, bool], figures: usecases.Figures) -> dict[str, Any]:
     return {
         "model_version": key[0],
@@ -107,6 +146,7 @@ def _drift(found: Drift) -> dict[str, Any]:
                 "p_value": one.p_value,
                 "psi": one.overall.psi.model_dump(),
                 "ks": None if one.overall.ks is None else one.overall.ks.model_dump(),
+                "js": one.overall.js.model_dump(),
                 "moved": one.moved.bin,
                 "share_before": one.moved.before,
                 "share_now": one.moved.now,
@@ -129,5 +169,21 @@ ENDPOINTS = (
         description="By model version, variant and time. Requests count a few seconds after they "
         "are answered. What is older than two days is known by the hour. Drift is that of "
         "customers who are scored now from those of the training; each counts once.",
+    ),
+    Endpoint(
+        "GET", "/v1/metrics/scores", scores, "Show how the latest scores are distributed",
+        "metrics", "read",
+        answers={200: (ScoresAnswer, "All customers that were scored, in bins.")},
+        problems=(StorageUnreachable,),
+        description="Enough to say what a campaign to the riskiest n customers earns, without "
+        "reading them one by one.",
+    ),
+    Endpoint(
+        "GET", "/v1/metrics/quality", quality, "Show how good the models were, month by month",
+        "metrics", "read",
+        answers={200: (QualityAnswer, "Figures with intervals; empty: none was measured yet.")},
+        problems=(StorageUnreachable,),
+        description="Measured by `churnkit monitor` and before each retraining, on customers "
+        "whose outcomes have matured.",
     ),
 )  # fmt: skip

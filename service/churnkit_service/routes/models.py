@@ -18,6 +18,7 @@ from churnkit.client.messages.models import (
     JournalRow,
     ModelDetail,
     ModelLoad,
+    ModelRun,
     ModelsAnswer,
     Rollback,
     Verified,
@@ -29,6 +30,7 @@ from churnkit.domain.replicas import Replica
 from churnkit.errors import (
     AliasMoved,
     BundleError,
+    JobHasNoResult,
     NoChampion,
     NothingToRollBack,
     StorageUnreachable,
@@ -36,6 +38,7 @@ from churnkit.errors import (
 )
 from churnkit.usecases import serving_models as usecases
 from churnkit.usecases.serving import find_version
+from churnkit.usecases.trained_runs import run_of
 from churnkit_service.endpoint import Call, Endpoint, json_response, read_body, read_query
 from churnkit_service.idempotency import KeyedRequest, keyed
 from churnkit_service.problems import (
@@ -89,6 +92,13 @@ async def show(call: Call) -> web.Response:
     return json_response(
         {**told, "feature_hash": manifest.feature_hash, "columns": columns, "card": card}
     )
+
+
+async def show_run(call: Call) -> web.Response:
+    """The run that made a version."""
+    service = call.service
+    known, record = await service.queries.run(run_of, service.project, _version(call))
+    return json_response({"version": known.version, "record": record.model_dump(mode="json")})
 
 
 async def aliases(call: Call) -> web.Response:
@@ -329,6 +339,14 @@ ENDPOINTS = (
         answers={200: (ModelDetail, "Its figures with intervals, its card and columns.")},
         problems=(*_FINDING, BundleError),
         description="`version` may be an alias.",
+    ),
+    Endpoint(
+        "GET", "/v1/models/{version}/run", show_run, "Show the run that made a version", "models",
+        "read",
+        answers={200: (ModelRun, "Its split, its search, and the whole evaluation.")},
+        problems=(*_FINDING, JobHasNoResult),
+        description="Of versions that were trained by this service, as long as their training is "
+        "kept.",
     ),
     Endpoint(
         "POST", "/v1/models/{version}/load", load, "Have a model version ready", "models",

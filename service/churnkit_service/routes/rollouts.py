@@ -16,6 +16,8 @@ from churnkit.client.messages.rollouts import (
     RolloutHistoryAnswer,
     RolloutLook,
     RolloutMove,
+    RolloutPreview,
+    RolloutPreviewAsked,
     RolloutsAnswer,
     RolloutStart,
 )
@@ -32,7 +34,7 @@ from churnkit.errors import (
     UnknownModelVersion,
     UnknownRollout,
 )
-from churnkit.usecases import rollout_start, rollouts
+from churnkit.usecases import rollout_forecasts, rollout_start, rollouts
 from churnkit.usecases.rollout_views import RolloutView
 from churnkit_service.endpoint import Call, Endpoint, Handler, json_response, read_body
 from churnkit_service.idempotency import KeyedRequest, keyed
@@ -79,6 +81,21 @@ async def _create(call: Call, request: KeyedRequest | None) -> web.Response:
             "Location": f"/v1/rollouts/{view.rollout_id}",
         },
     )
+
+
+async def preview(call: Call) -> web.Response:
+    """What a rollout would be."""
+    asked = read_body(call, RolloutPreviewAsked)
+    service = call.service
+    told = await service.queries.run(
+        rollout_forecasts.preview_rollout,
+        service.project,
+        asked.challenger,
+        plan=asked.plan,
+        customers=asked.customers,
+        predictions_per_day=asked.predictions_per_day,
+    )
+    return json_response(_told(RolloutPreview, told.to_json()))
 
 
 async def index(call: Call) -> web.Response:
@@ -218,6 +235,24 @@ ENDPOINTS = (
         idempotent_key=True,
         description="From now on both models score each request; who is answered by the challenger "
         "follows from the stage. At most one rollout runs.",
+    ),
+    Endpoint(
+        "POST",
+        "/v1/rollout-previews",
+        preview,
+        "Look at a plan before it is started",
+        "rollouts",
+        "read",
+        body=RolloutPreviewAsked,
+        answers={200: (RolloutPreview, "The plan and its forecast; nothing was started.")},
+        problems=(
+            RequestInvalid,
+            PlanInvalid,
+            NoChampion,
+            UnknownModelVersion,
+            StepNotAllowed,
+            StorageUnreachable,
+        ),
     ),
     Endpoint(
         "GET",

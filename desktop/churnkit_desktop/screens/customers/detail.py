@@ -58,13 +58,8 @@ class DetailPanel(Card):
         self.form = RowForm(presenter.change)
         what_if = QWidget()
         column = QVBoxLayout(what_if)
-        column.addWidget(
-            label(
-                "Change a value and see what the model would say. Nothing is saved.",
-                "faint",
-                wrap=True,
-            )
-        )
+        self.what_if_text = label("", "faint", wrap=True)
+        column.addWidget(self.what_if_text)
         column.addWidget(_scrolled(self.form), 1)
         self.undo = QPushButton("Back to the customer as he is")
         self.undo.clicked.connect(self._undo)
@@ -96,6 +91,12 @@ class DetailPanel(Card):
         if self._shown != now.customer_id:
             self._shown = now.customer_id
             self.form.fill(presenter.fields, detail.row)
+        self.what_if_text.setText(
+            detail.why_no_what_if
+            or "Change a value and see what the model would say. Nothing is saved."
+        )
+        self.form.setVisible(not detail.why_no_what_if)
+        self.undo.setVisible(not detail.why_no_what_if)
         self.undo.setEnabled(bool(presenter.changes))
         self.history.fill(
             [(p.made_at, p.probability, p.risk_band, p.model_version) for p in detail.history]

@@ -14,13 +14,12 @@ from churnkit_desktop.backend.facts import (
     CustomerDetail,
     CustomerQuery,
     CustomerView,
-    Floats,
     FormField,
     Money,
 )
 from churnkit_desktop.desk import Desk
 from churnkit_desktop.notice import Notice
-from churnkit_desktop.screens.customers.state import PAGE, Campaign, Pages
+from churnkit_desktop.screens.customers.state import PAGE, Campaign, Pages, Scores
 from churnkit_desktop.screens.presenter import Presenter
 from churnkit_desktop.session.undo import History
 from churnkit_desktop.work.bench import Job
@@ -51,7 +50,7 @@ class CustomersPresenter(Presenter):
         self.terms.changed.connect(self._terms_changed)
         self.campaign: Campaign | None = None
         self.campaign_changed = Notice()
-        self._probabilities: Floats | None = None
+        self._scores: Scores | None = None
 
     # --- the table ---------------------------------------------------------------------
 
@@ -93,17 +92,21 @@ class CustomersPresenter(Presenter):
                 self.last_page = page
                 self.page_arrived()
 
+        def failed(error: ChurnkitError) -> None:
+            self.pages.failed(page)
+            self.fail(error)
+
         self.desk.runner.run(
             f"customers page {view} {page}",
             lambda: backend.page(view, page * PAGE, PAGE),
             arrived,
-            self.fail,
+            failed,
         )
 
     def _viewed(self, view: CustomerView) -> None:
         self.view = view
         self.pages = Pages(view.name, view.n_rows)
-        self._probabilities = None
+        self._scores = None
         self.campaign = None
         if view.n_all:
             self.desk.runner.run(
@@ -116,6 +119,15 @@ class CustomersPresenter(Presenter):
     def job(self) -> Job | None:
         """The scoring of all customers."""
         return self.desk.bench.job("score")
+
+    @property
+    def scores_a_file(self) -> bool:
+        """Whether a person must say which customers: a service has no table of all of them."""
+        return self.desk.backend.scores_a_file
+
+    def score_file(self, name: str) -> None:
+        """Score the customers of a file."""
+        self.start(Action("score", {"data": name}, "Scoring a file"))
 
     def score_all(self) -> None:
         """Score every customer of the project, with three reasons each where there are few."""
@@ -183,7 +195,7 @@ class CustomersPresenter(Presenter):
 
     def set_money(self, **changes: float) -> None:
         """Other terms; the curve follows at once."""
-        if self.money is None or self._probabilities is None:
+        if self.money is None or self._scores is None:
             return
         money = self.money.changed(**changes)
         if money.offer_cost >= money.customer_value:
@@ -216,17 +228,25 @@ class CustomersPresenter(Presenter):
 
     def _terms_changed(self) -> None:
         money = self.money
-        if money is None or self._probabilities is None:
+        if money is None or self._scores is None:
             return
         if self.terms.undoable or self.terms.redoable:
             # Terms that nobody edited follow the settings.
             self.keep("money", {name: getattr(money, name) for name in _MONEY})
-        self.campaign = Campaign.of(self._probabilities, money)
+        self.campaign = Campaign.of(self._scores, money)
         self.campaign_changed()
 
     def export_top(self, path: str, n: int) -> None:
         """Write the riskiest n customers to a file."""
         backend = self.desk.backend
+        if getattr(backend, "scores_file", None) is not None:
+            action = Action("contact_list", {"output": path, "customers": n}, "Export the list")
+            self.read(
+                lambda: backend.apply(action),
+                lambda _answer: self.desk.script.record(action),
+                "export",
+            )
+            return
 
         def write() -> int:
             view = backend.customers(CustomerQuery())
@@ -236,11 +256,11 @@ class CustomersPresenter(Presenter):
 
         self.read(write, lambda _n: None, "export")
 
-    def _read_campaign(self) -> tuple[Floats, Money]:
-        return self.desk.backend.probabilities(), self.desk.backend.money()
+    def _read_campaign(self) -> tuple[Scores, Money]:
+        return Scores.of(self.desk.backend.probabilities()), self.desk.backend.money()
 
-    def _campaign_read(self, answer: tuple[Floats, Money]) -> None:
-        self._probabilities, money = answer
+    def _campaign_read(self, answer: tuple[Scores, Money]) -> None:
+        self._scores, money = answer
         kept = {name: float(value) for name, value in self.draft("money", {}).items()}
         terms = money.changed(**kept)
         if self.terms.value != terms:

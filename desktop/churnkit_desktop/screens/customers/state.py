@@ -6,6 +6,7 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from churnkit.domain.campaign import ContactTerms
 from churnkit_desktop.backend.facts import Floats, Money
@@ -47,12 +48,32 @@ class Pages:
         self._asked.add(page)
         return page
 
+    def failed(self, page: int) -> None:
+        """A page was not read; it will be asked for again."""
+        self._asked.discard(page)
+
     def arrived(self, page: int, rows: tuple[tuple[object, ...], ...]) -> None:
         """A page was read; the one that was looked at longest ago is let go."""
         self._asked.discard(page)
         self._rows[page] = rows
         while len(self._rows) > KEPT_PAGES:
             self._rows.popitem(last=False)
+
+
+@dataclass(frozen=True)
+class Scores:
+    """All scores, summed up once: a million of them take longer than a turn of the event loop.
+
+    ``rising`` : shape (n,); ``expected`` : shape (n + 1,), leavers among the k riskiest.
+    """
+
+    rising: Floats
+    expected: Floats
+
+    @classmethod
+    def of(cls, probabilities: Floats) -> Scores:
+        """From scores, the highest first, shape (n,)."""
+        return cls(probabilities[::-1], np.concatenate([[0.0], np.cumsum(probabilities)]))
 
 
 @dataclass(frozen=True)
@@ -71,10 +92,11 @@ class Campaign:
     """The probability from which a contact pays."""
 
     @classmethod
-    def of(cls, probabilities: Floats, money: Money) -> Campaign:
-        """From scores, the highest first, shape (n,).
+    def of(cls, scores: Scores, money: Money) -> Campaign:
+        """From all scores.
 
-        Each contact earns p·leaver + (1 − p)·stayer, see ``churnkit/measures/profit.py``.
+        Each contact earns p·leaver + (1 − p)·stayer, see ``churnkit/measures/profit.py``; the sum
+        over the first k follows from the sum of their p.
         """
         terms = ContactTerms(
             customer_value=money.customer_value,
@@ -82,15 +104,21 @@ class Campaign:
             offer_cost=money.offer_cost,
             success_rate=money.success_rate,
         )
-        n = len(probabilities)
-        each = probabilities * terms.leaver + (1 - probabilities) * terms.stayer
-        total = np.concatenate([[0.0], np.cumsum(each)])
+        n = len(scores.rising)
         points = np.unique(np.linspace(0, n, min(CURVE_POINTS, n + 1)).astype(np.int64))
-        best = int(np.argmax(total))
+        best = 0
+        if terms.leaver > 0:
+            pays = -terms.stayer / (terms.leaver - terms.stayer)
+            best = n - int(np.searchsorted(scores.rising, pays, side="right"))
+
+        def earned(contacted: NDArray[np.int64]) -> Floats:
+            leavers = scores.expected[contacted]
+            return leavers * terms.leaver + (contacted - leavers) * terms.stayer
+
         return cls(
             contacted=points.astype(np.float64),
-            profit=total[points],
+            profit=earned(points),
             best_n=best,
-            best_profit=float(total[best]),
+            best_profit=float(earned(np.array([best]))[0]),
             threshold=terms.threshold,
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from PySide6.QtCore import Qt, QTimer
 from PySide6.QtWidgets import (
     QComboBox,
+    QFileDialog,
     QHBoxLayout,
     QLineEdit,
     QMenu,
@@ -46,8 +47,9 @@ class CustomersView(ScreenFrame):
     def __init__(self, presenter: CustomersPresenter, theme: Theme) -> None:
         super().__init__("Customers", scrolls=False)
         self.presenter = presenter
-        self.score = QPushButton("Score all")
-        self.score.clicked.connect(presenter.score_all)
+        word = "Score a file …" if presenter.scores_a_file else "Score all"
+        self.score = QPushButton(word)
+        self.score.clicked.connect(self._score)
         self.buttons.addWidget(self.score)
         self.banner = Banner()
         self.job_card = JobCard(presenter.cancel)
@@ -59,8 +61,8 @@ class CustomersView(ScreenFrame):
         self.empty = Empty(
             "Nobody has been scored yet",
             "The model that serves says for each customer how probable it is that he leaves.",
-            "Score all customers",
-            presenter.score_all,
+            word if presenter.scores_a_file else "Score all customers",
+            self._score,
         )
         self.pages.addWidget(self.empty)
         self.tabs = QTabWidget()
@@ -157,8 +159,23 @@ class CustomersView(ScreenFrame):
                 else Qt.SortOrder.AscendingOrder,
             )
 
+    def _score(self) -> None:
+        if not self.presenter.scores_a_file:
+            self.presenter.score_all()
+            return
+        name, _ = QFileDialog.getOpenFileName(
+            self, "Customers to score", "", "Tables (*.csv *.parquet *.ndjson *.jsonl);;All (*)"
+        )
+        if name:
+            self.presenter.score_file(name)
+
     def _sort(self, section: int) -> None:
         name = self.model.columns[section]
+        view = self.presenter.view
+        if view is not None and view.sortable and name not in view.sortable:
+            self.show_state()  # the arrow goes back to where it was
+            self.found.setText(f"the service does not sort by “{TITLES.get(name, name)}”")
+            return
         query = self.presenter.query
         descending = not query.descending if query.sort == name else name == "probability"
         self.presenter.ask(sort=name, descending=descending)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from PySide6.QtWidgets import QFileDialog, QPushButton
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QFileDialog, QInputDialog, QPushButton
 
 from churnkit.domain.profiles import ColumnProfile
 from churnkit_desktop.desk import Desk
@@ -25,7 +26,7 @@ class DataView(ScreenFrame):
     def __init__(self, presenter: DataPresenter, theme: Theme) -> None:
         super().__init__("Data")
         self.presenter = presenter
-        self.newer = QPushButton("Import newer rows …")
+        self.newer = QPushButton("Upload a file …" if presenter.uploads else "Import newer rows …")
         self.newer.clicked.connect(self._ask)
         self.buttons.addWidget(self.newer)
         self.banner = Banner()
@@ -36,14 +37,19 @@ class DataView(ScreenFrame):
         self.summary_text = label("", wrap=True)
         self.summary.body.addWidget(self.summary_text)
         self.body.addWidget(self.summary)
-        leaks = Card("Columns that know the answer")
+        self.nothing = Card("Nothing to show yet")
+        self.nothing_text = label("", wrap=True)
+        self.nothing.body.addWidget(self.nothing_text)
+        self.body.addWidget(self.nothing)
+        self.nothing.hide()
+        leaks = self.leaks_card = Card("Columns that know the answer")
         self.leak_text = label("", "faint", wrap=True)
         self.leaks = RowsModel((Column("Column"), Column("Used for training?"), Column("Evidence")))
         self.leak_table = Table("Columns that know the answer", self.leaks)
         leaks.body.addWidget(self.leak_text)
         leaks.body.addWidget(self.leak_table)
         self.body.addWidget(leaks)
-        columns = Card("Columns")
+        columns = self.columns_card = Card("Columns")
         self.columns = RowsModel(
             (
                 Column("Column"),
@@ -70,11 +76,21 @@ class DataView(ScreenFrame):
         job = presenter.job
         self.job_card.show_job(job)
         self.newer.setEnabled(not (job and job.running))
+        if presenter.asked is not None:
+            self._choose_target(*presenter.asked)
         facts = presenter.facts
         if facts is None:
             self.subtitle.setText("Looking at every column …" if presenter.busy else "")
             return
         profile = facts.profile
+        self.summary.setVisible(profile is not None)
+        self.leaks_card.setVisible(profile is not None)
+        self.columns_card.setVisible(profile is not None)
+        self.nothing.setVisible(profile is None)
+        if profile is None:
+            self.subtitle.setText("")
+            self.nothing_text.setText(facts.why)
+            return
         self.subtitle.setText(profile.source)
         self.summary_text.setText(
             f"{whole(profile.n_rows)} customers, {len(profile.columns)} columns. "
@@ -102,6 +118,23 @@ class DataView(ScreenFrame):
         self.columns.fill([_row(column, profile.n_rows) for column in profile.columns])
         self.table.fit_columns()
         self.table.fit_rows(24)
+
+    def _choose_target(self, name: str, binary: dict[str, tuple[str, ...]]) -> None:
+        """Ask once which column, and which value, says who left."""
+        self.presenter.asked = None
+        said = [f"{column} = {value}" for column, values in binary.items() for value in values]
+        dialog = QInputDialog(self)
+        dialog.setWindowTitle("Who left?")
+        dialog.setLabelText("Which column and value mean that a customer left?")
+        dialog.setComboBoxItems(said)
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+
+        def chosen(text: str) -> None:
+            column, _, value = text.partition(" = ")
+            self.presenter.upload(name, column, value)
+
+        dialog.textValueSelected.connect(chosen)
+        dialog.open()
 
     def _ask(self) -> None:
         name, _ = QFileDialog.getOpenFileName(

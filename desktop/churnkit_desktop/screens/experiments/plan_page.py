@@ -200,7 +200,13 @@ class PlanPage(QWidget):
 
     def _show_arms(self, form: PlanForm) -> None:
         while len(self._rows) < len(form.arms):
-            self._rows.append(_ArmRow(self._presenter, self._grid, len(self._rows)))
+            made = _ArmRow(self._presenter, self._grid, len(self._rows))
+            # Made later than what stands below, it would be the last stop of the Tab key.
+            before: QWidget = self._rows[-1].cost if self._rows else self.less
+            for widget in (made.name, made.weight, made.offer, made.model, made.cost):
+                QWidget.setTabOrder(before, widget)
+                before = widget
+            self._rows.append(made)
         for i, arm_row in enumerate(self._rows):
             arm = form.arms[i] if i < len(form.arms) else None
             arm_row.show_arm(arm, form.kind, self._versions())

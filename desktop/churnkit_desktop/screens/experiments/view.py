@@ -262,7 +262,7 @@ class ExperimentsView(ScreenFrame):
 
     def _draw(self, effect: EffectFacts) -> None:
         drawn = reading(effect)
-        self.chart.plot.getPlotItem().setLabel("left", drawn.unit)
+        self.chart.units(drawn.unit)
         self.chart.band("bounds", drawn.x, drawn.lower, drawn.upper)
         self.chart.line("estimate", drawn.x, drawn.estimate, dots=len(drawn.x) < 40)
         self.chart.level("no difference", drawn.neutral, text="no difference")

@@ -122,6 +122,8 @@ class ModelsView(ScreenFrame):
             (self.journal_table, "Journal"),
         ):
             self.tabs.addTab(widget, title)
+        self.why_no_curves = label("", "faint", wrap=True)
+        column.addWidget(self.why_no_curves)
         column.addWidget(self.tabs)
 
         decide = Card("Decide")
@@ -236,10 +238,18 @@ class ModelsView(ScreenFrame):
         self.roc.line("chance", [0, 100], [0, 100], colour=6, style="dash")
         seen = {}
         for colour, (title, detail) in enumerate(zip(titles, pair, strict=True)):
-            if detail is not None and title not in seen:
+            if detail is not None and detail.record is not None and title not in seen:
                 seen[title] = detail
                 self._draw(title, detail.record.evaluation, colour)
-        if pair[1] is not None:
+        silent = [
+            f"{title}: {detail.why_no_record}"
+            for title, detail in zip(titles, pair, strict=True)
+            if detail is not None and detail.record is None
+        ]
+        self.why_no_curves.setText("\n".join(dict.fromkeys(silent)))
+        self.why_no_curves.setVisible(bool(silent))
+        self.segments.fill([])
+        if pair[1] is not None and pair[1].record is not None:
             self.segments.fill(
                 [
                     (

@@ -258,7 +258,7 @@ class RolloutView(ScreenFrame):
         for name in chart.names():
             if name.startswith("mark ") or name == "line":
                 chart.drop(name)
-        chart.plot.getPlotItem().setLabel("left", course.unit)
+        chart.units(course.unit)
         chart.band("bounds", course.x, course.lower, course.upper)
         chart.line("gain so far", course.x, course.mean)
         chart.level("line", course.line, text=course.line_text)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from PySide6.QtWidgets import QFormLayout, QLineEdit, QPushButton, QSpinBox
 
+from churnkit_desktop.backend.facts import ModelDetail
 from churnkit_desktop.desk import Desk
 from churnkit_desktop.plots.chart import Chart
 from churnkit_desktop.screens.train.presenter import TrainPresenter
@@ -108,8 +109,8 @@ class TrainView(ScreenFrame):
             held = f" ({', '.join(made.aliases)})" if made.aliases else ""
             self.result.heading.setText(f"The model {made.version.version}{held}")
             self.result_text.setText(
-                f"{made.version.candidate.replace('_', ' ')}, judged on "
-                f"{made.record.n_test:,} customers it never saw:\n"
+                f"{made.version.candidate.replace('_', ' ')}, judged on {_tested(made)}"
+                "customers it never saw:\n"
                 f"ROC AUC {estimate(metrics['roc_auc'])}\n"
                 f"Brier score {estimate(metrics['brier'])}\n"
                 f"Share by segment and money: on the next screen."
@@ -117,9 +118,9 @@ class TrainView(ScreenFrame):
 
     def _trials(self) -> list[Tried]:
         presenter = self.presenter
-        if presenter.job is not None:
+        if presenter.job is not None and (presenter.job.running or presenter.news.trials):
             return presenter.news.trials
-        if presenter.made is None:
+        if presenter.made is None or presenter.made.record is None:
             return []
         return [
             Tried(trial.candidate, trial.roc_auc, trial.log_loss, trial.seconds)
@@ -144,6 +145,10 @@ class TrainView(ScreenFrame):
     def _compare(self) -> None:
         if self.presenter.made is not None:
             self.presenter.desk.go("models", self.presenter.made.version.version)
+
+
+def _tested(made: ModelDetail) -> str:
+    return f"{made.record.n_test:,} " if made.record is not None else ""
 
 
 def make(desk: Desk, theme: Theme) -> TrainView:

@@ -1,0 +1,1 @@
+"""The service behind the same protocol as a project folder."""

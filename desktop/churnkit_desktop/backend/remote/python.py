@@ -1,0 +1,44 @@
+"""What was done with a service, as lines of Python on its client."""
+
+from __future__ import annotations
+
+from churnkit_desktop.actions import Action
+
+
+def head(url: str) -> str:
+    """What stands above the lines; the key is never written down."""
+    return (
+        '"""What was done in the console; run it to do it again."""\n\n'
+        "import os\n\n"
+        "from churnkit.client.blocking import Client\n\n"
+        f"client = Client({url!r}, key=os.environ['CHURNKIT_API_KEY'])\n"
+        "dataset = next(client.datasets.list(state='finished'), None)\n"
+    )
+
+
+def line(action: Action) -> str:
+    """An action as a call of the client."""
+    given = dict(action.arguments)
+    words = ", ".join(f"{name}={value!r}" for name, value in given.items())
+    if action.verb == "promote":
+        return f"client.set_alias({given.pop('version')!r}, why={given['why']!r})"
+    if action.verb == "import_data":
+        file = given.pop("data")
+        more = "".join(f", {name}={value!r}" for name, value in given.items())
+        asked = f"client.datasets.submit({file!r}{more})"
+        return f"dataset = client.datasets.wait_for({asked})"
+    if action.verb == "score":
+        return f"client.batches.wait_for(client.batches.submit({given['data']!r}, reasons=3))"
+    if action.verb.endswith("_rollout") and "rollout_id" in given:
+        move, name = action.verb.removesuffix("_rollout"), given["rollout_id"]
+        if move == "advance":
+            return f"client.advance_rollout({name!r})"
+        return f"client.move_rollout({name!r}, {move!r}, why={given['why']!r})"
+    if action.verb == "train":
+        return f"client.trainings.wait_for(client.trainings.submit(dataset.id, {words}))"
+    if action.verb == "write_report":
+        return (
+            f"report = client.reports.wait_for(client.reports.submit({given.get('version')!r}))\n"
+            f"client.reports.content(report.id, {given.get('output', 'report.html')!r})"
+        )
+    return f"client.{action.verb}({words})"

@@ -1,0 +1,65 @@
+"""A plot takes some 20 ms to make: it is made when somebody looks, and one in each turn."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from functools import partial, wraps
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
+
+import shiboken6
+from PySide6.QtCore import QTimer
+
+P = ParamSpec("P")
+
+
+class Seen(Protocol):
+    """What draws now or later."""
+
+    later: dict[tuple[str, str], Callable[[], None]]
+
+    @property
+    def is_made(self) -> bool:
+        """Whether somebody has looked."""
+
+    def make_plot(self) -> None:
+        """Somebody looks."""
+
+
+S = TypeVar("S", bound=Seen)
+Draw = Callable[Concatenate[S, P], None]
+
+
+def when_seen(draw: Draw[S, P]) -> Draw[S, P]:
+    """Draw now where somebody has looked; else when somebody does, and then the latest of each."""
+
+    @wraps(draw)
+    def drawn(chart: S, /, *given: P.args, **named: P.kwargs) -> None:
+        if chart.is_made:
+            draw(chart, *given, **named)
+            return
+        name = str(given[0]) if given and isinstance(given[0], str) else ""
+        chart.later[draw.__name__, name] = partial(draw, chart, *given, **named)
+
+    return drawn
+
+
+class Turns:
+    """Makes the plots of a screen one after the other; between them the event loop comes round."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[Any] = deque()
+
+    def add(self, chart: Seen) -> None:
+        """Make this one's plot soon."""
+        self._waiting.append(chart)
+        if len(self._waiting) == 1:
+            QTimer.singleShot(0, self._next)
+
+    def _next(self) -> None:
+        chart = self._waiting[0]
+        if shiboken6.isValid(chart) and chart.isVisible():
+            chart.make_plot()
+        self._waiting.popleft()
+        if self._waiting:
+            QTimer.singleShot(1, self._next)

@@ -1,0 +1,116 @@
+"""Settings: how the console looks, what it remembers, which services it knows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from churnkit.errors import ChurnkitError
+from churnkit_desktop.backend.opening import try_service
+from churnkit_desktop.desk import Console, Desk
+from churnkit_desktop.screens.presenter import Presenter
+from churnkit_desktop.session import connections
+
+
+@dataclass(frozen=True)
+class Service:
+    """A service that the console knows.
+
+    Parameters
+    ----------
+    key : where its key is, in words
+    state : what the last test said; empty: it was not tested
+    """
+
+    url: str
+    key: str
+    state: str = ""
+
+
+class SettingsPresenter(Presenter):
+    """Changes take effect at once, and are on the disk at once."""
+
+    def __init__(self, desk: Desk) -> None:
+        super().__init__(desk, "settings")
+        assert desk.console is not None
+        self.console: Console = desk.console
+        self.services: tuple[Service, ...] = ()
+        self.has_keyring: bool | None = None
+        """None: nobody has looked yet."""
+        self.said = ""
+        self._tested: dict[str, str] = {}
+
+    def load(self) -> None:
+        """Look which services there are, and where their keys are."""
+        self.read(self._look, self._looked)
+
+    @property
+    def reopens(self) -> bool:
+        """Whether the console opens what was open last."""
+        return bool(self.console.memory.general().get("reopen", True))
+
+    def set_reopens(self, wanted: bool) -> None:
+        """Open what was open last, or the first page."""
+        self.console.memory.remember(reopen=wanted)
+
+    def choose_theme(self, choice: str) -> None:
+        """Follow the system, or be light or dark."""
+        self.console.choose_theme(choice)
+        self.changed()
+
+    def forget_layout(self) -> None:
+        """The window as it is at the first start."""
+        self.console.forget_layout()
+        self.said = "The window has its first size and place again."
+        self.changed()
+
+    def add(self) -> None:
+        """Ask for another service."""
+        self.console.ask_service(self.load)
+
+    def open(self, url: str) -> None:
+        """Go there."""
+        self.console.open_place(url)
+
+    def test(self, url: str) -> None:
+        """See whether a service answers and knows the key."""
+        keys = self.console.keys
+        self._say(url, "testing …")
+
+        def failed(error: ChurnkitError) -> None:
+            self._say(url, error.what)
+
+        self.desk.runner.run(
+            f"settings test {url}",
+            lambda: try_service(url, keys.get(url)),
+            lambda _none: self._say(url, "answers, and knows the key"),
+            failed,
+        )
+
+    def remove(self, url: str) -> None:
+        """Know a service and its key no more."""
+        keys = self.console.keys
+        connections.remove(self.console.memory, url)
+
+        def forgotten(_none: None) -> None:
+            self.said = keys.trouble or f"{url} and its key are forgotten."
+            self.load()
+
+        self.read(lambda: keys.forget(url), forgotten, "forget")
+
+    def _say(self, url: str, state: str) -> None:
+        self._tested[url] = state
+        self.services = tuple(
+            Service(one.url, one.key, self._tested.get(one.url, "")) for one in self.services
+        )
+        self.changed()
+
+    def _look(self) -> tuple[bool, tuple[Service, ...]]:
+        keys = self.console.keys
+        there = keys.available()
+        return there, tuple(
+            Service(url, keys.place(url), self._tested.get(url, ""))
+            for url in connections.known(self.console.memory)
+        )
+
+    def _looked(self, seen: tuple[bool, tuple[Service, ...]]) -> None:
+        self.has_keyring, self.services = seen

@@ -1,0 +1,229 @@
+"""What an analyst installs: built, installed, run without Python or network, and removed."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.packaging.building import ROOT, clean_environment, copy_sources
+
+PROGRAM = "churnkit-desktop"
+PACKED_MOST = 200_000_000
+UNPACKED_MOST = 700_000_000
+# What runs on any system, and no more: no Python, no variables of the person who tests.
+BARE = {"PATH": "/usr/bin:/bin", "HOME": "", "LANG": "C.UTF-8", "QT_QPA_PLATFORM": "offscreen"}
+
+sys.path.insert(0, str(ROOT / "packaging"))
+
+
+def test_what_is_left_out_is_told_with_its_reason() -> None:
+    told = (ROOT / "docs" / "packaging.md").read_text(encoding="utf-8")
+    sys.path.insert(0, str(ROOT / "packaging" / "pyinstaller"))
+    import left_out
+
+    for name in left_out.MODULES:
+        assert f"`{name}`" in told, name
+    assert left_out.is_left_out("pyarrow/libarrow_flight.so.2500")
+    assert not left_out.is_left_out("pyarrow/libarrow.so.2500")
+    assert not left_out.is_left_out("PySide6/Qt/plugins/platforms/libqoffscreen.so")
+
+
+def test_checksums_are_those_that_sha256sum_checks(tmp_path: Path) -> None:
+    (tmp_path / "a b.deb").write_bytes(b"one")
+    (tmp_path / "c.tar.zst").write_bytes(b"two")
+    script = [sys.executable, ROOT / "packaging" / "checksums.py", tmp_path]
+    ran = subprocess.run(script, capture_output=True, text=True, env=_without("CHURNKIT_SIGN"))
+    assert "not signed" in ran.stdout, "no key, and that is said"
+    checked = subprocess.run(["sha256sum", "--check", "--strict", "SHA256SUMS"], cwd=tmp_path)
+    assert checked.returncode == 0
+    (tmp_path / "a b.deb").write_bytes(b"another")
+    assert subprocess.run(["sha256sum", "--check", "SHA256SUMS"], cwd=tmp_path).returncode == 1
+
+
+@pytest.mark.skipif(not shutil.which("gpg"), reason="there is no gpg here")
+def test_a_named_key_signs_the_checksums(tmp_path: Path) -> None:
+    home, folder = tmp_path / "gpg", tmp_path / "dist"
+    home.mkdir(mode=0o700)
+    folder.mkdir()
+    (folder / "a.deb").write_bytes(b"one")
+    env = {**os.environ, "GNUPGHOME": str(home), "CHURNKIT_SIGN": "test@churnkit.invalid"}
+    make = ["gpg", "--batch", "--passphrase", "", "--quick-generate-key", env["CHURNKIT_SIGN"]]
+    subprocess.run(make, env=env, check=True, capture_output=True)
+    script = [sys.executable, ROOT / "packaging" / "checksums.py", folder]
+    subprocess.run(script, env=env, check=True)
+    sums, signature = folder / "SHA256SUMS", folder / "SHA256SUMS.asc"
+    verify = ["gpg", "--verify", signature, sums]
+    assert subprocess.run(verify, env=env, capture_output=True).returncode == 0
+    sums.write_text(sums.read_text() + "\n")
+    assert subprocess.run(verify, env=env, capture_output=True).returncode != 0
+    subprocess.run(["gpgconf", "--kill", "all"], env=env, check=False)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A folder with the packages, and what the build said; CHURNKIT_INSTALLERS: built before."""
+    given = os.environ.get("CHURNKIT_INSTALLERS")
+    if given:
+        return Path(given), ""
+    base = tmp_path_factory.mktemp("installer")
+    out = base / "dist"
+    ran = subprocess.run(
+        [sys.executable, copy_sources(base / "sources") / "packaging" / "make_installer.py",
+         "--out", out, "--work", base / "work"],
+        capture_output=True,
+        text=True,
+        env=clean_environment(),
+    )  # fmt: skip
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    print(ran.stdout)
+    shutil.rmtree(base / "work")
+    return out, ran.stdout
+
+
+pytestmark_linux = pytest.mark.skipif(sys.platform != "linux", reason="it is built on its system")
+
+
+@pytest.mark.long
+@pytestmark_linux
+def test_the_packages_are_small_enough_and_their_sums_are_right(made: tuple[Path, str]) -> None:
+    out = made[0]
+    (deb,), (archive,) = out.glob("*.deb"), out.glob("*.tar.zst")
+    assert deb.stat().st_size < PACKED_MOST
+    assert archive.stat().st_size < PACKED_MOST
+    sums = dict(
+        reversed(line.split("  ")) for line in (out / "SHA256SUMS").read_text().splitlines()
+    )
+    for path in (deb, archive):
+        assert hashlib.sha256(path.read_bytes()).hexdigest() == sums[path.name]
+    assert _field(deb, "Version") in deb.name
+    assert int(_field(deb, "Installed-Size")) * 1024 < UNPACKED_MOST
+    names = subprocess.run(["dpkg-deb", "-c", deb], capture_output=True, text=True).stdout
+    for wanted in ("applications/churnkit.desktop", "apps/churnkit.svg", "packages/churnkit.xml",
+                   "third-party-licences.html", "man1/churnkit-desktop.1.gz"):  # fmt: skip
+        assert wanted in names
+    assert "/tests/" not in names
+
+
+@pytest.mark.long
+@pytestmark_linux
+def test_the_portable_archive_does_the_whole_job_without_python_and_network(
+    made: tuple[Path, str], tmp_path: Path
+) -> None:
+    (archive,) = made[0].glob("*.tar.zst")
+    unpack = f"zstd -dc --long=27 '{archive}' | tar -x -C '{tmp_path}'"
+    subprocess.run(["sh", "-c", unpack], check=True)
+    folder = tmp_path / PROGRAM
+    told = _self_test(folder / PROGRAM, tmp_path)
+    assert re.search(r"trained: v1, ROC AUC 0\.8", told), told
+    page = (folder / "third-party-licences.html").read_text(encoding="utf-8")
+    for name in ("PySide6_Essentials", "GNU LESSER GENERAL PUBLIC LICENSE", "scikit-learn"):
+        assert name in page
+    for name in ("numba", "shap", "mlflow", "pyspark", "pytest"):
+        assert f">{name}<" not in page, f"{name} is in the bundle"
+
+
+@pytest.mark.long
+@pytestmark_linux
+def test_the_debian_package_installs_works_and_leaves_nothing(
+    made: tuple[Path, str], tmp_path: Path
+) -> None:
+    (deb,) = made[0].glob("*.deb")
+    if os.geteuid() != 0:
+        subprocess.run(["dpkg-deb", "-x", deb, tmp_path / "root"], check=True)
+        _self_test(tmp_path / "root/opt/churnkit" / PROGRAM, tmp_path)
+        return
+    before = _system_files()
+    try:
+        installed = subprocess.run(["dpkg", "--install", deb], capture_output=True, text=True)
+        assert installed.returncode == 0, installed.stderr
+        assert Path(f"/usr/bin/{PROGRAM}").exists()
+        menu = "/usr/share/applications/churnkit.desktop"
+        if shutil.which("desktop-file-validate"):
+            checked = subprocess.run(["desktop-file-validate", menu], capture_output=True)
+            assert checked.stdout == b""
+        if shutil.which("update-mime-database"):
+            # The trigger of shared-mime-info ran: the file's type is known.
+            known = Path("/usr/share/mime/globs2").read_text(encoding="utf-8")
+            assert "application/x-churnkit-project:churnkit.toml" in known
+        _self_test(Path(f"/usr/bin/{PROGRAM}"), tmp_path)
+    finally:
+        subprocess.run(["dpkg", "--purge", PROGRAM], check=True, capture_output=True)
+    assert _system_files() == before
+    assert not Path("/opt/churnkit").exists()
+
+
+MEANT = (
+    "dir-or-file-in-opt",  # a bundle of its own, as /opt is for
+    "embedded-library",  # it brings its libraries, for the same reason
+    "binary-or-shlib-defines-rpath",
+    "custom-library-search-path",
+    "unstripped-binary-or-object",  # stripping breaks what wheels have patched
+    "shared-library-lacks-prerequisites",
+    "missing-dependency-on-libc",
+    "malformed-deb-archive",  # dpkg reads zstd since 1.21.18, which this lintian does not know
+)
+
+
+@pytest.mark.long
+@pytest.mark.skipif(not shutil.which("lintian"), reason="there is no lintian here")
+def test_lintian_finds_no_error_that_is_not_meant(made: tuple[Path, str]) -> None:
+    (deb,) = made[0].glob("*.deb")
+    ran = subprocess.run(
+        ["lintian", "--allow-root", "--fail-on", "error", "--suppress-tags", ",".join(MEANT), deb],
+        capture_output=True,
+        text=True,
+    )
+    assert ran.returncode == 0, ran.stdout
+
+
+def _self_test(program: Path, home: Path) -> str:
+    """Run it with nothing around it; gives what it said."""
+    alone = ["unshare", "-n"] if _may_unshare() else []
+    ran = subprocess.run(
+        [*alone, "env", "-i", *(f"{k}={v}" for k, v in {**BARE, "HOME": str(home)}.items()),
+         program, "--self-test"],
+        capture_output=True,
+        text=True,
+        cwd=home,
+        timeout=600,
+    )  # fmt: skip
+    print(ran.stdout)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    for step in ("window:", "sample:", "trained:", "scored: 7,043", "exported:", "report:"):
+        assert step in ran.stdout, step
+    assert "Traceback" not in ran.stderr, ran.stderr
+    return ran.stdout
+
+
+def _may_unshare() -> bool:
+    return subprocess.run(["unshare", "-n", "true"], capture_output=True).returncode == 0
+
+
+def _system_files() -> set[str]:
+    """Files of the places that the package writes to; caches that others keep are no matter."""
+    places = ("/opt", "/usr/bin", "/usr/share/applications", "/usr/share/icons/hicolor",
+              "/usr/share/metainfo", "/usr/share/man/man1", "/usr/share/doc/churnkit-desktop",
+              "/usr/share/mime/packages", "/usr/share/mime/application")  # fmt: skip
+    return {
+        str(path)
+        for place in places
+        for path in Path(place).rglob("*")
+        if path.name not in ("mimeinfo.cache", "icon-theme.cache")
+    }
+
+
+def _field(deb: Path, name: str) -> str:
+    return subprocess.run(
+        ["dpkg-deb", "-f", deb, name], check=True, capture_output=True, text=True
+    ).stdout.strip()
+
+
+def _without(name: str) -> dict[str, str]:
+    return {key: value for key, value in os.environ.items() if key != name}
