@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -100,11 +101,15 @@ def test_the_guides_commands_run_in_their_order_and_a_restored_ledger_goes_on(
         assert served.ask("GET", f"/v1/predictions/{ids[3]}").status == 200
         fresh = served.predict(item("c3", tenure=60)).json["predictions"][0]
         with Client(served.url, key=served.keys["all"]) as client:
-            for _ in range(200):
-                latest = client.customer("c3").score
-                if latest is not None and latest.prediction_id == fresh["prediction_id"]:
+            end = time.monotonic() + 30
+            while True:
+                (latest,) = [
+                    one for one in client.customers(prefix="c3") if one.customer_id == "c3"
+                ]
+                if latest.prediction_id == fresh["prediction_id"]:
                     break
-            assert latest is not None
+                assert time.monotonic() < end, "what is new was not taken in"
+                time.sleep(0.1)
             assert client.verify_models(files=True).ok
 
 
