@@ -10,7 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from churnkit.domain.models import ModelVersion
-from churnkit.errors import BundleError
+from churnkit.errors import BundleError, FolderReadOnly
 from churnkit.ledger.bundle_files import store_bundle, stored_bundles
 from churnkit.project import Project, open_project
 from churnkit.registry.bundle import bundle_bytes
@@ -37,7 +37,18 @@ def publish(folder: Path | str, target: Project) -> tuple[str, ...]:
         elsewhere = home.ledger_url != target.ledger_url
         embedded = home.ledger_url.startswith("sqlite")
         if elsewhere and embedded and (home.store / "ledger.sqlite").exists():
-            moved = target.ledger.adopt(home.ledger.model_versions(), home.ledger.journal())
+            try:
+                versions, journal = home.ledger.model_versions(), home.ledger.journal()
+            except FolderReadOnly:
+                # Made by an earlier churnkit, in a folder that may only be read, such as a
+                # container's: what was published before serves on.
+                versions, journal = (), ()
+                notes.append(
+                    "The project's own ledger has to be brought up to date first, and its folder "
+                    "may not be written here: nothing was taken over from it. Run 'churnkit models "
+                    "list' where it may be written."
+                )
+            moved = target.ledger.adopt(versions, journal) if versions else 0
             if moved is None:
                 notes.append(
                     "The project's own ledger and the service's went different ways; the service "

@@ -14,6 +14,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import urllib3
@@ -87,9 +88,10 @@ def test_the_steps_give_a_service_that_answers(built: Built, served_folder: Path
         token = json.loads(made.stdout)["token"]
         words = [str(port) if word == "8000" else word for word in built.command]
         words = ["127.0.0.1" if word == "0.0.0.0" else word for word in words]
+        found = str(shutil.which(words[0], path=environ["PATH"]))
         service = subprocess.Popen(
-            [*_nobody(), *words], env=environ, cwd=built.inside(built.folder),
-            stderr=subprocess.PIPE, text=True,
+            [found, *words[1:]], env=environ, cwd=built.inside(built.folder),
+            stderr=subprocess.PIPE, text=True, **_nobody(),
         )  # fmt: skip
         try:
             health = [*built.health, f"http://127.0.0.1:{port}/healthz"]
@@ -114,15 +116,17 @@ def test_the_steps_give_a_service_that_answers(built: Built, served_folder: Path
     assert _files(built) == before, "something was written outside the temporary folder"
 
 
-def _nobody() -> list[str]:
-    return ["runuser", "-u", "nobody", "--"] if os.geteuid() == 0 else []
+def _nobody() -> dict[str, Any]:
+    return {"user": "nobody", "group": "nogroup", "extra_groups": []} if os.geteuid() == 0 else {}
 
 
 def _run(
     built: Built, environ: dict[str, str], *words: str, check: bool = True
 ) -> subprocess.CompletedProcess[str]:
+    found = shutil.which(words[0], path=environ["PATH"])
+    assert found is not None, words[0]
     return subprocess.run(
-        [*_nobody(), *words], env=environ, cwd=built.inside(built.folder), check=check,
+        [found, *words[1:]], env=environ, cwd=built.inside(built.folder), check=check, **_nobody(),
         capture_output=True, text=True,
     )  # fmt: skip
 

@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,12 +22,14 @@ from churnkit_stack.finding import root
 
 import churnkit as ck
 from churnkit.client.blocking import Client
-from churnkit.errors import StorageError
-from churnkit.ledger import migrations
+from churnkit.errors import FolderReadOnly, StorageError
+from churnkit.ledger import migrations, store
 from churnkit.ledger.engine import make_engine, migrate
 from churnkit.ledger.schema import read_schema, step_back
 from churnkit.ledger.store import Ledger
 from churnkit.ledger.tables import Moment, metadata
+from churnkit.usecases.online import open_for_service, serving_version
+from churnkit.usecases.publishing import publish
 from tests.live import item, live, prepare
 from tests.postgres import Postgres, own_postgres
 from tests.stack.queries import rules
@@ -98,11 +101,15 @@ def test_the_guides_commands_run_in_their_order_and_a_restored_ledger_goes_on(
         assert served.ask("GET", f"/v1/predictions/{ids[3]}").status == 200
         fresh = served.predict(item("c3", tenure=60)).json["predictions"][0]
         with Client(served.url, key=served.keys["all"]) as client:
-            for _ in range(200):
-                latest = client.customer("c3").score
-                if latest is not None and latest.prediction_id == fresh["prediction_id"]:
+            end = time.monotonic() + 30
+            while True:
+                (latest,) = [
+                    one for one in client.customers(prefix="c3") if one.customer_id == "c3"
+                ]
+                if latest.prediction_id == fresh["prediction_id"]:
                     break
-            assert latest is not None
+                assert time.monotonic() < end, "what is new was not taken in"
+                time.sleep(0.1)
             assert client.verify_models(files=True).ok
 
 
@@ -129,6 +136,23 @@ def test_what_was_tampered_with_in_a_backup_is_found(
         engine.dispose()
         with Client(served.url, key=served.keys["all"]) as client:
             assert not client.verify_models().ok
+
+
+def test_a_folder_that_may_only_be_read_and_is_of_an_earlier_version_keeps_nobody_from_serving(
+    served_folder: Path, postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepare(served_folder, postgres_url)
+
+    def refuse(engine: sa.Engine) -> None:  # as a container finds it, behind an upgrade
+        if engine.dialect.name == "sqlite":
+            raise FolderReadOnly("churnkit may not write the ledger.")
+        migrate(engine)
+
+    monkeypatch.setattr(store, "migrate", refuse)
+    with open_for_service(served_folder, postgres_url) as project:
+        (note,) = publish(served_folder, project)
+        assert "nothing was taken over" in note
+        assert serving_version(project) == "v1"
 
 
 # --- upgrades ----------------------------------------------------------------------------------

@@ -35,6 +35,8 @@ class Part:
     wanted: bool = False
     """Whether it should run; a part that ends though it is wanted is started again."""
     restarts: int = 0
+    answered: bool = False
+    """Whether it was ready once: then it starts as it should, whatever happened to it."""
     process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -69,9 +71,11 @@ class Part:
         """
         end = time.monotonic() + seconds
         while not (self.runs and self.ready()):
-            if time.monotonic() > end or not (self.runs or self.restarts):
+            hopeless = not (self.runs or self.restarts or self.answered)
+            if time.monotonic() > end or hopeless:
                 raise NotStarted(f"'{self.name}' does not start; its log ends: {self.said()}")
             time.sleep(_LOOK_SECONDS)
+        self.answered = True
 
     def tell_to_end(self, number: int = signal.SIGTERM) -> None:
         """Send a signal; it is not started again."""
