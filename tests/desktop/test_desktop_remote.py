@@ -221,7 +221,7 @@ def test_import_train_score_export_on_an_empty_service(
         screen = _open(qtbot, window, "data")
         assert screen.facts.profile is None and "Nothing was uploaded" in screen.facts.why
         screen.import_file(str(data))
-        qtbot.waitUntil(lambda: screen.job and not screen.job.running, timeout=WAIT_MS)
+        qtbot.waitUntil(lambda: bool(screen.job and not screen.job.running), timeout=WAIT_MS)
         assert screen.job.state == "finished", screen.job.error
         qtbot.waitUntil(lambda: screen.facts.profile is not None, timeout=WAIT_MS)
         assert screen.facts.profile.n_rows == 800
