@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
+from urllib.parse import urlsplit
 
 from filelock import FileLock, Timeout
 from pydantic import ValidationError
@@ -89,8 +90,16 @@ class Project:
 
     @property
     def journal_head(self) -> Path:
-        """The journal's signed head, rewritten with every change of an alias."""
-        return self.store / "journal-head.json"
+        """The journal's signed head, rewritten with every change of an alias.
+
+        Each ledger has its own: a service may keep the folder's journal in another database.
+        """
+        if self.ledger_url.startswith("sqlite"):
+            return self.store / "journal-head.json"
+        url = urlsplit(self.ledger_url)
+        where = f"{url.hostname}:{url.port}{url.path}?{url.query}"
+        digest = hashlib.sha256(where.encode()).hexdigest()
+        return self.store / f"journal-head-{digest[:12]}.json"
 
     @property
     def ledger_url(self) -> str:

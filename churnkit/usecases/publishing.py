@@ -7,13 +7,17 @@ churnkit.toml.
 
 from __future__ import annotations
 
+from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 
 from churnkit.domain.models import ModelVersion
-from churnkit.errors import BundleError, FolderReadOnly
+from churnkit.errors import BundleError, FolderReadOnly, StorageError
 from churnkit.ledger.bundle_files import store_bundle, stored_bundles
 from churnkit.project import Project, open_project
 from churnkit.registry.bundle import bundle_bytes
+from churnkit.registry.head import load_key
+from churnkit.usecases.journal_head import write_head
 
 
 def publish(folder: Path | str, target: Project) -> tuple[str, ...]:
@@ -56,6 +60,9 @@ def publish(folder: Path | str, target: Project) -> tuple[str, ...]:
                 )
             elif moved:
                 notes.append(f"Took {moved} model version(s) over from the project's own ledger.")
+                with suppress(StorageError):
+                    if load_key(create=False) is not None:
+                        write_head(target, journal, target.journal_head, datetime.now(UTC))
     if not target.ledger_url.startswith("sqlite"):
         notes += publish_bundles(target)
     return tuple(notes)

@@ -115,7 +115,7 @@ def _home_page(found: Distribution) -> str:
         label, _, address = line.partition(",")
         if label.strip().lower() in ("homepage", "home", "source", "repository"):
             return str(address).strip()
-    return str(found.metadata["Home-page"] or "")
+    return str(found.metadata["Home-page"]) if "Home-page" in found.metadata else ""
 
 
 def _texts(found: Distribution) -> tuple[str, ...]:

@@ -171,7 +171,7 @@ def test_outcomes_that_one_arm_lacks_stop_the_reading(project: Project) -> None:
 
     def lost(arm: str) -> bool:
         kept[arm] += 1
-        return arm == "call" and kept[arm] % 4 == 0
+        return arm == "call" and kept[arm] % 3 == 0
 
     trial.lost = lost
     start_experiment(project, OFFER, now=trial.now)
