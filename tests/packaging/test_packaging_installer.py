@@ -167,6 +167,8 @@ MEANT = (
     "unstripped-binary-or-object",  # stripping breaks what wheels have patched
     "shared-library-lacks-prerequisites",
     "missing-dependency-on-libc",
+    "library-not-linked-against-libc",  # small modules of wheels, which their program links
+    "missing-depends-on-sensible-utils",  # a word in a library of the system
     "malformed-deb-archive",  # dpkg reads zstd since 1.21.18, which this lintian does not know
 )
 
