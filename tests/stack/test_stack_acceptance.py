@@ -123,11 +123,15 @@ def test_prometheus_sees_all_parts_and_a_replica_that_is_away(stack: Stack) -> N
     stack.replicas[1].tell_to_end()
     stack.replicas[1].wait_ended()
     _until(lambda: ask(url, rule.text))
-    firing = json.loads(urllib.request.urlopen(f"{url}/api/v1/alerts", timeout=5).read())
-    assert "ChurnkitReplicaDown" in {one["labels"]["alertname"] for one in firing["data"]["alerts"]}
+    _until(lambda: "ChurnkitReplicaDown" in _alerts(url))  # rules are looked at every few seconds
     stack.replicas[1].start()
     stack.replicas[1].wait_ready()
     _until(lambda: not ask(url, rule.text))
+
+
+def _alerts(url: str) -> set[str]:
+    told = json.loads(urllib.request.urlopen(f"{url}/api/v1/alerts", timeout=5).read())
+    return {one["labels"]["alertname"] for one in told["data"]["alerts"]}
 
 
 def _until(holds: object, seconds: float = 60) -> None:
