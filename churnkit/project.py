@@ -89,13 +89,18 @@ class Project:
         return self.folder / "reports"
 
     @property
+    def own_journal_head(self) -> Path:
+        """The signed head of the journal in the folder itself."""
+        return self.store / "journal-head.json"
+
+    @property
     def journal_head(self) -> Path:
         """The journal's signed head, rewritten with every change of an alias.
 
         Each ledger has its own: a service may keep the folder's journal in another database.
         """
         if self.ledger_url.startswith("sqlite"):
-            return self.store / "journal-head.json"
+            return self.own_journal_head
         url = urlsplit(self.ledger_url)
         where = f"{url.hostname}:{url.port}{url.path}?{url.query}"
         digest = hashlib.sha256(where.encode()).hexdigest()

@@ -253,6 +253,9 @@ def check_end(
     """Whether the journal goes on from a signed head; says where that cannot be known."""
     path = project.journal_head if head is None else Path(head).expanduser()
     if head is None and not path.exists():
+        # A database that is new to this folder, such as a restored one, goes on from its journal.
+        path = project.own_journal_head
+    if head is None and not path.exists():
         return (
             Check(
                 subject="journal's end",

@@ -187,6 +187,8 @@ def test_make_stack_says_where_everything_is_and_ctrl_c_ends_all_of_it(
             process.kill()
         process.wait()
         reader.join(10)
+        if process.stderr is not None:
+            process.stderr.close()
 
 
 @pytest.mark.long
