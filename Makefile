@@ -71,7 +71,7 @@ test: lint ## lint and the ordinary tests
 	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 test-long: install-test ## what takes longer
-	$(BIN)/pytest -m long
+	$(BIN)/pytest -m long -n 2 --dist loadfile --no-loadscope-reorder
 
 format: install-test ## format the code
 	$(BIN)/ruff format .

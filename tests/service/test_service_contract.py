@@ -90,4 +90,4 @@ def test_schemathesis_finds_no_fault(on_postgres: Live, tmp_path: Path) -> None:
 @pytest.mark.long
 @pytest.mark.parametrize("seed", [11, 12])
 def test_schemathesis_finds_no_fault_in_depth(on_postgres: Live, tmp_path: Path, seed: int) -> None:
-    _schemathesis(on_postgres, seed, 60, tmp_path)
+    _schemathesis(on_postgres, seed, 12, tmp_path)
