@@ -11,7 +11,7 @@ import pyarrow as pa
 from churnkit.data.scoring_input import stream_typed
 from churnkit.data.sources import Source
 from churnkit.domain.models import ModelVersion
-from churnkit.errors import NoChampion
+from churnkit.errors import NoChampion, UnknownModelVersion
 from churnkit.inference.batch import score_batches
 from churnkit.inference.compile import CompiledModel
 from churnkit.inference.predictor import Predictor
@@ -27,14 +27,16 @@ def find_version(project: Project, version: str | None = None) -> ModelVersion:
     Raises
     ------
     NoChampion : none serves yet
-    UnknownModelVersion : no such version
+    UnknownModelVersion : no such version, or no challenger
     """
     if version in (None, "champion", "challenger"):
         holding = holders(project.ledger.journal())
         alias = version or "champion"
         held = holding.get(alias)
         if held is None:
-            raise NoChampion(
+            # Without a champion nothing is served; without a challenger only the name is unknown.
+            missing = NoChampion if alias == "champion" else UnknownModelVersion
+            raise missing(
                 f"there is no {alias} in this project.",
                 fix="Train a model with 'churnkit train'.",
                 folder=project.folder,
