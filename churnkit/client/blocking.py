@@ -211,7 +211,7 @@ class Client:
                     url=url,
                 )
             self._url = next(self._urls)
-            time.sleep(pause)
+            time.sleep(pause)  # this client blocks, before it asks another address
 
     def predict(
         self,

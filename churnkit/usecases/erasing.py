@@ -245,6 +245,7 @@ def _from_replicas(
     if not alive(project.ledger.engine, max(now, datetime.now(UTC)) - within):
         return {}
     progress(Step("waiting until the service's replicas know"))
+    # Replicas look by themselves after so long, and say nothing when they have.
     time.sleep(service.reload_seconds + _ON_THE_WAY_SECONDS)
     with project.ledger.writing() as connection:
         overwriting(connection)

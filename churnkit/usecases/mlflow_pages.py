@@ -69,7 +69,7 @@ def serve_mlflow(
                 ready(address)
             while not cancel.cancelled:
                 _check_runs(process, log)
-                time.sleep(_LOOK_SECONDS)
+                time.sleep(_LOOK_SECONDS)  # a child, or whoever cancels: either may end it
         finally:
             _stop(process)
 
@@ -97,7 +97,7 @@ def _answers(
             with urllib.request.urlopen(f"{address}/health", timeout=5):
                 return True
         except OSError:
-            time.sleep(_LOOK_SECONDS)
+            time.sleep(_LOOK_SECONDS)  # MLflow does not say when it listens
         if time.monotonic() > end:
             raise StorageError(
                 f"MLflow did not answer within {_START_SECONDS:.0f} seconds.",

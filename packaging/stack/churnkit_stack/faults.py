@@ -65,11 +65,11 @@ class Faults:
                 stack.wait_seen()
             case "database restarted":
                 with stack.database_away():
-                    time.sleep(self._dice.uniform(0.2, 2.0))
+                    time.sleep(self._dice.uniform(0.2, 2.0))  # the fault lasts
                 stack.wait_seen(60)
             case "broker stopped":
                 with stack.broker_away():
-                    time.sleep(self._dice.uniform(0.5, 3.0))
+                    time.sleep(self._dice.uniform(0.5, 3.0))  # the fault lasts
             case "slow client":
                 self._dawdle()
             case "restart":

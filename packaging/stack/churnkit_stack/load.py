@@ -132,7 +132,7 @@ class Load:
         ]
         told = self._client.record_outcomes(items)
         self.done.count("outcomes", told.n_new)
-        time.sleep(self._pause)
+        time.sleep(self._pause)  # the load's rate
 
     def events(self, dice: random.Random) -> None:
         """Purchases, each under a key of its own."""
@@ -150,7 +150,7 @@ class Load:
         if told.applied + told.duplicates != len(items):
             self.done.failed(f"events were not taken in: {told}")
         self.done.count("events", len(items))
-        time.sleep(self._pause)
+        time.sleep(self._pause)  # the load's rate
 
     def batch(self, dice: random.Random) -> None:
         """A file, and its result when it is there."""
@@ -175,4 +175,4 @@ def wait_for(done: Acknowledged, n: int, seconds: float = 120.0) -> None:
     while done.total < n:
         if time.monotonic() > end:
             raise TimeoutError(f"{done.total:,} of {n:,} predictions after {seconds:g} s")
-        time.sleep(0.02)
+        time.sleep(0.02)  # other threads count

@@ -74,7 +74,7 @@ class Part:
             hopeless = not (self.runs or self.restarts or self.answered)
             if time.monotonic() > end or hopeless:
                 raise NotStarted(f"'{self.name}' does not start; its log ends: {self.said()}")
-            time.sleep(_LOOK_SECONDS)
+            time.sleep(_LOOK_SECONDS)  # a program does not say when it is ready
         self.answered = True
 
     def tell_to_end(self, number: int = signal.SIGTERM) -> None:

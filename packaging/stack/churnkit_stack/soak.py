@@ -184,7 +184,7 @@ def _resume(stack: Stack, key: str) -> int:
 
 def _rollout(stack: Stack, key: str, resumed: int) -> tuple[str, list[str]]:
     """Where the rollout stands, and what is wrong with it."""
-    time.sleep(2 * _LOOK_SECONDS)
+    time.sleep(2 * _LOOK_SECONDS)  # the service looks at it once more
     with Client(stack.url, key=key) as client:
         rollout = client.rollouts().rollouts[-1]
     text = f"{rollout.rollout_id} is {rollout.condition} in '{rollout.stage}'"

@@ -192,7 +192,7 @@ class Stack:
         """Until the proxy sends to both replicas again."""
         end = time.monotonic() + seconds
         while self.replicas_up() < REPLICAS and time.monotonic() < end:
-            time.sleep(0.1)
+            time.sleep(0.1)  # the proxy tells its state only when asked
 
     def replicas_up(self) -> int:
         """How many replicas the proxy sends to."""
