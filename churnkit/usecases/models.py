@@ -252,9 +252,18 @@ def check_end(
 ) -> tuple[Check, ...]:
     """Whether the journal goes on from a signed head; says where that cannot be known."""
     path = project.journal_head if head is None else Path(head).expanduser()
-    if head is None and not path.exists():
+    fell_back: tuple[Check, ...] = ()
+    if head is None and not path.exists() and path != project.own_journal_head:
         # A database that is new to this folder, such as a restored one, goes on from its journal.
         path = project.own_journal_head
+        fell_back = (
+            Check(
+                subject="journal's end in this database",
+                state="unchecked",
+                detail="it has no signed head of its own: rows cut off since the folder's head "
+                "cannot be seen; give one with --head FILE.",
+            ),
+        )
     if head is None and not path.exists():
         return (
             Check(
@@ -274,4 +283,4 @@ def check_end(
                 "could have been cut off or recomputed; set CHURNKIT_JOURNAL_KEY.",
             ),
         )
-    return check_head(entries, read_head(path), key=key)
+    return (*check_head(entries, read_head(path), key=key), *fell_back)
