@@ -96,14 +96,14 @@ def _present() -> Iterator[Distribution]:
 
 
 def _part(found: Distribution) -> Part:
-    told = found.metadata
-    terms = told["License-Expression"] or ""
+    terms = _field(found, "License-Expression")
     if not terms:
-        classes = [c.split(" :: ")[-1] for c in told.get_all("Classifier") or () if "License" in c]
-        terms = "; ".join(classes) or (told["License"] or "").strip().split("\n")[0][:120]
+        named = found.metadata.get_all("Classifier") or ()
+        classes = [one.split(" :: ")[-1] for one in named if "License" in one]
+        terms = "; ".join(classes) or _field(found, "License").strip().split("\n")[0][:120]
     return Part(
-        name=told["Name"],
-        version=told["Version"],
+        name=_field(found, "Name"),
+        version=_field(found, "Version"),
         terms=terms or "see the text",
         home=_home_page(found),
         texts=_texts(found) or _known_texts(terms),
@@ -115,7 +115,13 @@ def _home_page(found: Distribution) -> str:
         label, _, address = line.partition(",")
         if label.strip().lower() in ("homepage", "home", "source", "repository"):
             return str(address).strip()
-    return str(found.metadata["Home-page"]) if "Home-page" in found.metadata else ""
+    return _field(found, "Home-page")
+
+
+def _field(found: Distribution, name: str) -> str:
+    # The metadata of Python's own importlib answer a missing field with None; those of the
+    # importlib_metadata package, which takes over once any library imports it, with a KeyError.
+    return str((found.metadata.get_all(name) or ("",))[0])
 
 
 def _texts(found: Distribution) -> tuple[str, ...]:

@@ -27,6 +27,16 @@ def test_every_part_names_its_terms_and_qt_brings_the_lgpl() -> None:
         assert found[name].texts, name
 
 
+def test_metadata_may_be_read_by_the_package_that_replaces_the_standard_one() -> None:
+    """Some libraries import it, and then a field that is missing raises."""
+    code = (
+        "import importlib_metadata; from churnkit_desktop.licences import parts;"
+        "print(sum(bool(part.terms) for part in parts()))"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert int(ran.stdout) > 10
+
+
 def test_the_page_is_complete_and_escapes_what_others_wrote() -> None:
     text = page([Part("churnkit", "1", "Apache-2.0"), Part("<b>", "2", "MIT", texts=("a < b",))])
     assert "<b>" not in text
