@@ -53,6 +53,7 @@ from churnkit.project import Project
 from churnkit.reporting.tables import escape_text
 from churnkit.usecases.labels import project_calendar
 from churnkit.usecases.result import Result
+from churnkit.usecases.suppressing import ErasureWatch
 
 SCHEMA_FILE = "log_schema.json"
 AsOf = datetime | str
@@ -244,8 +245,10 @@ def build_features(
     names = tuple(feature.name for feature in features.features)
     kept: list[pa.RecordBatch] = []
     n_rows, nulls = 0, dict.fromkeys(names, 0)
+    erasures = None if path is None else ErasureWatch(project)
     with ExitStack() as stack:
-        writer = stack.enter_context(open_writer(path)) if path else None
+        writing = stack.enter_context(ExitStack())
+        writer = writing.enter_context(open_writer(path)) if path else None
         connection = stack.enter_context(opened(project.database))
         stack.enter_context(memory_within(connection, memory_bytes, project.store))
         progress(Step("building features", None, f"{len(moments)} dates"))
@@ -267,6 +270,9 @@ def build_features(
             n_rows += batch.num_rows
             for name in names:
                 nulls[name] += batch.column(name).null_count
+        if erasures is not None:
+            with erasures.keeping(path):
+                writing.close()
     return BuiltFeatures(
         n_rows=n_rows,
         moments=tuple(from_us(moment.as_of_us) for moment in asked.moments),
@@ -319,6 +325,7 @@ def export_features(
     if path.exists():
         raise ProjectExists("the folder is there already.", fix="Name a new one.", folder=path)
     rows: dict[str, int] = {}
+    erasures = ErasureWatch(project)
     with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         with (
@@ -337,7 +344,8 @@ def export_features(
                 rows[name] = int(found[0][0])
             (whole / SCHEMA_FILE).write_text(schema.model_dump_json(indent=1), encoding="utf-8")
             write_features(whole / FILE_NAME, features)
-            whole.rename(path)
+            with erasures.keeping(path):
+                whole.rename(path)
     return ExportedTables(path, rows)
 
 
