@@ -16,8 +16,8 @@ from churnkit.ledger.experiments import entry_moments
 from churnkit.ledger.outcomes import outcomes_of, record_outcomes
 from churnkit.ledger.scored_rows import scored_rows
 from churnkit.project import Project
+from churnkit.usecases.label_spans import label_spans
 from churnkit.usecases.labels import project_calendar
-from churnkit.usecases.maturing import label_spans
 from churnkit.usecases.row_import import RowsImported
 from churnkit.usecases.suppressing import erased_within
 

@@ -23,8 +23,9 @@ from churnkit.ledger import outcomes as table
 from churnkit.project import Project
 from churnkit.reporting.tables import escape_text
 from churnkit.usecases.features import AsOf
+from churnkit.usecases.label_spans import LabelSpans, label_spans
 from churnkit.usecases.log_outcomes import outcomes_from_log
-from churnkit.usecases.maturing import Cohort, LabelSpans, cohorts_of, label_spans
+from churnkit.usecases.maturing import Cohort, cohorts_of
 from churnkit.usecases.result import Result
 from churnkit.usecases.row_import import RowKind, RowsImported, Unusable, import_rows
 from churnkit.usecases.suppressing import erased_within, suppressed_in
