@@ -15,7 +15,7 @@ import uvloop
 from aiohttp import web
 
 from churnkit.project import Project
-from churnkit.settings import ServiceTable
+from churnkit.settings.service import ServiceTable
 from churnkit_service.app import make_app
 from churnkit_service.door import Door
 from churnkit_service.service import Service
