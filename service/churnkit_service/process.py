@@ -16,7 +16,8 @@ from pathlib import Path
 
 from churnkit.errors import SettingsInvalid, StorageUnreachable
 from churnkit.project import Project
-from churnkit.settings import ServiceTable, Settings
+from churnkit.settings.service import ServiceTable
+from churnkit.settings.whole import Settings
 from churnkit.usecases.keys import create_key
 from churnkit.usecases.online import example_item, open_for_service, ping
 from churnkit.usecases.publishing import publish

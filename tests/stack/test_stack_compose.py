@@ -14,7 +14,7 @@ import pytest
 import yaml
 from churnkit_stack.finding import root
 
-from churnkit.settings import read_settings
+from churnkit.settings.file import read_settings
 from tests.stack.image import instructions
 
 FILE = root() / "docker-compose.yml"
