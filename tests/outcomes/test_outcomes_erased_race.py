@@ -31,7 +31,7 @@ from churnkit.project import Project
 from churnkit.usecases import (
     batches,
     experiment_assigning,
-    features,
+    feature_building,
     jobs,
     online_state,
     outcomes,
@@ -333,5 +333,5 @@ def test_events_and_features(
                 erase(project, other, now=NOW)
 
         with pytest.raises(errors.ErasedMeanwhile):
-            features.build_features(project, END, output, progress=forget)
+            feature_building.build_features(project, END, output, progress=forget)
         assert not output.exists()
