@@ -15,7 +15,7 @@ from churnkit.ledger.scored_columns import Ints, Wanted, raw_moment, to_us_array
 from churnkit.ledger.tables import outcomes, predictions
 from churnkit.ledger.transactions import reading
 
-_CHUNK = 50_000
+_CHUNK = 2_000
 _MOMENTS = ("as_of", "observed_from", "observed_to", "churned_at", "known_at")
 
 

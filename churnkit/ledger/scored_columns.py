@@ -14,7 +14,8 @@ import sqlalchemy as sa
 from churnkit.ledger.tables import predictions
 from churnkit.ledger.transactions import reading
 
-_CHUNK = 50_000
+_CHUNK = 2_000
+"""Rows in memory at once: of many more, most of the time is the garbage collector's."""
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 NEVER = np.iinfo(np.int64).min
