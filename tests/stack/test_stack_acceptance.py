@@ -50,7 +50,7 @@ def stack(served_folder: Path) -> Iterator[Stack]:
 
 def _load(stack: Stack, done: Acknowledged, customers: str) -> Load:
     asked = Asking([f"{customers}-{i}" for i in range(60)], FEATURES)
-    load = Load(stack.url, stack.key(), asked, done, pause_seconds=0.01)
+    load = Load(stack.at.url, stack.key(), asked, done, pause_seconds=0.01)
     load.add(load.single, 4)
     load.add(load.unkeyed, 2)
     load.add(load.bulk)
@@ -90,7 +90,7 @@ def test_while_no_replica_can_answer_clients_are_told_when_to_come_back(stack: S
     key = stack.key()
     body = json.dumps({"items": [{"customer_id": "x", "features": FEATURES}]}).encode()
     headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
-    request = urllib.request.Request(f"{stack.url}/v1/predictions", body, headers)
+    request = urllib.request.Request(f"{stack.at.url}/v1/predictions", body, headers)
     with stack.database_away():
         time.sleep(1.5)  # the proxy has noticed
         with pytest.raises(urllib.error.HTTPError) as refused:
@@ -105,14 +105,14 @@ def test_while_no_replica_can_answer_clients_are_told_when_to_come_back(stack: S
         assert answer.status == 200
     # Figures of one replica of several mislead: they are not to be had from outside.
     with pytest.raises(urllib.error.HTTPError) as hidden:
-        urllib.request.urlopen(f"{stack.url}/metrics", timeout=20)
+        urllib.request.urlopen(f"{stack.at.url}/metrics", timeout=20)
     with hidden.value as answer:
         assert answer.code == 404
 
 
 @pytest.mark.long
 def test_prometheus_sees_all_parts_and_a_replica_that_is_away(stack: Stack) -> None:
-    url = stack.prometheus_url
+    url = stack.at.prometheus_url
     _until(lambda: len([1 for one in ask(url, "up") if one["value"][1] == "1"]) == 4)
     for query in (*dashboards(), *rules()):
         ask(url, query.text)
