@@ -35,7 +35,7 @@ class Line:
     def doubled(self) -> int:
         """What is there too often: a repeated row, or one that nobody asked for."""
         surplus = self.stored + self.missing - self.acknowledged - self.unknown
-        return self.repeated + max(0, surplus)
+        return max(self.repeated, surplus, 0)
 
     @property
     def right(self) -> bool:

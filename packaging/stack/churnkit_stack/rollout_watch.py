@@ -37,7 +37,7 @@ class RolloutWatch:
         """Once more; what cannot be asked now is asked the next time."""
         try:
             with Client(self._url, key=self._key, patience_seconds=_PATIENCE_SECONDS) as client:
-                self._note(client.rollouts().rollouts[-1])
+                self.note(client.rollouts().rollouts[-1])
                 if self._seen is not None and self._seen.condition == "paused":
                     # What a person does: here the load is strange on purpose.
                     client.move_rollout(self._seen.rollout_id, "resume", why="the long run goes on")
@@ -45,7 +45,8 @@ class RolloutWatch:
         except ChurnkitError:
             return
 
-    def _note(self, found: RolloutSummary) -> None:
+    def note(self, found: RolloutSummary) -> None:
+        """How it stands now."""
         self._seen = found
         self.reached.setdefault(found.stage, time.monotonic() - self._began)
         if found.condition == "running":
