@@ -67,9 +67,7 @@ async def answering(service: Service, listener: socket.socket) -> AsyncIterator[
     settings = service.settings
     runner = web.AppRunner(
         make_app(service),
-        access_log=None,
         handle_signals=False,
-        keepalive_timeout=settings.idle_timeout_seconds,
         shutdown_timeout=settings.drain_seconds,
     )
     await runner.setup()
