@@ -6,13 +6,17 @@ import itertools
 import os
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
 import sqlalchemy as sa
 from filelock import FileLock
 
+from churnkit.ledger.store import Ledger
+from churnkit.registry.mlflow_store import MlflowStore
 from tests.live import make_served_project
 from tests.online_project import make_online_project
 from tests.postgres import running_postgres
@@ -77,33 +81,77 @@ def postgres_server() -> Iterator[str]:
         yield url
 
 
+@pytest.fixture(scope="session")
+def prepared_database(postgres_server: str) -> str:
+    """The name of a database with the ledger's tables and nothing in them, to be copied."""
+    url = _new_database(postgres_server)
+    Ledger.open(url).close()
+    return str(sa.make_url(url).database)
+
+
 @pytest.fixture
-def postgres_url(postgres_server: str) -> str:
-    """The URL of a fresh PostgreSQL database."""
-    return _new_database(postgres_server)
+def postgres_url(postgres_server: str, prepared_database: str) -> str:
+    """The URL of a PostgreSQL database of the test's own, with the ledger's tables."""
+    return _new_database(postgres_server, prepared_database)
 
 
 @pytest.fixture(scope="module")
-def fresh_database(postgres_server: str) -> str:
-    """The URL of a PostgreSQL database that the tests of a module share."""
-    return _new_database(postgres_server)
+def fresh_database(postgres_server: str, prepared_database: str) -> str:
+    """The URL of such a database that the tests of a module share."""
+    return _new_database(postgres_server, prepared_database)
 
 
-def _new_database(server: str) -> str:
+def _new_database(server: str, template: str = "template1") -> str:
     name = f"test_{next(_numbers)}"
     engine = sa.create_engine(server, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
     with engine.connect() as connection:
-        connection.execute(sa.text(f"create database {name}"))
+        connection.execute(sa.text(f"create database {name} template {template}"))
     engine.dispose()
     return str(sa.make_url(server).set(database=name).render_as_string(False))
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def ledger_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """A fresh database on each engine that the ledger runs on."""
+    """A database of the test's own on each engine that the ledger runs on."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'ledger.sqlite'}"
     return str(request.getfixturevalue("postgres_url"))
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A database without any table, on each engine."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'ledger.sqlite'}"
+    return _new_database(str(request.getfixturevalue("postgres_server")))
+
+
+@pytest.fixture(autouse=True, scope="session")
+def prepared_mlflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """MLflow takes seconds to make its tables: once, then each project has a copy of them."""
+    real = MlflowStore._client
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if base.name.startswith("popen-") else base
+    template = shared / "mlflow-template" / "mlflow.db"
+
+    @contextmanager
+    def client(self: MlflowStore) -> Iterator[tuple[Any, Any]]:
+        if not self.exists:
+            with FileLock(shared / "mlflow.lock"):
+                if not template.exists():
+                    making = MlflowStore(template.parent.with_suffix(".new"))
+                    with real(making) as (_, made):
+                        made.search_experiments()
+                        made.search_registered_models()
+                    making.folder.rename(template.parent)
+            self.folder.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(template, self.folder / "mlflow.db")
+        with real(self) as found:
+            yield found
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(MlflowStore, "_client", client)
+        yield
 
 
 @pytest.fixture(scope="session")
