@@ -182,6 +182,14 @@ def test_what_is_lost_or_doubled_is_found_wherever_it_is(postgres_url: str) -> N
     engine.dispose()
 
 
+def test_a_failure_that_comes_again_and_again_is_told_once() -> None:
+    done = Acknowledged()
+    for text in ("a", "b", "a", "c"):
+        done.failed(text)
+    assert done.failures_told() == ["2 × a", "b", "c"]
+    assert done.failures_told(most=1) == ["2 × a", "and 2 other kinds"]
+
+
 # --- the rollout --------------------------------------------------------------------------------
 
 RUNNING = RolloutSummary(
