@@ -10,8 +10,8 @@ from churnkit.client.blocking import Client
 from churnkit.client.messages.rollouts import RolloutSummary
 from churnkit.errors import ChurnkitError
 
-STALE_SECONDS = 60.0
-"""The service looks every few seconds; whatever happens, it is back after so long."""
+STALE_SECONDS = 120.0
+"""The service looks every few seconds, busy or not; whatever happens, it is back after so long."""
 _PATIENCE_SECONDS = 20.0
 
 
