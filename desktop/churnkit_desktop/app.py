@@ -6,9 +6,10 @@ import signal
 import sys
 from pathlib import Path
 
-from PySide6.QtCore import QTimer
+from PySide6.QtCore import QCoreApplication, QEvent, QTimer
 from PySide6.QtWidgets import QApplication
 
+from churnkit_desktop.garbage import Garbage
 from churnkit_desktop.main_window import MainWindow
 from churnkit_desktop.session.memory import Memory
 from churnkit_desktop.theme.icons import icon
@@ -29,7 +30,20 @@ def make_application() -> QApplication:
     font = application.font()
     font.setPointSizeF(max(font.pointSizeF(), SMALLEST_LETTERS))
     application.setFont(font)
+    if application.findChild(Garbage) is None:
+        Garbage(application).start()
     return application
+
+
+def end(application: QApplication, window: MainWindow) -> None:
+    """Destroy the last window and all that it held, while the application is there for them."""
+    window.close()
+    window.deleteLater()
+    del window
+    QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+    garbage = application.findChild(Garbage)
+    if isinstance(garbage, Garbage):
+        garbage.stop()
 
 
 def run(place: str = "", state_folder: Path | None = None) -> int:
@@ -48,5 +62,5 @@ def run(place: str = "", state_folder: Path | None = None) -> int:
     pulse.timeout.connect(lambda: None)
     QTimer.singleShot(0, lambda: window.begin(place))
     code = application.exec()
-    window.shut()
+    end(application, window)
     return code

@@ -476,6 +476,7 @@ class MainWindow(QMainWindow):
 
     def shut(self) -> None:
         """Stop work and threads; may be called twice."""
+        self.theme.changed.disconnect(self._repaint)
         self.connection.watch(None)
         if self.desk is not None:
             self.desk.bench.close()

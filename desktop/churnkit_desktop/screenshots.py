@@ -161,7 +161,7 @@ def _take(asked: argparse.Namespace) -> int:
                 else:
                     failed.append(path.name)
                 window.close()
-                window.shut()
+                window.deleteLater()
     for name in failed:
         sys.stderr.write(f"{name} was not taken\n")
     return 1 if failed else 0

@@ -19,7 +19,7 @@ from PySide6.QtCore import QEventLoop
 from PySide6.QtWidgets import QApplication
 
 from churnkit_desktop.actions import Action
-from churnkit_desktop.app import make_application
+from churnkit_desktop.app import end, make_application
 from churnkit_desktop.main_window import MainWindow
 from churnkit_desktop.screens.catalog import SCREENS
 from churnkit_desktop.session.memory import Memory
@@ -60,7 +60,7 @@ def self_test(began: float, *, only_window: bool = False) -> int:
             _say(f"FAILED: {error}")
             return 1
         finally:
-            window.close()
+            end(application, window)
     _say("passed")
     return 0
 

@@ -14,9 +14,11 @@ import pytest
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
 from churnkit_desktop.app import make_application
+from churnkit_desktop.garbage import Garbage
 from churnkit_desktop.main_window import MainWindow
 from churnkit_desktop.session.memory import Memory
 from churnkit_desktop.theme.style import Theme
+from PySide6.QtCore import QCoreApplication, QEvent
 
 WAIT_MS = 60_000
 
@@ -24,7 +26,19 @@ WAIT_MS = 60_000
 @pytest.fixture(scope="session")
 def qapp() -> Any:
     """The application as the product makes it."""
-    return make_application()
+    application = make_application()
+    application.findChild(Garbage).stop()
+    return application
+
+
+@pytest.fixture(autouse=True, scope="module")
+def garbage(qapp: Any) -> Iterator[Garbage]:
+    """Collected as in the product; the tests of other parts get Python's own ways back."""
+    garbage = qapp.findChild(Garbage)
+    garbage.start()
+    yield garbage
+    QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+    garbage.stop()
 
 
 @pytest.fixture

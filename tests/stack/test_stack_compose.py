@@ -55,6 +55,14 @@ def test_the_whole_installation_is_in_it() -> None:
     }  # fmt: skip
 
 
+def test_images_of_others_are_named_by_digest_and_by_no_host() -> None:
+    for name, part in SERVICES.items():
+        default = part["image"].partition(":-")[2].removesuffix("}")
+        if "build" in part:
+            continue  # our own
+        assert re.fullmatch(r"(?:\w+/)?[a-z]+:[\w.-]+@sha256:[0-9a-f]{64}", default), name
+
+
 @pytest.mark.parametrize("name", SERVICES)
 def test_each_part_is_confined_watched_and_started_again(name: str) -> None:
     part = SERVICES[name]

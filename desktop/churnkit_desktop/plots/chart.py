@@ -102,8 +102,7 @@ class Chart(QWidget):
 
     def _make(self) -> None:
         axes = {"bottom": pg.DateAxisItem(utcOffset=0)} if self._time else {}
-        plot = self._made = _Plot(axisItems=axes)
-        plot.setMenuEnabled(False)
+        plot = self._made = _Plot(axisItems=axes, enableMenu=False)
         plot.setMinimumHeight(180)
         plot.setAccessibleName(f"Chart: {self.name}")
         self.setFocusProxy(plot)

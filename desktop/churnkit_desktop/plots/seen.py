@@ -11,6 +11,8 @@ import shiboken6
 from PySide6.QtCore import QTimer
 
 P = ParamSpec("P")
+_PAUSE_MS = 20
+"""Longer than Qt waits to draw: each plot is drawn before the next one is made."""
 
 
 class Seen(Protocol):
@@ -62,4 +64,4 @@ class Turns:
             chart.make_plot()
         self._waiting.popleft()
         if self._waiting:
-            QTimer.singleShot(1, self._next)
+            QTimer.singleShot(_PAUSE_MS, self._next)
