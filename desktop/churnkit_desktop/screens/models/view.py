@@ -120,7 +120,7 @@ class ModelsView(ScreenFrame):
             (
                 Column(tr("Segment")),
                 Column(tr("Customers"), whole, number=True),
-                Column("Left", percent, number=True),
+                Column(tr("Left"), percent, number=True),
                 Column(tr("Predicted"), percent, number=True),
                 Column(tr("ROC AUC"), number=True),
                 Column(tr("Brier score"), number=True),
