@@ -1,6 +1,7 @@
 # Two commands: `make demo` does the main job, `make test` proves it. Both install what they need.
 PYTHON ?= python3
 VENV ?= .venv
+SOAK_MINUTES ?= 20
 BIN := $(VENV)/bin
 .DEFAULT_GOAL := help
 .PHONY: help install install-test demo desktop screenshots serve stack soak test test-long lint format benchmark dist installer clean
@@ -59,7 +60,7 @@ stack: $(VENV)/.installed-stack demo/churnkit.toml ## what docker-compose.yml de
 	@PYTHONPATH=packaging/stack $(BIN)/python -m churnkit_stack demo
 
 soak: $(VENV)/.installed-stack ## twenty minutes of mixed load with faults; prints what the ledger says
-	@PYTHONPATH=packaging/stack $(BIN)/python -m churnkit_stack.soak
+	@PYTHONPATH=packaging/stack $(BIN)/python -m churnkit_stack.soak --minutes $(SOAK_MINUTES)
 
 lint: install-test ## ruff, mypy, import-linter
 	$(BIN)/ruff format --check .

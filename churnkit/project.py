@@ -22,7 +22,8 @@ from churnkit.errors import ProjectBusy, RunUnreadable, UnknownRun, did_you_mean
 from churnkit.ledger.engine import Pool
 from churnkit.ledger.store import Ledger
 from churnkit.registry.mlflow_store import MlflowStore
-from churnkit.settings import Settings, read_settings
+from churnkit.settings.file import read_settings
+from churnkit.settings.whole import Settings
 
 
 class Project:

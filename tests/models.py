@@ -15,7 +15,8 @@ from churnkit.data.simulate import snapshot
 from churnkit.data.split import fold_indices, split_rows
 from churnkit.data.target import labels
 from churnkit.domain.columns import ModelSchema
-from churnkit.settings import CANDIDATES, ColumnsTable
+from churnkit.settings.models import CANDIDATES
+from churnkit.settings.sources import ColumnsTable
 from churnkit.training.candidate import find_candidates
 from churnkit.training.fit import encode_training, refit
 from churnkit.training.schema import fit_schema

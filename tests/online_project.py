@@ -10,7 +10,7 @@ import pytest
 
 import churnkit as ck
 from churnkit.data.samples.locate import cdnow_path
-from churnkit.settings import write_settings
+from churnkit.settings.file import write_settings
 from churnkit.training import fit
 from churnkit.usecases import training
 from tests.live import one_trial

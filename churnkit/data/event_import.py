@@ -20,7 +20,7 @@ from churnkit.domain.events import LogSchema, ValueColumn
 from churnkit.domain.frozen import Frozen
 from churnkit.domain.progress import Cancel, Progress, Step, silent
 from churnkit.errors import DiskFull, LogChanged, StorageError, storage_errors
-from churnkit.settings import Settings
+from churnkit.settings.whole import Settings
 
 
 class LogImported(Frozen):

@@ -59,7 +59,7 @@ def parse_times(values: pa.Array, *, form: str, zone: str) -> Times:
     Parameters
     ----------
     values : text, numbers, dates or timestamps
-    form : one of the formats in churnkit/settings.py; empty: iso
+    form : one of the formats in churnkit/settings/kinds.py; empty: iso
     zone : of times that name none; the rule for clock changes is in churnkit/data/zones.py
     """
     kind = values.type

@@ -17,7 +17,7 @@ from churnkit.data.fixed_point import fixed_point
 from churnkit.data.zones import Flags, Ints, day_numbers
 from churnkit.domain.events import BEGINNING_US, US_PER_DAY, AttributeColumn
 from churnkit.errors import ColumnMissing, did_you_mean
-from churnkit.settings import AttributesTable, EventsTable, SubscriptionsTable
+from churnkit.settings.sources import AttributesTable, EventsTable, SubscriptionsTable
 
 DEFAULT_TYPE = "event"
 """The type of all events of a log without a column for it."""

@@ -28,7 +28,7 @@ from churnkit.domain.events import AttributeColumn
 from churnkit.domain.frozen import Frozen
 from churnkit.domain.progress import Cancel, Progress, Step
 from churnkit.errors import DataEmpty, SettingsInvalid, TooManyBroken
-from churnkit.settings import Settings
+from churnkit.settings.whole import Settings
 
 FactTable = Literal["events", "attributes", "subscriptions"]
 _TIMES = {"events": "t_us", "attributes": "valid_from_us", "subscriptions": "start_us"}

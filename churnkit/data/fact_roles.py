@@ -14,7 +14,7 @@ from churnkit.data.event_roles import (
     speaks_of_knowing,
 )
 from churnkit.domain.events import Guess
-from churnkit.settings import AttributesTable, SubscriptionsTable
+from churnkit.settings.sources import AttributesTable, SubscriptionsTable
 
 _VALID = frozenset("valid from since effective changed updated modified as_of snapshot".split())
 _START = frozenset("start started begin began from since opened purchased subscribed".split())

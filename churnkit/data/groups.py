@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from churnkit.data.codes import Ints, column_codes, row_groups
-from churnkit.settings import ColumnsTable
+from churnkit.settings.sources import ColumnsTable
 
 COMMON_SHARE = 0.01
 COMMON_ROWS = 20

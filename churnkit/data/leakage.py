@@ -15,7 +15,7 @@ from churnkit.data.groups import customer_groups, deal, stream
 from churnkit.data.target import labels
 from churnkit.domain.columns import TableColumn, TableSchema
 from churnkit.domain.profiles import LeakFinding
-from churnkit.settings import ColumnsTable
+from churnkit.settings.sources import ColumnsTable
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]

@@ -22,7 +22,8 @@ from churnkit.domain.moments import from_us
 from churnkit.domain.outcomes import Outcome, Treatment, treatment_name
 from churnkit.domain.progress import Cancel
 from churnkit.errors import ColumnMissing, did_you_mean
-from churnkit.settings import ColumnsTable, OutcomesTable, TreatmentsTable
+from churnkit.settings.outcomes import OutcomesTable, TreatmentsTable
+from churnkit.settings.sources import ColumnsTable
 
 _TRUE = ("true", "1", "yes", "y", "t", "churned", "left")
 _FALSE = ("false", "0", "no", "n", "f", "stayed", "active")

@@ -12,7 +12,7 @@ from churnkit.data.codes import as_array, row_groups
 from churnkit.data.target import labels, value_text
 from churnkit.domain.columns import TableColumn, TableSchema
 from churnkit.domain.profiles import ColumnProfile, LeakFinding, Role, TableProfile
-from churnkit.settings import ColumnsTable
+from churnkit.settings.sources import ColumnsTable
 
 _CODED_MISSING = frozenset(
     "unknown n/a na nan null none missing undefined ? - -- not_available unspecified".split()

@@ -16,7 +16,7 @@ from churnkit.data.codes import column_codes
 from churnkit.data.groups import customer_groups, deal, stream
 from churnkit.data.target import labels, require_column, value_text
 from churnkit.errors import BadValue, TooFewRows
-from churnkit.settings import ColumnsTable
+from churnkit.settings.sources import ColumnsTable
 
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]

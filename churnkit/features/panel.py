@@ -17,7 +17,7 @@ from churnkit.domain.events import US_PER_DAY, LogSchema
 from churnkit.domain.labels import LabelWindow, Panel
 from churnkit.errors import DataEmpty, LabelsNotMatured
 from churnkit.features.windows import label_window
-from churnkit.settings import ChurnTable
+from churnkit.settings.churn import ChurnTable
 
 
 @dataclass(frozen=True)

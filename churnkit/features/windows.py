@@ -14,7 +14,7 @@ import numpy as np
 from churnkit.data.zones import Ints, local_us, utc_us
 from churnkit.domain.events import US_PER_DAY
 from churnkit.domain.labels import LabelWindow
-from churnkit.settings import ChurnTable
+from churnkit.settings.churn import ChurnTable
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from churnkit.errors import BadValue, ColumnMissing
 from churnkit.inference.predictor import Predictor
-from churnkit.settings import ServingTable
+from churnkit.settings.models import ServingTable
 
 if TYPE_CHECKING:
     from churnkit.data.scoring_input import TypedBatch

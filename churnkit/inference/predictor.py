@@ -16,7 +16,7 @@ from churnkit.inference.compile import CompiledModel
 from churnkit.inference.encoder import RowEncoder
 from churnkit.inference.pipelines import many_margins
 from churnkit.inference.reasons import reasons_one
-from churnkit.settings import ServingTable
+from churnkit.settings.models import ServingTable
 
 Floats = NDArray[np.float64]
 SKLEARN_FROM_ROWS = 512

@@ -23,7 +23,7 @@ from churnkit.errors import NothingMatured
 from churnkit.measures.bootstrap import roc_area
 from churnkit.measures.profit import contact_profit, profit_threshold
 from churnkit.monitoring.recalibration import Method, choose_method, recalibrate
-from churnkit.settings import Money
+from churnkit.settings.money import Money
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]

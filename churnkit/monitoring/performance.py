@@ -26,7 +26,7 @@ from churnkit.measures.bootstrap import (
 )
 from churnkit.measures.deciles import deciles
 from churnkit.measures.profit import contact_profit, profit_threshold
-from churnkit.settings import Money
+from churnkit.settings.money import Money
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]

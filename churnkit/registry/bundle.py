@@ -27,7 +27,7 @@ from churnkit.errors import (
     storage_errors,
 )
 from churnkit.registry.skops_file import dump_pipeline, load_pipeline
-from churnkit.settings import ServingTable
+from churnkit.settings.models import ServingTable
 
 FORMAT = 1
 MANIFEST = "manifest.json"

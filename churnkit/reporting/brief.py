@@ -9,7 +9,7 @@ from churnkit.domain.evaluation import Evaluation, Slice
 from churnkit.domain.profiles import TableProfile
 from churnkit.domain.runs import RunRecord
 from churnkit.reporting.wording import headline, interval, money_line
-from churnkit.settings import Money
+from churnkit.settings.money import Money
 
 _FEW = 5
 

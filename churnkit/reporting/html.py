@@ -25,7 +25,7 @@ from churnkit.reporting.wording import (
     points,
     shown_value,
 )
-from churnkit.settings import Money
+from churnkit.settings.money import Money
 
 
 def render_report(

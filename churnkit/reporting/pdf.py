@@ -17,7 +17,7 @@ from churnkit.errors import storage_errors
 from churnkit.reporting import figures
 from churnkit.reporting.brief import brief
 from churnkit.reporting.wording import candidate_title, headline, interval, points, shown_value
-from churnkit.settings import Money
+from churnkit.settings.money import Money
 
 if TYPE_CHECKING:
     from reportlab.platypus import Flowable

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from churnkit.domain.evaluation import Estimate, Evaluation
-from churnkit.settings import Money
+from churnkit.settings.money import Money
 
 CANDIDATE_TITLES = {
     "logistic_regression": "logistic regression",

@@ -18,7 +18,7 @@ from sklearn.pipeline import Pipeline
 
 from churnkit.domain.columns import ModelSchema
 from churnkit.errors import SettingsInvalid, did_you_mean
-from churnkit.settings import FILE_NAME
+from churnkit.settings.file import FILE_NAME
 from churnkit.training import candidates
 
 Params = dict[str, Any]

@@ -14,7 +14,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, check_random_state, validate_data
 
 from churnkit.data.frames import model_frame
-from churnkit.settings import ColumnsTable
+from churnkit.settings.sources import ColumnsTable
 from churnkit.training.candidate import find_candidates
 from churnkit.training.fit import encode_training, search_and_fit
 from churnkit.training.schema import fit_schema

@@ -25,7 +25,7 @@ from churnkit.measures.bootstrap import (
 )
 from churnkit.measures.deciles import deciles
 from churnkit.measures.profit import contact_profit, profit_by_share, profit_threshold
-from churnkit.settings import Money
+from churnkit.settings.money import Money
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from churnkit.domain.columns import ModelSchema
 from churnkit.domain.runs import RunRecord
-from churnkit.settings import Settings
+from churnkit.settings.whole import Settings
 
 _USED = ("columns", "money", "training")
 _NOTHING = object()

@@ -19,7 +19,8 @@ from churnkit.domain.columns import ModelSchema, TableSchema
 from churnkit.domain.progress import Cancel, Progress, Step, silent
 from churnkit.domain.runs import RunRecord, Trial
 from churnkit.errors import TooFewRows
-from churnkit.settings import ColumnsTable, Settings
+from churnkit.settings.sources import ColumnsTable
+from churnkit.settings.whole import Settings
 from churnkit.training.calibrate import encoded_probabilities, response
 from churnkit.training.candidate import find_candidates
 from churnkit.training.evaluate import choose_segments, evaluate

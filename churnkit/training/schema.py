@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from churnkit.data.codes import as_array
 from churnkit.domain.columns import ModelInput, ModelSchema
 from churnkit.errors import BadValue, ColumnMissing, did_you_mean
-from churnkit.settings import ColumnsTable
+from churnkit.settings.sources import ColumnsTable
 
 MIN_COUNT = 5
 """A category that fewer training rows have is rare: the model does not tell it from missing."""

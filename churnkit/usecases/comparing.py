@@ -17,7 +17,8 @@ from churnkit.inference.predictor import Predictor
 from churnkit.measures.bootstrap import Figure, estimates, mean_of, roc_auc
 from churnkit.measures.profit import contact_profit, profit_threshold
 from churnkit.project import Project
-from churnkit.settings import ColumnsTable, Settings
+from churnkit.settings.sources import ColumnsTable
+from churnkit.settings.whole import Settings
 from churnkit.usecases.panel import LearningRows
 from churnkit.usecases.serving import load_predictor
 from churnkit.usecases.tables import typed

@@ -26,14 +26,9 @@ from churnkit.errors import (
 )
 from churnkit.project import Project, open_project
 from churnkit.reporting.tables import roles_table
-from churnkit.settings import (
-    FILE_NAME,
-    ColumnsTable,
-    DataTable,
-    ProjectTable,
-    Settings,
-    write_settings,
-)
+from churnkit.settings.file import FILE_NAME, write_settings
+from churnkit.settings.sources import ColumnsTable, DataTable
+from churnkit.settings.whole import ProjectTable, Settings
 from churnkit.usecases.result import Result
 
 Choose = Callable[[Ambiguous], str]

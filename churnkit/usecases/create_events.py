@@ -33,13 +33,10 @@ from churnkit.errors import (
 )
 from churnkit.project import Project, open_project
 from churnkit.reporting.event_tables import guesses_table
-from churnkit.settings import (
-    AttributesTable,
-    ChurnTable,
-    Settings,
-    SubscriptionsTable,
-    write_settings,
-)
+from churnkit.settings.churn import ChurnTable
+from churnkit.settings.file import write_settings
+from churnkit.settings.sources import AttributesTable, SubscriptionsTable
+from churnkit.settings.whole import Settings
 from churnkit.usecases.create import refuse_existing
 from churnkit.usecases.event_importing import FactsImported, project_requests
 from churnkit.usecases.result import Result

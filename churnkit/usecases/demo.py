@@ -15,7 +15,7 @@ from churnkit.data.samples.locate import telco_path
 from churnkit.domain.progress import Cancel, Progress, silent
 from churnkit.errors import ProjectExists
 from churnkit.project import Project, open_project
-from churnkit.settings import FILE_NAME
+from churnkit.settings.file import FILE_NAME
 from churnkit.usecases.create import create_project
 from churnkit.usecases.demo_events import EventsDemonstrated, demo_events
 from churnkit.usecases.demo_rollout import RolloutDemonstrated, demo_rollout

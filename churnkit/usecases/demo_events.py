@@ -11,7 +11,7 @@ from rich.console import Group, RenderableType
 from churnkit.data.samples.locate import cdnow_path
 from churnkit.domain.progress import Cancel, Progress, silent
 from churnkit.project import Project, open_project
-from churnkit.settings import FILE_NAME, write_settings
+from churnkit.settings.file import FILE_NAME, write_settings
 from churnkit.usecases.create_events import LogOptions, create_event_project
 from churnkit.usecases.explaining import explain
 from churnkit.usecases.features import show_features, suggest_features

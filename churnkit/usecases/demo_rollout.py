@@ -25,7 +25,7 @@ from churnkit.errors import storage_errors
 from churnkit.project import Project, open_project
 from churnkit.reporting.figures import Draw, sheet
 from churnkit.reporting.rollout_figures import course, draw_course
-from churnkit.settings import FILE_NAME, write_settings
+from churnkit.settings.file import FILE_NAME, write_settings
 from churnkit.usecases.create import create_project
 from churnkit.usecases.outcomes import take_outcomes
 from churnkit.usecases.result import Result

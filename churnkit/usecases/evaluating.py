@@ -10,7 +10,7 @@ from churnkit.domain.models import ModelVersion
 from churnkit.domain.runs import RunRecord
 from churnkit.project import Project
 from churnkit.reporting.tables import deciles_table, evaluation_table, slices_table
-from churnkit.settings import Money
+from churnkit.settings.money import Money
 from churnkit.usecases.result import Result
 from churnkit.usecases.serving import find_version
 

@@ -18,7 +18,8 @@ from churnkit.data.zones import shown_moment
 from churnkit.domain.progress import Cancel, Progress, silent
 from churnkit.errors import DataUnreadable, SettingsInvalid
 from churnkit.project import Project
-from churnkit.settings import Settings, write_settings
+from churnkit.settings.file import write_settings
+from churnkit.settings.whole import Settings
 from churnkit.usecases.result import Result
 from churnkit.usecases.suppressing import suppressed_in
 

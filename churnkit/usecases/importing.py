@@ -18,7 +18,8 @@ from churnkit.domain.progress import Cancel, Progress, silent
 from churnkit.errors import ColumnMissing, SettingsInvalid, storage_errors
 from churnkit.project import Project
 from churnkit.reporting.tables import changes_table
-from churnkit.settings import DataTable, write_settings
+from churnkit.settings.file import write_settings
+from churnkit.settings.sources import DataTable
 from churnkit.usecases.result import Result
 from churnkit.usecases.suppressing import suppressed_in
 

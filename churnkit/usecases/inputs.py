@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from churnkit.domain.columns import TableSchema
 from churnkit.domain.profiles import LeakFinding
 from churnkit.errors import LeakageFound
-from churnkit.settings import ColumnsTable
+from churnkit.settings.sources import ColumnsTable
 
 
 def choose_inputs(

@@ -15,7 +15,7 @@ from churnkit.domain.jobs import Job
 from churnkit.errors import SettingsInvalid, UnknownJob
 from churnkit.ledger.jobs import find_job
 from churnkit.project import Project
-from churnkit.settings import Settings
+from churnkit.settings.whole import Settings
 from churnkit.usecases.create import Created, create_project
 from churnkit.usecases.create_events import (
     LogCreated,

@@ -19,7 +19,7 @@ from churnkit.features.labels import label_rates, label_table
 from churnkit.features.panel import Calendar, panel
 from churnkit.project import Project
 from churnkit.reporting.event_tables import horizons_table, rates_table
-from churnkit.settings import ChurnTable
+from churnkit.settings.churn import ChurnTable
 from churnkit.usecases.result import Result
 
 _HORIZONS = (7, 30, 90, 180, 365)

@@ -25,7 +25,7 @@ from churnkit.reporting.tables import (
     trials_table,
     versions_table,
 )
-from churnkit.settings import Money
+from churnkit.settings.money import Money
 from churnkit.usecases.journal_head import read_head, write_head
 from churnkit.usecases.moving import Change, move
 from churnkit.usecases.result import Result

@@ -22,7 +22,9 @@ from churnkit.ledger.sqlite_sink import SqliteSink
 from churnkit.project import Project
 from churnkit.registry.bundle import read_bundle
 from churnkit.registry.journal import holders
-from churnkit.settings import ServiceTable, Settings, read_settings
+from churnkit.settings.file import read_settings
+from churnkit.settings.service import ServiceTable
+from churnkit.settings.whole import Settings
 from churnkit.usecases.bundles import find_bundle
 from churnkit.usecases.serving import bundle_predictor, find_version
 

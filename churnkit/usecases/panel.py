@@ -26,7 +26,7 @@ from churnkit.features.offline import stream_features
 from churnkit.features.panel import Calendar, panel
 from churnkit.features.requests import ask
 from churnkit.project import Project
-from churnkit.settings import BUILT_COLUMNS
+from churnkit.settings.sources import BUILT_COLUMNS
 from churnkit.usecases.features import open_features, suggest_features
 from churnkit.usecases.labels import project_calendar
 

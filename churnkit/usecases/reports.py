@@ -23,7 +23,7 @@ from churnkit.registry.journal import holders
 from churnkit.reporting.html import render_report
 from churnkit.reporting.html import write_report as write_html
 from churnkit.reporting.pdf import render_pdf, write_pdf
-from churnkit.settings import Money
+from churnkit.settings.money import Money
 from churnkit.usecases.profiling import profile
 from churnkit.usecases.result import Result
 from churnkit.usecases.serving import find_version, load_predictor

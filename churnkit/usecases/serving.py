@@ -18,7 +18,7 @@ from churnkit.inference.predictor import Predictor
 from churnkit.project import Project
 from churnkit.registry.bundle import Bundle, read_bundle
 from churnkit.registry.journal import holders
-from churnkit.settings import ServingTable
+from churnkit.settings.models import ServingTable
 
 
 def find_version(project: Project, version: str | None = None) -> ModelVersion:

@@ -23,7 +23,7 @@ from churnkit.domain.runs import RunRecord
 from churnkit.errors import CannotRepeat
 from churnkit.project import Project
 from churnkit.reporting.tables import deciles_table, evaluation_table, leaks_table, trials_table
-from churnkit.settings import Money
+from churnkit.settings.money import Money
 from churnkit.training.record import differences
 from churnkit.training.run import TrainedModel, train_model
 from churnkit.usecases.admitting import admit, compile_checked, tell_mlflow

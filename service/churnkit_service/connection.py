@@ -127,15 +127,20 @@ class Connection(asyncio.Protocol):
 
     def look(self, now: float) -> None:
         """See that nobody keeps the connection for nothing."""
-        settings = self.service.settings
-        if self._busy or self._transport is None:
+        settings, transport = self.service.settings, self._transport
+        if self._busy or transport is None:
             return
-        if self._parts:
-            if now - self._used_at > settings.body_timeout_seconds:
+        quiet = now - self._used_at
+        if transport.get_write_buffer_size():
+            if quiet > settings.request_timeout_seconds:  # the last answer is not taken
+                transport.abort()
+        elif self._parts:
+            if quiet > settings.body_timeout_seconds:
+                self._parts = []
                 self._begin(None)
                 self._fail(body_late(settings.body_timeout_seconds), close=True)
-        elif now - self._used_at > settings.idle_timeout_seconds:
-            self._transport.close()
+        elif quiet > settings.idle_timeout_seconds:
+            transport.close()
 
     def end(self, *, now: bool) -> None:
         """Close it, if nothing is being answered, or at once."""

@@ -11,19 +11,19 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
 from email.utils import formatdate
 
 from aiohttp import web
 
 from churnkit_service.auth import Caller
+from churnkit_service.behind import Behind
 from churnkit_service.connection import Connection
 from churnkit_service.plain_requests import Head, read_head
 from churnkit_service.service import Service
 
 PATH = "/v1/predictions"
 _MOST_HEADS = 256
-_LOOK_SECONDS = 1.0
+_LONGEST_LOOK_SECONDS = 1.0
 
 
 class Door:
@@ -31,14 +31,15 @@ class Door:
 
     Parameters
     ----------
-    behind : makes aiohttp's protocol for a connection
+    server : aiohttp's, for the connections that ask for anything else
     """
 
-    def __init__(self, service: Service, behind: Callable[[], asyncio.Protocol]) -> None:
+    def __init__(self, service: Service, server: web.Server) -> None:
         self.service = service
-        self.behind = behind
         self.watch = service.watch("POST", PATH)
         self.connections: set[Connection] = set()
+        self._server = server
+        self._behind: set[Behind] = set()
         vary = "Vary: Origin\r\n" if service.settings.cors_origins else ""
         self._head = (
             "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nCache-Control: no-store\r\n"
@@ -48,13 +49,30 @@ class Door:
         # copy of the API keys that it was checked with.
         self._heads: dict[bytes, tuple[Head, Caller]] = {}
         self._generation = -1
+        self._traced = service.settings.tracing
+        """Spans are begun in aiohttp's handlers."""
         self._looking: asyncio.Task[None] | None = None
+        settings = service.settings
+        shortest = min(
+            settings.idle_timeout_seconds,
+            settings.body_timeout_seconds,
+            settings.request_timeout_seconds,
+        )
+        self._every = min(_LONGEST_LOOK_SECONDS, shortest / 4)
+        self.now = time.monotonic()
+        """When the door last looked; to ask for the time with each request costs more."""
         service.at_the_door = lambda: len(self.connections)
         self._look()
 
     def __call__(self) -> asyncio.Protocol:
         """The protocol of a new connection."""
-        return self.behind() if self.service.settings.tracing else Connection(self)
+        return Connection(self)
+
+    def behind(self) -> Behind:
+        """The protocol of a connection that is handed over to aiohttp."""
+        protocol = Behind(self.service, self._server, self._behind.discard)
+        self._behind.add(protocol)
+        return protocol
 
     def start(self) -> None:
         """Begin to look after the connections."""
@@ -76,6 +94,8 @@ class Door:
 
     def read(self, head: bytes) -> tuple[Head, Caller | None] | None:
         """What a head says, and who sends it, where that is known; None: it is not plain."""
+        if self._traced:
+            return None
         keys = self.service.keys
         if not keys.fresh:
             found = read_head(head)
@@ -118,11 +138,15 @@ class Door:
 
     async def _look_after(self) -> None:
         while True:
-            await asyncio.sleep(_LOOK_SECONDS)
+            await asyncio.sleep(self._every)
             self._look()
 
     def _look(self) -> None:
-        self.now = time.monotonic()
+        # What a connection did since the look before has that look's time: seen from there, nobody
+        # is let go before his time.
+        before, self.now = self.now, time.monotonic()
         self._date = f"Date: {formatdate(usegmt=True)}\r\n"
         for connection in tuple(self.connections):
-            connection.look(self.now)
+            connection.look(before)
+        for protocol in tuple(self._behind):
+            protocol.look(before)

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 
 from churnkit.errors import ChurnkitError
-from churnkit.settings import ServiceTable
+from churnkit.settings.service import ServiceTable
 from churnkit_service.endpoint import Call, Endpoint
 from churnkit_service.problems import (
     BodyMalformed,

@@ -12,7 +12,7 @@ from typing import Any
 
 from churnkit.domain.jobs import Job
 from churnkit.project import Project
-from churnkit.settings import Settings
+from churnkit.settings.whole import Settings
 
 
 class JobChild:

@@ -19,7 +19,7 @@ from typing import IO, Any, NoReturn
 
 from churnkit.domain.jobs import Job
 from churnkit.errors import StorageError
-from churnkit.settings import Settings
+from churnkit.settings.whole import Settings
 from churnkit.usecases.job_running import work_on
 from churnkit.usecases.online import open_with_settings
 from churnkit_service.logs import set_up_logs

@@ -13,7 +13,7 @@ from typing import Any
 from churnkit.domain.jobs import JOB_KINDS, Job
 from churnkit.errors import ChurnkitError, ClaimLost
 from churnkit.project import Project
-from churnkit.settings import ServiceTable
+from churnkit.settings.service import ServiceTable
 from churnkit.usecases import jobs as usecases
 from churnkit.usecases.happenings import announce
 from churnkit_service.job_child import JobChild

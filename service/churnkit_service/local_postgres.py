@@ -74,8 +74,9 @@ class LocalPostgres:
         )  # fmt: skip
 
     def stop(self, mode: str = "immediate") -> None:
-        """Stop: ``immediate`` as a crash, ``fast`` in order."""
-        assert self._programs is not None
+        """Stop: ``immediate`` as a crash, ``fast`` in order; nothing where it was not started."""
+        if self._programs is None:
+            return
         self._call(self._programs / "pg_ctl", "-D", self._data, "-m", mode, "-w", "stop")
 
     @property

@@ -32,6 +32,10 @@ class BodyMalformed(HttpProblem):
     """The body is not JSON."""
 
 
+class RequestMalformed(HttpProblem):
+    """The request is not HTTP."""
+
+
 class Unauthorized(HttpProblem):
     """There is no API key, or not one that is valid."""
 
@@ -85,6 +89,12 @@ class MediaTypeUnsupported(HttpProblem):
     """The body is not of a type that the address takes."""
 
     status = 415
+
+
+class ExpectationUnknown(HttpProblem):
+    """The request expects what the service does not know."""
+
+    status = 417
 
 
 class RequestInvalid(HttpProblem):

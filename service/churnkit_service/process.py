@@ -16,7 +16,8 @@ from pathlib import Path
 
 from churnkit.errors import SettingsInvalid, StorageUnreachable
 from churnkit.project import Project
-from churnkit.settings import ServiceTable, Settings
+from churnkit.settings.service import ServiceTable
+from churnkit.settings.whole import Settings
 from churnkit.usecases.keys import create_key
 from churnkit.usecases.online import example_item, open_for_service, ping
 from churnkit.usecases.publishing import publish
@@ -151,7 +152,7 @@ def wait_for_database(project: Project, tell: Tell, seconds: float = 60.0) -> No
             if not told:
                 tell("Waiting for the database …")
                 told = True
-            time.sleep(_RESTART_SECONDS)
+            time.sleep(_RESTART_SECONDS)  # a database does not say when it is there
         else:
             return
 
@@ -188,6 +189,7 @@ def _supervise(
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, stop)
         while not stopping:
+            # Also what keeps workers that end at once from being started without a pause.
             time.sleep(_RESTART_SECONDS)
             for i, worker in enumerate(workers):
                 if worker.poll() is not None and not stopping:

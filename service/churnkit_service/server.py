@@ -15,7 +15,7 @@ import uvloop
 from aiohttp import web
 
 from churnkit.project import Project
-from churnkit.settings import ServiceTable
+from churnkit.settings.service import ServiceTable
 from churnkit_service.app import make_app
 from churnkit_service.door import Door
 from churnkit_service.service import Service
@@ -67,9 +67,7 @@ async def answering(service: Service, listener: socket.socket) -> AsyncIterator[
     settings = service.settings
     runner = web.AppRunner(
         make_app(service),
-        access_log=None,
         handle_signals=False,
-        keepalive_timeout=settings.idle_timeout_seconds,
         shutdown_timeout=settings.drain_seconds,
     )
     await runner.setup()

@@ -14,7 +14,7 @@ from aiohttp import web
 from churnkit.domain.recording import PredictionColumns
 from churnkit.errors import ChurnkitError, StorageError
 from churnkit.project import Project
-from churnkit.settings import ServiceTable
+from churnkit.settings.service import ServiceTable
 from churnkit.usecases import online as usecases
 from churnkit.usecases import rollout_serving
 from churnkit.usecases.happenings import forget_happenings

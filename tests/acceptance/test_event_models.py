@@ -16,7 +16,7 @@ from filelock import FileLock
 import churnkit as ck
 from churnkit.data.samples.locate import cdnow_path
 from churnkit.errors import AsOfInvalid, BadValue, MomentTooOld, NoOnlineState, UnknownCustomer
-from churnkit.settings import write_settings
+from churnkit.settings.file import write_settings
 from tests.acceptance.conftest import Answer
 from tests.features.test_features_offline import assert_same
 

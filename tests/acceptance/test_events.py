@@ -15,7 +15,7 @@ from churnkit.cli.main import run
 from churnkit.data.samples.locate import cdnow_path
 from churnkit.errors import ProjectBusy, SettingsInvalid
 from churnkit.project import open_project
-from churnkit.settings import FILE_NAME, read_settings, write_settings
+from churnkit.settings.file import FILE_NAME, read_settings, write_settings
 from churnkit.usecases.create_events import LogOptions, create_event_project
 from churnkit.usecases.event_importing import import_facts
 from churnkit.usecases.labels import labels

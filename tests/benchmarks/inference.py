@@ -34,7 +34,8 @@ from churnkit.data.target import labels
 from churnkit.domain.columns import ModelSchema
 from churnkit.inference.compile import compile_pipeline
 from churnkit.inference.predictor import Predictor
-from churnkit.settings import ColumnsTable, ServingTable
+from churnkit.settings.models import ServingTable
+from churnkit.settings.sources import ColumnsTable
 from churnkit.training.candidate import all_candidates
 from churnkit.training.fit import encode_training, refit
 from churnkit.training.schema import fit_schema

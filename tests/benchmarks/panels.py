@@ -43,7 +43,8 @@ from churnkit.data.reading import read_arrow  # noqa: E402
 from churnkit.data.samples.locate import cdnow_path  # noqa: E402
 from churnkit.domain.evaluation import Estimate  # noqa: E402
 from churnkit.measures.bootstrap import Figure, estimates, mean_of, roc_auc  # noqa: E402
-from churnkit.settings import BUILT_COLUMNS, write_settings  # noqa: E402
+from churnkit.settings.file import write_settings  # noqa: E402
+from churnkit.settings.sources import BUILT_COLUMNS  # noqa: E402
 from tests.benchmarks.bgnbd import BetaGeometric  # noqa: E402
 
 RETAIL = "online_retail.parquet"

@@ -44,7 +44,8 @@ from churnkit.data.samples.locate import telco_path
 from churnkit.data.sources import open_source
 from churnkit.data.target import labels
 from churnkit.measures.bootstrap import chance_ece, expected_calibration_error
-from churnkit.settings import CANDIDATES, ColumnsTable
+from churnkit.settings.models import CANDIDATES
+from churnkit.settings.sources import ColumnsTable
 from churnkit.training.candidate import find_candidates
 from churnkit.training.fit import encode_training, search_and_fit
 from churnkit.training.schema import fit_schema

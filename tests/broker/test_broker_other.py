@@ -14,7 +14,7 @@ from churnkit_service.service import Service
 from faststream.kafka import TestKafkaBroker
 from faststream.redis import TestRedisBroker
 
-from churnkit.settings import BrokerTable
+from churnkit.settings.broker import BrokerTable
 from churnkit.usecases.online import open_for_service
 from tests.live import item, prepare
 

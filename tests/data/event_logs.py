@@ -11,7 +11,8 @@ import duckdb
 from churnkit.data.event_import import LogImported, import_log
 from churnkit.data.fact_import import FactTable, Request
 from churnkit.data.fact_sources import find_parts
-from churnkit.settings import EventsTable, ProjectTable, Settings
+from churnkit.settings.sources import EventsTable
+from churnkit.settings.whole import ProjectTable, Settings
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 EVENTS = {

@@ -12,7 +12,7 @@ from churnkit.data.leakage import find_leaks
 from churnkit.data.simulate import NAIVE_BAYES, bank_like, snapshot
 from churnkit.data.target import labels
 from churnkit.domain.profiles import LeakFinding
-from churnkit.settings import ColumnsTable
+from churnkit.settings.sources import ColumnsTable
 from tests.data.typed_tables import TELCO, schema_of, telco
 
 BANK = ColumnsTable(target="Attrition_Flag", positive="Attrited Customer", id="CLIENTNUM")

@@ -13,7 +13,7 @@ from churnkit.data.profile import profile_table
 from churnkit.data.simulate import bank_like
 from churnkit.domain.profiles import TableProfile
 from churnkit.errors import TargetInvalid
-from churnkit.settings import ColumnsTable
+from churnkit.settings.sources import ColumnsTable
 from tests.data.typed_tables import TELCO, schema_of, telco
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from churnkit.data.split import Split, fold_indices, split_rows
 from churnkit.data.target import labels
 from churnkit.errors import BadValue, ColumnMissing, TooFewRows
-from churnkit.settings import ColumnsTable
+from churnkit.settings.sources import ColumnsTable
 from tests.data.typed_tables import TELCO, telco
 
 PLAIN = ColumnsTable(target="left", positive="true")

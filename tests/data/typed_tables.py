@@ -10,7 +10,7 @@ import pyarrow.csv
 
 from churnkit.data.samples.locate import telco_path
 from churnkit.domain.columns import TableColumn, TableSchema
-from churnkit.settings import ColumnsTable
+from churnkit.settings.sources import ColumnsTable
 
 TELCO = ColumnsTable(target="Churn", positive="Yes", id="customerID")
 

@@ -24,7 +24,7 @@ from churnkit_desktop.theme.style import Theme
 import churnkit as ck
 from churnkit.data.samples.locate import telco_path
 from churnkit.errors import NoChampion
-from churnkit.settings import write_settings
+from churnkit.settings.file import write_settings
 from tests.desktop.conftest import WAIT_MS
 from tests.live import Live, item, live
 from tests.postgres import own_postgres

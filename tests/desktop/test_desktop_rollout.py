@@ -15,7 +15,7 @@ from PySide6.QtWidgets import QApplication
 
 import churnkit as ck
 from churnkit.project import Project
-from churnkit.settings import write_settings
+from churnkit.settings.file import write_settings
 from tests.desktop.conftest import WAIT_MS, Open
 from tests.rollout.worlds import World, world_project
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from churnkit.project import Project
-from churnkit.settings import write_settings
+from churnkit.settings.file import write_settings
 from churnkit.usecases.models import journal, list_models, verify_models
 from churnkit.usecases.rollout_start import start_rollout
 from churnkit.usecases.rollouts import (

@@ -21,7 +21,7 @@ from churnkit.data.samples.locate import cdnow_path
 from churnkit.domain.events import US_PER_DAY, LogSchema
 from churnkit.features.labels import label_rates, label_table, labels_at
 from churnkit.features.panel import Calendar, panel
-from churnkit.settings import ChurnTable
+from churnkit.settings.churn import ChurnTable
 from tests.data.event_logs import import_into, log_settings
 
 BERLIN = ZoneInfo("Europe/Berlin")

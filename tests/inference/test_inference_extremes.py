@@ -20,7 +20,7 @@ from churnkit.domain.columns import LARGEST, ModelSchema
 from churnkit.inference.batch import score_batches
 from churnkit.inference.compile import CompiledModel, compile_pipeline
 from churnkit.inference.predictor import SKLEARN_FROM_ROWS, Predictor
-from churnkit.settings import ServingTable
+from churnkit.settings.models import ServingTable
 from churnkit.usecases.tables import TableSource
 from tests.models import KINDS, fitted
 

@@ -25,7 +25,7 @@ from churnkit.inference.compile import CompiledModel, compile_pipeline
 from churnkit.inference.encoder import RowEncoder
 from churnkit.inference.parity import parity, parity_frame, parity_rows
 from churnkit.inference.predictor import Predictor
-from churnkit.settings import ServingTable
+from churnkit.settings.models import ServingTable
 from churnkit.usecases.tables import TableSource
 from tests.models import KINDS, LINES, fitted
 
@@ -316,7 +316,7 @@ from pathlib import Path
 from churnkit.domain.columns import ModelSchema
 from churnkit.inference.compile import CompiledModel
 from churnkit.inference.predictor import Predictor
-from churnkit.settings import ServingTable
+from churnkit.settings.models import ServingTable
 from churnkit.usecases.tables import TableSource
 folder = Path(sys.argv[1])
 schema = ModelSchema.model_validate_json((folder / "schema.json").read_bytes())

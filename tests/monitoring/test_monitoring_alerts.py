@@ -28,7 +28,7 @@ from churnkit.monitoring.dispatch import DispatchPolicy, History, dispatch
 from churnkit.monitoring.drift import DriftTest
 from churnkit.monitoring.label_free import beside_the_truth, estimate_without_labels
 from churnkit.monitoring.performance import Matured, matured_quality
-from churnkit.settings import Money
+from churnkit.settings.money import Money
 from tests.monitoring.streams import Change, Company
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)

@@ -20,7 +20,7 @@ from churnkit.monitoring.label_free import (
     estimate_without_labels,
 )
 from churnkit.monitoring.performance import Matured, matured_quality
-from churnkit.settings import Money
+from churnkit.settings.money import Money
 
 Floats = npt.NDArray[np.float64]
 _AMOUNTS = Money().model_dump(exclude={"currency"})

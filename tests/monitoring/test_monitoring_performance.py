@@ -10,7 +10,7 @@ from sklearn.metrics import brier_score_loss, roc_auc_score
 from churnkit import errors
 from churnkit.measures.profit import campaign_profit, profit_threshold
 from churnkit.monitoring.performance import Matured, exact_rate, matured_quality
-from churnkit.settings import Money
+from churnkit.settings.money import Money
 
 _AMOUNTS = Money().model_dump(exclude={"currency"})
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from churnkit.domain.predictions import PredictionRow
 from churnkit.project import Project
-from churnkit.settings import Settings, write_settings
+from churnkit.settings.file import write_settings
+from churnkit.settings.whole import Settings
 
 DAY = timedelta(days=1)
 MARCH = datetime(2026, 3, 1, tzinfo=UTC)

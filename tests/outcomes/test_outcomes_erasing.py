@@ -27,7 +27,7 @@ from churnkit.ledger.outcomes import record_outcomes, record_treatments
 from churnkit.ledger.tables import idempotency, latest_scores, metadata, rollout_overrides
 from churnkit.project import Project
 from churnkit.registry.journal import verify_chain
-from churnkit.settings import read_settings, write_settings
+from churnkit.settings.file import read_settings, write_settings
 from churnkit.usecases.erasing import allow_again, erase
 from churnkit.usecases.event_importing import import_facts
 from churnkit.usecases.features import suggest_features

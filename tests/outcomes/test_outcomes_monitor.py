@@ -24,7 +24,7 @@ from churnkit.domain.outcomes import Outcome, Treatment
 from churnkit.ledger.monitoring import read_months
 from churnkit.ledger.outcomes import record_outcomes, record_treatments
 from churnkit.project import Project
-from churnkit.settings import write_settings
+from churnkit.settings.file import write_settings
 from churnkit.usecases.monitoring import monitor
 from churnkit.usecases.notifying import send_alerts
 from tests.outcomes.projects import DAY, prediction

@@ -20,7 +20,7 @@ from churnkit.registry.admission import check_parity
 from churnkit.registry.bundle import MANIFEST, PIPELINE, read_bundle, verify_bundle, write_bundle
 from churnkit.registry.reference import reference_distribution
 from churnkit.registry.skops_file import TRUSTED, dump_pipeline, load_pipeline
-from churnkit.settings import ServingTable
+from churnkit.settings.models import ServingTable
 from tests.models import KINDS, fitted
 
 

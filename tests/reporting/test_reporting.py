@@ -26,7 +26,7 @@ from churnkit.domain.profiles import LeakFinding, RoleGuess, TableProfile
 from churnkit.domain.runs import RunRecord, Trial
 from churnkit.reporting import figures, tables
 from churnkit.reporting.html import render_report, write_report
-from churnkit.settings import Money
+from churnkit.settings.money import Money
 from churnkit.training.evaluate import evaluate
 from churnkit.usecases.tables import TableSource
 from tests.models import COLUMNS, fitted

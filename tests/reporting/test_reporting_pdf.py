@@ -11,7 +11,7 @@ import pytest
 import churnkit as ck
 from churnkit.reporting.brief import brief
 from churnkit.reporting.pdf import render_pdf, write_pdf
-from churnkit.settings import Money
+from churnkit.settings.money import Money
 
 HOSTILE = "<b>&<para>]]> “ü”"
 

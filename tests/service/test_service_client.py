@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ import urllib3
 from churnkit.client.asynchronous import AsyncClient
 from churnkit.client.blocking import Client
 from churnkit.client.messages.predictions import Prediction, RecordedPrediction
+from churnkit.client.resources import Requests, RequestsLater
 from churnkit.client.retrying import Patience
 from churnkit.errors import ServiceRefused, ServiceUnreachable
 from tests.live import FEATURES, Live
@@ -187,3 +189,23 @@ def test_pauses_grow_are_bounded_and_end() -> None:
     assert asked is not None
     assert 7.0 <= asked <= 8.75
     assert Patience(5.0, started=0.0).pause(0.0, "7") is None
+
+
+def test_both_clients_know_the_same_requests_and_say_so() -> None:
+    names = [name for name in vars(Requests) if not name.startswith("_")]
+    assert names == [name for name in vars(RequestsLater) if not name.startswith("_")]
+    for name in names:
+        one, other = getattr(Client, name), getattr(AsyncClient, name)
+        assert one.__doc__ == other.__doc__
+        mine, its = inspect.signature(one), inspect.signature(other)
+        assert mine.parameters == its.parameters
+        assert str(its.return_annotation) in (
+            mine.return_annotation,
+            f"Async{mine.return_annotation}",
+        )
+        assert str(mine.return_annotation).isascii()
+        assert "Call" not in str(mine)
+        assert "Pages" not in str(mine)
+    assert str(inspect.signature(Client.journal)) == (
+        "(self, /, *, page_size: 'int' = 100) -> 'Iterator[JournalRow]'"
+    )

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import shutil
-import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from churnkit_service.answering import answer, at_once
@@ -16,6 +13,7 @@ from churnkit_service.plain_requests import END, Head, read_head
 from churnkit_service.reading import Asked
 
 from tests.live import FEATURES, Live, item, live
+from tests.raw_http import body, connect, receive, request, told
 
 PLAIN = (
     b"POST /v1/predictions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer k\r\n"
@@ -94,46 +92,8 @@ def quick(served_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
     """A service that does not wait long for anybody."""
     folder = tmp_path_factory.mktemp("door") / "project"
     shutil.copytree(served_folder, folder)
-    with live(folder, body_timeout_seconds=0.5, idle_timeout_seconds=2.0) as running:
+    with live(folder, body_timeout_seconds=0.5, idle_timeout_seconds=1.2) as running:
         yield running
-
-
-def body(*items: dict[str, Any], **asked: Any) -> bytes:
-    return json.dumps({"items": list(items or (item(),)), **asked}).encode()
-
-
-def request(content: bytes, key: str, *more: str, kind: str = "application/json") -> bytes:
-    lines = [
-        "POST /v1/predictions HTTP/1.1", "Host: x", f"Authorization: Bearer {key}",
-        f"Content-Type: {kind}", f"Content-Length: {len(content)}", *more,
-    ]  # fmt: skip
-    return "\r\n".join(lines).encode() + END + content
-
-
-def connect(served: Live) -> socket.socket:
-    host, _, port = served.url.removeprefix("http://").rpartition(":")
-    return socket.create_connection((host, int(port)), timeout=20)
-
-
-def receive(connection: socket.socket) -> tuple[int, dict[str, str], Any]:
-    """One answer."""
-    data = b""
-    while not data.endswith(END):  # not a byte more: the next answer may follow
-        more = connection.recv(1)
-        assert more, data
-        data += more
-    status, *lines = data.removesuffix(END).decode().split("\r\n")
-    headers = dict(line.lower().split(": ", 1) for line in lines)
-    rest = b""
-    while len(rest) < int(headers["content-length"]):
-        rest += connection.recv(int(headers["content-length"]) - len(rest))
-    return int(status.split()[1]), headers, json.loads(rest)
-
-
-def told(served: Live, message: bytes) -> tuple[int, dict[str, str], Any]:
-    with connect(served) as connection:
-        connection.sendall(message)
-        return receive(connection)
 
 
 def at_the_door(served: Live) -> int:

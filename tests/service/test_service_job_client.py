@@ -139,7 +139,7 @@ def test_the_same_from_asyncio(served: Live, learnable: Path) -> None:
             data = await client.datasets.submit(learnable, target="churn", positive="yes")
             data = await client.datasets.wait_for(data, timeout_seconds=60)
             assert (await client.datasets.profile(data.id)).n_rows == 200
-            asked = {"budget_seconds": 1.0, "candidates": ("logistic_regression",)}
+            asked = {"budget_seconds": 4.0, "candidates": ("logistic_regression",)}
             job = await client.trainings.submit(data.id, **asked)
             job = await client.trainings.wait_for(job, timeout_seconds=60)
             assert job.state == "finished", job.error

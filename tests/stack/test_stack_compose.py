@@ -14,7 +14,7 @@ import pytest
 import yaml
 from churnkit_stack.finding import root
 
-from churnkit.settings import read_settings
+from churnkit.settings.file import read_settings
 from tests.stack.image import instructions
 
 FILE = root() / "docker-compose.yml"
@@ -53,6 +53,14 @@ def test_the_whole_installation_is_in_it() -> None:
         "postgres", "service-1", "service-2", "proxy", "nats", "consumer", "prometheus",
         "grafana", "mlflow",
     }  # fmt: skip
+
+
+def test_images_of_others_are_named_by_digest_and_by_no_host() -> None:
+    for name, part in SERVICES.items():
+        default = part["image"].partition(":-")[2].removesuffix("}")
+        if "build" in part:
+            continue  # our own
+        assert re.fullmatch(r"(?:\w+/)?[a-z]+:[\w.-]+@sha256:[0-9a-f]{64}", default), name
 
 
 @pytest.mark.parametrize("name", SERVICES)

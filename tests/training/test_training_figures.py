@@ -17,7 +17,7 @@ from churnkit.measures.bootstrap import (
     roc_auc,
 )
 from churnkit.measures.profit import campaign_profit, contact_profit, profit_threshold
-from churnkit.settings import Money
+from churnkit.settings.money import Money
 from churnkit.training.evaluate import evaluate
 from churnkit.training.importance import permutation_importance
 

@@ -22,7 +22,9 @@ from churnkit.domain.columns import TableSchema
 from churnkit.domain.progress import Cancel, Step
 from churnkit.inference.compile import compile_pipeline
 from churnkit.inference.parity import parity
-from churnkit.settings import CANDIDATES, DataTable, ProjectTable, Settings, TrainingTable
+from churnkit.settings.models import CANDIDATES, TrainingTable
+from churnkit.settings.sources import DataTable
+from churnkit.settings.whole import ProjectTable, Settings
 from churnkit.training.calibrate import score_margins
 from churnkit.training.candidate import Candidate, all_candidates, find_candidates
 from churnkit.training.estimator import ChurnClassifier

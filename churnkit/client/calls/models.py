@@ -20,6 +20,7 @@ from churnkit.client.messages.models import (
     Rollback,
     Verified,
 )
+from churnkit.client.methods import Pages
 
 
 def models() -> Call[ModelsAnswer]:
@@ -109,3 +110,12 @@ def load_model(version: str) -> Call[ModelLoad]:
 def model_load(version: str) -> Call[ModelLoad]:
     """Where a model is ready."""
     return Call("GET", f"/v1/models/{quote(version, safe='')}/load", ModelLoad)
+
+
+def each_change(*, page_size: int = 100) -> Pages[JournalPage, JournalRow]:
+    """Every change of who serves, the newest first; pages are fetched as they are needed."""
+    return Pages(
+        lambda before: journal(before=before, limit=page_size),
+        lambda page: page.journal,
+        lambda page: page.next_before,
+    )

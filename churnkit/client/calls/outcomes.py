@@ -11,10 +11,13 @@ from churnkit.client.messages.outcomes import (
     OutcomesPage,
     OutcomesRequest,
     RecordedAnswer,
+    RecordedOutcome,
+    RecordedTreatment,
     TreatmentItem,
     TreatmentsPage,
     TreatmentsRequest,
 )
+from churnkit.client.methods import Pages
 
 
 def record_outcomes(
@@ -91,6 +94,30 @@ def treatments(
         ("limit", str(limit)),
     )
     return Call("GET", "/v1/treatments", TreatmentsPage, query=_query(given))
+
+
+def each_outcome(
+    *, customer_id: str | None = None, page_size: int = 100
+) -> Pages[OutcomesPage, RecordedOutcome]:
+    """Recorded outcomes, the last recorded first; pages are fetched as they are needed."""
+    return Pages(
+        lambda cursor: outcomes(customer_id=customer_id, cursor=cursor, limit=page_size),
+        lambda page: page.outcomes,
+        lambda page: page.next_cursor,
+    )
+
+
+def each_treatment(
+    *, customer_id: str | None = None, campaign: str | None = None, page_size: int = 100
+) -> Pages[TreatmentsPage, RecordedTreatment]:
+    """Recorded treatments, the latest first; pages are fetched as they are needed."""
+    return Pages(
+        lambda cursor: treatments(
+            customer_id=customer_id, campaign=campaign, cursor=cursor, limit=page_size
+        ),
+        lambda page: page.treatments,
+        lambda page: page.next_cursor,
+    )
 
 
 def _query(given: Sequence[tuple[str, str | None]]) -> dict[str, str]:

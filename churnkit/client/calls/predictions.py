@@ -15,6 +15,7 @@ from churnkit.client.messages.predictions import (
     PredictionsPage,
     RecordedPrediction,
 )
+from churnkit.client.methods import Pages
 
 
 def predict(
@@ -75,3 +76,26 @@ def predictions(
     )
     query = {name: value for name, value in given if value is not None}
     return Call("GET", "/v1/predictions", PredictionsPage, query=query)
+
+
+def each_prediction(
+    *,
+    customer_id: str | None = None,
+    model_version: str | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    page_size: int = 100,
+) -> Pages[PredictionsPage, RecordedPrediction]:
+    """Recorded predictions, the newest first; pages are fetched as they are needed."""
+    return Pages(
+        lambda cursor: predictions(
+            customer_id=customer_id,
+            model_version=model_version,
+            since=since,
+            until=until,
+            cursor=cursor,
+            limit=page_size,
+        ),
+        lambda page: page.predictions,
+        lambda page: page.next_cursor,
+    )

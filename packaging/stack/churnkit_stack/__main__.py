@@ -15,6 +15,8 @@ from churnkit_stack.finding import ProgramMissing
 from churnkit_stack.part import NotStarted
 from churnkit_stack.stack import Stack
 
+_GRAFANA = "not here (no Debian package): docker-compose.yml has it, with these dashboards"
+
 
 def main() -> int:
     """Run until told to stop; returns the exit code."""
@@ -24,9 +26,9 @@ def main() -> int:
     parser.add_argument("--port", type=int, default=8080, help="of the proxy, if it is free")
     parser.add_argument("--without-mlflow", action="store_true", help="do not serve its pages")
     asked = parser.parse_args()
-    over = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: over.set())
+    # Ctrl-C while it starts ends it as well.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         stack = Stack(
             asked.project, asked.home, port=asked.port, mlflow=not asked.without_mlflow, tell=_say
@@ -34,9 +36,13 @@ def main() -> int:
         try:
             stack.start()
             _say(describe(stack))
-            over.wait()
+            threading.Event().wait()
+        except KeyboardInterrupt:
             _say("Ending …")
         finally:
+            # What was begun to end is ended, however often somebody asks.
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
             stack.stop()
     except (ChurnkitError, NotStarted, ProgramMissing) as error:
         _say(str(error))
@@ -49,16 +55,19 @@ def describe(stack: Stack) -> str:
     """What runs where, a key, and a request that works."""
     token = stack.key("stack", ("score", "read", "operate"))
     words = [
-        "curl", "-s", f"{stack.url}/v1/predictions", "-H", f"Authorization: Bearer {token}",
+        "curl", "-s", f"{stack.at.url}/v1/predictions", "-H", f"Authorization: Bearer {token}",
         "-H", "Content-Type: application/json", "-d",
         json.dumps({"items": [stack.example()], "reasons": 3}, ensure_ascii=False),
     ]  # fmt: skip
     width = max(map(len, stack.addresses))
     lines = [f"  {name:<{width}}  {address}" for name, address in stack.addresses.items()]
+    if stack.without_mlflow:
+        lines.append(f"  {'MLflow':<{width}}  left out: {stack.without_mlflow}")
+    lines.append(f"  {'Grafana':<{width}}  {_GRAFANA}")
     return "\n".join(
         ["", "Everything answers:", *lines, f"Logs: {stack.home / 'logs'}", f"API key: {token}",
          "Try:", f"  {shlex.join(words)}",
-         f"The contract as a page: {stack.url}/docs (Ctrl-C ends everything)"]
+         f"The contract as a page: {stack.at.url}/docs (Ctrl-C ends everything)"]
     )  # fmt: skip
 
 

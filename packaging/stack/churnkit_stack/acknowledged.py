@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+UNSURE = b"storage-unreachable"
+"""The kind of problem behind which a commit may yet have happened: the database was asked for it,
+and did not answer in time. Who sent a key asks again, and is told what became of it."""
 
 
 class Acknowledged:
@@ -15,13 +20,15 @@ class Acknowledged:
         self.predictions: dict[str, list[str]] = defaultdict(list)
         """Source → ids of predictions that were acknowledged."""
         self.lost: Counter[str] = Counter()
-        """Source → rows that were asked for, and whose answer never came."""
+        """Source → rows that were asked for, and of which nobody knows whether they are stored."""
         self.refused: Counter[str] = Counter()
         """Source → answers that said no."""
         self.counts: Counter[str] = Counter()
         """Other things that were acknowledged, such as events."""
-        self.batches: dict[str, int] = {}
-        """Batch → rows that it says it scored."""
+        self.batches: dict[str, tuple[str, ...]] = {}
+        """Batch that says it is finished → its customers."""
+        self.outcomes: set[tuple[str, datetime]] = set()
+        """Customer and date of outcomes that were acknowledged."""
         self.failures: list[str] = []
         """What must not happen."""
 
@@ -29,6 +36,16 @@ class Acknowledged:
         """These were acknowledged."""
         with self._lock:
             self.predictions[source] += ids
+
+    def finished(self, batch: str, customers: Sequence[str]) -> None:
+        """A batch says that it scored these."""
+        with self._lock:
+            self.batches[batch] = tuple(customers)
+
+    def recorded(self, outcomes: Iterable[tuple[str, datetime]]) -> None:
+        """Outcomes of these customers, by their dates."""
+        with self._lock:
+            self.outcomes.update(outcomes)
 
     def count(self, what: str, n: int = 1) -> None:
         """So many more of something."""
@@ -54,4 +71,4 @@ class Acknowledged:
     def total(self) -> int:
         """Acknowledged predictions."""
         with self._lock:
-            return sum(map(len, self.predictions.values()))
+            return sum(map(len, (*self.predictions.values(), *self.batches.values())))

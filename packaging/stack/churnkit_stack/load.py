@@ -14,8 +14,7 @@ from http.client import HTTPException
 from types import TracebackType
 
 from churnkit.client.blocking import Client
-from churnkit.errors import ChurnkitError
-from churnkit_stack.acknowledged import Acknowledged
+from churnkit_stack.acknowledged import UNSURE, Acknowledged
 from churnkit_stack.asking import Asking
 
 PATIENCE_SECONDS = 90.0
@@ -78,8 +77,8 @@ class Load:
         while not self._over.is_set():
             try:
                 work(dice)
-            except ChurnkitError as error:
-                self.done.failed(f"{type(error).__name__}: {error}")
+            except Exception as error:  # noqa: BLE001 - a client that stopped has to be known of
+                self.done.failed(f"{work.__name__}: {type(error).__name__}: {error}")
             self._over.wait(self._pause * dice.uniform(0.5, 1.5))
 
     # --- what they do --------------------------------------------------------------------------
@@ -107,14 +106,14 @@ class Load:
                 told = json.loads(answer.read())["predictions"]
         except urllib.error.HTTPError as error:
             with error:
-                self._not_answered(error.code)
+                self._not_answered(error.code, error.read())
         except (OSError, HTTPException, ValueError):
             self.done.no_answer("unkeyed", 1)
         else:
             self.done.predicted("unkeyed", [one["prediction_id"] for one in told])
 
-    def _not_answered(self, status: int) -> None:
-        if status in (502, 504):  # the proxy lost the replica on the way
+    def _not_answered(self, status: int, told: bytes) -> None:
+        if status in (502, 504) or UNSURE in told:  # the proxy lost the replica on the way, or …
             self.done.no_answer("unkeyed", 1)
         elif status in (503, 429):
             self.done.said_no("unkeyed")
@@ -123,15 +122,14 @@ class Load:
 
     def outcomes(self, dice: random.Random) -> None:
         """What became true of a few customers."""
-        number = self.done.counts["outcome requests"]
-        self.done.count("outcome requests")
-        moment = _EPOCH - timedelta(days=200 + number % 100)
+        at = _EPOCH - timedelta(days=dice.randrange(200, 300))
         some = dice.sample(list(self._asking.customers), 3)
-        items = [
-            {"customer_id": name, "as_of": moment, "churned": dice.random() < 0.3} for name in some
-        ]
+        # Nobody changes his mind: the same customer and date are the same outcome.
+        items = [{"customer_id": name, "as_of": at, "churned": name[-1] in "369"} for name in some]
         told = self._client.record_outcomes(items)
-        self.done.count("outcomes", told.n_new)
+        if told.n_new + told.n_known != len(items):
+            self.done.failed(f"outcomes were not recorded: {told}")
+        self.done.recorded((name, at) for name in some)
         time.sleep(self._pause)  # the load's rate
 
     def events(self, dice: random.Random) -> None:
@@ -160,7 +158,9 @@ class Load:
         ended = self._client.batches.wait_for(job, timeout_seconds=240)
         if ended.state != "finished":
             self.done.failed(f"a batch ended as {ended.state}: {ended}")
-        self.done.batches[ended.id] = len(names)
+            self.done.no_answer("batch", len(names))
+        else:
+            self.done.finished(ended.id, names)
         self._over.wait(3.0)
 
 

@@ -14,11 +14,13 @@ from nats.js import JetStreamContext
 from churnkit.client.asynchronous import AsyncClient
 from churnkit.client.calls.stream import stream_request
 from churnkit.client.messages.stream import StreamRequest
-from churnkit_stack.acknowledged import Acknowledged
+from churnkit_stack.acknowledged import UNSURE, Acknowledged
 from churnkit_stack.asking import Asking
 
 _PATIENCE_SECONDS = 90.0
 _PAUSE_SECONDS = 0.1
+MESSAGE_ROWS = 2
+"""Customers in each message."""
 
 
 class MessageLoad:
@@ -68,7 +70,9 @@ class MessageLoad:
             self._url, key=self._key, patience_seconds=_PATIENCE_SECONDS
         ) as client:
             async for answer in client.stream(self._messages(), window=8):
-                if answer.problem is not None:
+                if answer.problem is not None and UNSURE.decode() in answer.problem.type:
+                    self._done.no_answer("stream", MESSAGE_ROWS)
+                elif answer.problem is not None:
                     # The service did not score it, and says so: nothing was promised.
                     self._done.said_no("stream")
                 else:
@@ -78,9 +82,9 @@ class MessageLoad:
     async def _messages(self) -> AsyncIterator[StreamRequest]:
         while not self._over.is_set():
             yield stream_request(
-                self._asking.some("stream", 2, self._dice), as_of=self._asking.as_of
+                self._asking.some("stream", MESSAGE_ROWS, self._dice), as_of=self._asking.as_of
             )
-            await asyncio.sleep(_PAUSE_SECONDS)
+            await asyncio.sleep(_PAUSE_SECONDS)  # the load's rate
 
     async def _publish(self) -> None:
         client = await nats.connect(
@@ -92,9 +96,9 @@ class MessageLoad:
             while not self._over.is_set():
                 number += 1
                 name = f"soak-{number}"
-                content = {"id": name, **self._asking.body("broker", 2, self._dice)}
+                content = {"id": name, **self._asking.body("broker", MESSAGE_ROWS, self._dice)}
                 await self._put(stream, name, json.dumps(content).encode())
-                await asyncio.sleep(2 * _PAUSE_SECONDS)
+                await asyncio.sleep(2 * _PAUSE_SECONDS)  # the load's rate
         finally:
             await client.close()
 
@@ -105,7 +109,7 @@ class MessageLoad:
                 headers = {"Nats-Msg-Id": name}
                 await stream.publish("churnkit.requests", body, timeout=5, headers=headers)
             except (nats.errors.Error, OSError):
-                await asyncio.sleep(0.5)
+                await asyncio.sleep(0.5)  # the broker is away, and does not say when it is back
             else:
                 self.published.append(name)
                 return

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+
+from churnkit_stack.processes import resident_bytes
 
 _EVERY_SECONDS = 1.0
-_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
-
-
-def resident_bytes(pid: int) -> int | None:
-    """What a process holds in memory; None: it is not there."""
-    try:
-        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE_BYTES
-    except (OSError, IndexError, ValueError):
-        return None
+_FEWEST_LOOKS = 20
+LONG_SECONDS = 300.0
+"""A process that lived for so long is judged; a younger one still fills its caches."""
+_FILLING_SECONDS, _FILLING_SHARE = 60.0, 0.3
+"""Caches fill at the beginning: so long, but at least this share of what was seen, is left out."""
+FLAT_BYTES_PER_MINUTE = 1e6
+"""What counts as flat: an allocator keeps a few pages more, now and then."""
 
 
 @dataclass
@@ -29,15 +27,25 @@ class Curve:
     seconds: list[float] = field(default_factory=list)
     sizes: list[int] = field(default_factory=list)
 
+    @property
+    def lived(self) -> float:
+        """Seconds for which it was seen."""
+        return self.seconds[-1] if self.seconds else 0.0
+
+    @property
+    def warm_after(self) -> float:
+        """Seconds at the beginning that are left out."""
+        return max(_FILLING_SECONDS, _FILLING_SHARE * self.lived)
+
     def slope(self, after: float) -> float | None:
         """Growth in bytes per minute by least squares; None: it was not seen for long enough.
 
         Parameters
         ----------
-        after : so many seconds at the beginning are left out, in which caches fill
+        after : so many seconds at the beginning are left out
         """
         points = [(x, y) for x, y in zip(self.seconds, self.sizes, strict=True) if x >= after]
-        if len(points) < 20:
+        if len(points) < _FEWEST_LOOKS:
             return None
         n = len(points)
         mean_x = sum(x for x, _ in points) / n
@@ -46,9 +54,30 @@ class Curve:
         return 60 * sum((x - mean_x) * (y - mean_y) for x, y in points) / across
 
     @property
-    def megabytes(self) -> tuple[float, float]:
-        """First and last."""
-        return self.sizes[0] / 1e6, self.sizes[-1] / 1e6
+    def judged(self) -> bool:
+        """Whether it was seen for long enough to say that it is flat."""
+        return self.lived >= LONG_SECONDS
+
+    @property
+    def grows(self) -> bool:
+        """Whether it was seen for long enough, and is not flat."""
+        slope = self.slope(self.warm_after)
+        return self.judged and slope is not None and slope > FLAT_BYTES_PER_MINUTE
+
+    def __str__(self) -> str:
+        slope = self.slope(self.warm_after)
+        sizes = [size / 1e6 for size in self.sizes]
+        told = (
+            f"{self.name:<12}{self.lived:>7,.0f} s {sizes[0]:>7,.0f} {max(sizes):>7,.0f}"
+            f" {sizes[-1]:>7,.0f} MB"
+        )
+        if slope is None or not self.judged:
+            return f"{told}  too young to judge"
+        return f"{told}  {slope / 1e6:+.2f} MB a minute{'  GROWS' if self.grows else ''}"
+
+
+HEAD = f"{'process':<12}{'lived':>9} {'first':>7} {'most':>7} {'last':>10}"
+"""Above curves that are told one below the other."""
 
 
 class Watching:

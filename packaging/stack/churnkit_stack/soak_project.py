@@ -6,7 +6,7 @@ from pathlib import Path
 
 import churnkit as ck
 from churnkit.data.samples.locate import cdnow_path
-from churnkit.settings import write_settings
+from churnkit.settings.file import write_settings
 from churnkit_stack.asking import Asking
 
 CUSTOMERS = 1_500

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
+import os
 import shutil
-import sys
+import signal
 import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from churnkit_service.local_postgres import LocalPostgres, home_for
 
+from churnkit.errors import StorageUnreachable
 from churnkit.usecases.keys import create_key
 from churnkit.usecases.online import example_item, open_for_service
 from churnkit.usecases.publishing import publish
-from churnkit_stack import figures
-from churnkit_stack.finding import Ports, accepts, answers, program, root
-from churnkit_stack.part import Part
+from churnkit_stack import parts
+from churnkit_stack.addresses import REPLICAS, take_addresses
+from churnkit_stack.processes import children
 
-REPLICAS = 2
 _RESTART_SECONDS = 0.5
 Tell = Callable[[str], None]
 
@@ -33,7 +34,7 @@ class Stack:
     project : the project's folder, with a champion
     home : a folder for logs and data of the parts
     port : of the proxy; the others are the usual ones, where these are free
-    mlflow : whether MLflow's pages are served, too
+    mlflow : whether MLflow's pages are served, too; ``without_mlflow`` says why they are not
     settings : more environment for the replicas and the consumer, ``CHURNKIT_…``
     """
 
@@ -51,22 +52,20 @@ class Stack:
     ) -> None:
         home.mkdir(parents=True, exist_ok=True)
         self.project, self.home, self._tell = project.resolve(), home.resolve(), tell
-        ports, self._fixed = Ports(), fixed
-        self.proxy_port = ports.take(port if fixed else 0)
-        self.replica_ports = [ports.take(8001 + i if fixed else 0) for i in range(REPLICAS)]
-        self.figures_port, self.consumer_port, self.nats_port, self.prometheus_port = (
-            ports.take(wanted if fixed else 0) for wanted in (8405, 8011, 4222, 9090)
-        )
-        self.mlflow_port = ports.take(5000 if fixed else 0) if mlflow else 0
+        self.at = at = take_addresses(port, fixed=fixed)
         options = ["max_connections=120"] + ([] if durable else ["fsync=off"])
-        self.database = LocalPostgres(self._postgres_home(), options=options, port=ports.take())
-        self._environ = {"DATABASE_URL": self.database.url, **(settings or {})}
-        self.broker = self._broker()
-        self.replicas = [self._replica(i) for i in range(REPLICAS)]
-        self.consumer = self._consumer()
-        self.proxy = self._proxy()
-        self.prometheus = self._prometheus()
-        self.mlflow = self._mlflow() if mlflow else None
+        self._postgres_home = home_for(self.home)
+        self.database = LocalPostgres(self._postgres_home, options=options, port=at.database)
+        environ = {"DATABASE_URL": self.database.url, **(settings or {})}
+        self.broker = parts.broker(at, self.home)
+        self.replicas = [
+            parts.replica(at, self.home, self.project, i, environ) for i in range(REPLICAS)
+        ]
+        self.consumer = parts.consumer(at, self.home, self.project, environ)
+        self.proxy = parts.proxy(at, self.home, self.replicas_up)
+        self.prometheus = parts.prometheus(at, self.home)
+        self.without_mlflow = parts.why_no_pages(self.project) if mlflow else "nobody asked for it"
+        self.mlflow = None if self.without_mlflow else parts.mlflow(at, self.home, self.project)
         self.parts = [
             part
             for part in (
@@ -75,45 +74,25 @@ class Stack:
             )
             if part is not None
         ]  # fmt: skip
+        self._standing: list[int] = []
         self._over = threading.Event()
         self._hands_off = threading.RLock()
         self._watching = threading.Thread(target=self._watch, name="watch", daemon=True)
 
-    # --- addresses -----------------------------------------------------------------------------
-
-    @property
-    def url(self) -> str:
-        """Where clients ask: the proxy."""
-        return f"http://127.0.0.1:{self.proxy_port}"
-
-    @property
-    def replica_urls(self) -> list[str]:
-        """The replicas themselves."""
-        return [f"http://127.0.0.1:{port}" for port in self.replica_ports]
-
-    @property
-    def nats_url(self) -> str:
-        """The broker."""
-        return f"nats://127.0.0.1:{self.nats_port}"
-
-    @property
-    def prometheus_url(self) -> str:
-        """Prometheus."""
-        return f"http://127.0.0.1:{self.prometheus_port}"
-
     @property
     def addresses(self) -> dict[str, str]:
         """Everything, by a name for a person."""
+        at = self.at
         found = {
-            "service (through the proxy)": self.url,
-            "replica 1": self.replica_urls[0],
-            "replica 2": self.replica_urls[1],
-            "NATS": self.nats_url,
-            "Prometheus": self.prometheus_url,
+            "service (through the proxy)": at.url,
+            "replica 1": at.replica_urls[0],
+            "replica 2": at.replica_urls[1],
+            "NATS": at.nats_url,
+            "Prometheus": at.prometheus_url,
             "PostgreSQL": self.database.url.replace("+psycopg2", ""),
         }
         if self.mlflow is not None:
-            found["MLflow"] = f"http://127.0.0.1:{self.mlflow_port}"
+            found["MLflow"] = at.mlflow_url
         return found
 
     # --- the whole -----------------------------------------------------------------------------
@@ -141,22 +120,27 @@ class Stack:
         self._over.set()
         if self._watching.is_alive():
             self._watching.join()
-        for part in (*self.replicas, self.consumer):
-            part.tell_to_end()
-        for part in (*self.replicas, self.consumer):
-            part.wait_ended()
-        rest = [part for part in self.parts if part not in (*self.replicas, self.consumer)]
-        for part in rest:
-            part.tell_to_end()
-        for part in rest:
-            part.wait_ended(15.0)
-        self.database.stop("fast")
+        first = (*self.replicas, self.consumer)
+        rest = [part for part in self.parts if part not in first]
+        for group, seconds in ((first, 40.0), (rest, 15.0)):
+            for part in group:
+                part.tell_to_end()
+            for part in group:
+                part.wait_ended(seconds)
+        self._database_goes_on()
+        with suppress(StorageUnreachable):  # it had not started, or has ended
+            self.database.stop("fast")
 
     def forget(self) -> None:
-        """Begin with nothing: delete what an earlier run left; only before the start."""
-        for folder in (self._postgres_home(), self.home / "nats", self.home / "logs"):
+        """Delete what an earlier run left; only before the start."""
+        self.forget_data()
+        shutil.rmtree(self.home / "logs", ignore_errors=True)
+        (self.home / "logs").mkdir()
+
+    def forget_data(self) -> None:
+        """Delete the database and the broker's messages; only behind the end."""
+        for folder in (self._postgres_home, self.home / "nats"):
             shutil.rmtree(folder, ignore_errors=True)
-        self._log("")
 
     def key(self, name: str = "stack", scopes: tuple[str, ...] = ("score", "read")) -> str:
         """A new API key."""
@@ -196,9 +180,8 @@ class Stack:
 
     def replicas_up(self) -> int:
         """How many replicas the proxy sends to."""
-        url = f"http://127.0.0.1:{self.figures_port}/metrics"
         try:
-            with urllib.request.urlopen(url, timeout=3) as answer:
+            with urllib.request.urlopen(f"{self.at.figures_url}/metrics", timeout=3) as answer:
                 text = answer.read().decode()
         except OSError:
             return 0
@@ -215,10 +198,32 @@ class Stack:
             self.database.start()
 
     @contextmanager
-    def broker_away(self) -> Iterator[None]:
-        """The broker stops, and comes back behind the block with its streams."""
+    def database_hangs(self) -> Iterator[None]:
+        """All processes of the database stand still, as when its disk does not answer."""
+        first = int((self.database.data / "postmaster.pid").read_text().split()[0])
+        self._stand_still(first)  # it starts no further one now
+        for pid in children(first):
+            self._stand_still(pid)
+        try:
+            yield
+        finally:
+            self._database_goes_on()
+
+    def _stand_still(self, pid: int) -> None:
+        self._standing.append(pid)
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGSTOP)
+
+    def _database_goes_on(self) -> None:
+        while self._standing:
+            with suppress(ProcessLookupError):
+                os.kill(self._standing.pop(), signal.SIGCONT)
+
+    @contextmanager
+    def broker_away(self, number: int = signal.SIGTERM) -> Iterator[None]:
+        """The broker gets a signal, and comes back behind the block with its streams."""
         with self._hands_off:
-            self.broker.tell_to_end()
+            self.broker.tell_to_end(number)
             self.broker.wait_ended()
         try:
             yield
@@ -234,94 +239,3 @@ class Stack:
                     if part.wanted and not part.runs and not self._over.is_set():
                         part.restarts += 1
                         part.start()
-
-    # --- parts ---------------------------------------------------------------------------------
-
-    def _postgres_home(self) -> Path:
-        return home_for(self.home)
-
-    def _log(self, name: str) -> Path:
-        folder = self.home / "logs"
-        folder.mkdir(exist_ok=True)
-        return folder / f"{name}.log"
-
-    def _broker(self) -> Part:
-        port = self.nats_port
-        store = self.home / "nats"
-        return Part(
-            "NATS",
-            [program("nats-server"), "-a", "127.0.0.1", "-p", str(port), "-js", "-sd", str(store)],
-            self._log("nats"),
-            lambda: accepts(port),
-        )
-
-    def _replica(self, number: int) -> Part:
-        port = self.replica_ports[number]
-        return Part(
-            f"replica {number + 1}",
-            [sys.executable, "-m", "churnkit_service", "-C", str(self.project),
-             "--port", str(port)],
-            self._log(f"replica-{number + 1}"),
-            lambda: answers(f"http://127.0.0.1:{port}/readyz"),
-            self._environ,
-        )  # fmt: skip
-
-    def _consumer(self) -> Part:
-        port = self.consumer_port
-        return Part(
-            "the consumer",
-            [sys.executable, "-m", "churnkit_service.broker", "-C", str(self.project)],
-            self._log("consumer"),
-            lambda: answers(f"http://127.0.0.1:{port}/readyz"),
-            {
-                **self._environ,
-                "CHURNKIT_BROKER_URL": self.nats_url,
-                "CHURNKIT_BROKER_METRICS_PORT": str(port),
-            },
-        )
-
-    def _proxy(self) -> Part:
-        port = self.figures_port
-        return Part(
-            "the proxy",
-            [program("haproxy"), "-W", "-db", "-f", str(root() / "packaging/docker/haproxy.cfg")],
-            self._log("proxy"),
-            lambda: answers(f"http://127.0.0.1:{port}/healthz") and self.replicas_up() > 0,
-            {
-                "CHURNKIT_PROXY_BIND": f"127.0.0.1:{self.proxy_port}",
-                "CHURNKIT_PROXY_FIGURES": f"127.0.0.1:{port}",
-                **{
-                    f"CHURNKIT_REPLICA_{i + 1}": f"127.0.0.1:{p}"
-                    for i, p in enumerate(self.replica_ports)
-                },
-            },
-        )
-
-    def _prometheus(self) -> Part:
-        here = "127.0.0.1:{}".format
-        config = figures.prepare(
-            self.home / "prometheus",
-            {
-                "churnkit": [here(port) for port in self.replica_ports],
-                "consumer": [here(self.consumer_port)],
-                "proxy": [here(self.figures_port)],
-            },
-        )
-        return Part(
-            "Prometheus",
-            [program("prometheus"), f"--config.file={config}",
-             f"--storage.tsdb.path={self.home / 'prometheus' / 'data'}",
-             f"--web.listen-address={here(self.prometheus_port)}", "--log.level=warn"],
-            self._log("prometheus"),
-            lambda: answers(f"{self.prometheus_url}/-/ready"),
-        )  # fmt: skip
-
-    def _mlflow(self) -> Part:
-        port = self.mlflow_port
-        return Part(
-            "MLflow's pages",
-            [sys.executable, "-m", "churnkit", "-C", str(self.project), "mlflow",
-             "--port", str(port)],
-            self._log("mlflow"),
-            lambda: answers(f"http://127.0.0.1:{port}/health"),
-        )  # fmt: skip

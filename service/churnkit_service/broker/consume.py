@@ -15,7 +15,7 @@ from aiohttp import web
 
 from churnkit.errors import BrokerUnreachable, MissingDependency, SettingsInvalid
 from churnkit.project import Project
-from churnkit.settings import BrokerTable
+from churnkit.settings.broker import BrokerTable
 from churnkit.usecases.online import open_for_service
 from churnkit.usecases.publishing import publish
 from churnkit_service.app import make_app

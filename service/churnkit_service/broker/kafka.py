@@ -15,7 +15,7 @@ from faststream import AckPolicy
 from faststream.kafka import KafkaBroker, KafkaMessage
 
 from churnkit.errors import BrokerUnreachable
-from churnkit.settings import BrokerTable
+from churnkit.settings.broker import BrokerTable
 from churnkit_service.broker.delivery import Delivery, Publication, Role
 from churnkit_service.broker.in_order import MESSAGE_ID, settle
 from churnkit_service.broker.work import Worker

@@ -11,7 +11,7 @@ from nats.errors import Error as NatsError
 from nats.js.api import ConsumerConfig
 
 from churnkit.errors import BrokerUnreachable, ChurnkitError
-from churnkit.settings import BrokerTable
+from churnkit.settings.broker import BrokerTable
 from churnkit_service.broker.delivery import Dead, Delivery, Done, Later, Publication, Role
 from churnkit_service.broker.reasons import letter
 from churnkit_service.broker.work import Worker

@@ -17,7 +17,7 @@ from faststream.redis import RedisBroker, RedisStreamMessage, StreamSub
 from redis.exceptions import RedisError, ResponseError
 
 from churnkit.errors import BrokerUnreachable
-from churnkit.settings import BrokerTable
+from churnkit.settings.broker import BrokerTable
 from churnkit_service.broker.delivery import Delivery, Publication, Role
 from churnkit_service.broker.in_order import MESSAGE_ID, settle
 from churnkit_service.broker.work import Worker

@@ -27,7 +27,7 @@ from churnkit.errors import (
     NoOnlineState,
     StorageError,
 )
-from churnkit.settings import BrokerTable
+from churnkit.settings.broker import BrokerTable
 from churnkit.usecases import online as usecases
 from churnkit_service.answering import answer
 from churnkit_service.broker.delivery import Dead, Delivery, Done, Later, Outcome, Publication

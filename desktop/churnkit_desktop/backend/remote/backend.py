@@ -15,7 +15,7 @@ from churnkit.client.messages.models import ModelDetail as ToldModel
 from churnkit.domain.predictions import Explanation
 from churnkit.domain.runs import RunRecord
 from churnkit.errors import ChurnkitError, ServiceRefused
-from churnkit.settings import Money as MoneySettings
+from churnkit.settings.money import Money as MoneySettings
 from churnkit_desktop.actions import Action
 from churnkit_desktop.backend.experiment_facts import (
     ExperimentFacts,
