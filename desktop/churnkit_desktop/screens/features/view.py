@@ -30,7 +30,7 @@ from churnkit_desktop.words import plural, whole
 _COLUMNS = (
     Column(tr("Name")),
     Column(tr("Aggregate")),
-    Column("Of"),
+    Column(tr("Of")),
     Column(tr("Window"), lambda days: f"{days} d", number=True),
     Column(tr("Filter")),
 )
