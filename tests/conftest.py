@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ import pytest
 import sqlalchemy as sa
 from filelock import FileLock
 
-from churnkit.ledger.store import Ledger
+from churnkit.ledger.engine import make_engine, migrate
 from churnkit.registry.mlflow_store import MlflowStore
 from tests.live import make_served_project
 from tests.online_project import make_online_project
@@ -82,23 +82,31 @@ def postgres_server() -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def prepared_database(postgres_server: str) -> str:
-    """The name of a database with the ledger's tables and nothing in them, to be copied."""
-    url = _new_database(postgres_server)
-    Ledger.open(url).close()
-    return str(sa.make_url(url).database)
+def database_maker(postgres_server: str) -> Callable[[], str]:
+    """Makes databases that have the ledger's tables; a copy takes no longer than an empty one."""
+    template = _new_database(postgres_server)
+    engine = make_engine(template)
+    migrate(engine)
+    engine.dispose()
+    return lambda: _new_database(postgres_server, str(sa.make_url(template).database))
 
 
 @pytest.fixture
-def postgres_url(postgres_server: str, prepared_database: str) -> str:
-    """The URL of a PostgreSQL database of the test's own, with the ledger's tables."""
-    return _new_database(postgres_server, prepared_database)
+def postgres_url(database_maker: Callable[[], str]) -> str:
+    """The URL of a PostgreSQL database with the ledger's tables, and nothing in them."""
+    return database_maker()
 
 
 @pytest.fixture(scope="module")
-def fresh_database(postgres_server: str, prepared_database: str) -> str:
-    """The URL of such a database that the tests of a module share."""
-    return _new_database(postgres_server, prepared_database)
+def fresh_database(database_maker: Callable[[], str]) -> str:
+    """The URL of a PostgreSQL database that the tests of a module share."""
+    return database_maker()
+
+
+@pytest.fixture
+def empty_database(postgres_server: str) -> str:
+    """The URL of a PostgreSQL database without any table."""
+    return _new_database(postgres_server)
 
 
 def _new_database(server: str, template: str = "template1") -> str:
@@ -123,7 +131,7 @@ def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """A database without any table, on each engine."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'ledger.sqlite'}"
-    return _new_database(str(request.getfixturevalue("postgres_server")))
+    return str(request.getfixturevalue("empty_database"))
 
 
 @pytest.fixture(autouse=True, scope="session")

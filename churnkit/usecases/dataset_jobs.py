@@ -6,6 +6,7 @@ from itertools import chain
 from typing import Any, Literal
 
 from churnkit.domain.frozen import Frozen
+from churnkit.domain.jobs import BUILT, DEFINITION, PROFILE
 from churnkit.errors import AsOfInvalid, FeatureError
 from churnkit.features.toml import read_features
 from churnkit.project import Project
@@ -16,8 +17,6 @@ from churnkit.usecases.features import list_features, suggest_features
 from churnkit.usecases.job_projects import find_dataset, make_project
 from churnkit.usecases.job_work import Outcome, Work, bytes_parts, file_parts
 from churnkit.usecases.profiling import profile
-
-PROFILE, BUILT, DEFINITION = "profile", "built", "features.toml"
 
 
 class FeaturesRequest(Frozen):
