@@ -229,7 +229,8 @@ def test_experiments_and_overrides(served: Project, monkeypatch: pytest.MonkeyPa
     assert NAME not in _ledger(served)
     ck.stop_experiment(served, started.experiment_id, why="done")
     monkeypatch.undo()
-    start_rollout(served, overrides={NAME: "champion", OTHER: "challenger"}, now=NOW)
+    arms = {NAME: "champion", OTHER: "challenger"}
+    start_rollout(served, plan={"outcomes": "propensity"}, overrides=arms, now=NOW)
     assert NAME not in _ledger(served) and OTHER in _ledger(served)
 
 

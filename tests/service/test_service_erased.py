@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -63,6 +64,8 @@ def test_he_is_forgotten_while_he_is_scored_and_refused_from_then_on(
 
     thread = threading.Thread(target=go_on_scoring)
     thread.start()
+    while not statuses:
+        time.sleep(0.01)
     try:
         done = erase(project, NAME)
     finally:
