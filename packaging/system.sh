@@ -23,6 +23,10 @@ what_windows_need() {
   needs libxcb-keysyms.so.1 libxcb-keysyms1
   needs libxkbcommon-x11.so.0 libxkbcommon-x11-0
 }
+what_root_needs() {
+  # PostgreSQL will not run as root: it drops to another user with this.
+  PATH="$PATH:/usr/sbin:/sbin" command -v runuser >/dev/null || missing="$missing util-linux"
+}
 what_the_stack_needs() {
   # the broker, the proxy before the replicas, and the figures (promtool checks them)
   for each in nats-server haproxy prometheus; do
@@ -50,8 +54,7 @@ case "$1" in
     ;;
   tests)
     what_qt_needs
-    # PostgreSQL will not run as root: the tests drop to another user with these.
-    command -v runuser >/dev/null || missing="util-linux"
+    what_root_needs
     # Spark runs on Java; without it everything but the Spark tests is tested.
     if ! command -v java >/dev/null && [ ! -x "${JAVA_HOME:-/nowhere}/bin/java" ]; then
       if [ "$(id -u)" = 0 ] || sudo -n true 2>/dev/null; then
@@ -65,8 +68,7 @@ case "$1" in
     ;;
   stack)
     what_the_stack_needs
-    # PostgreSQL will not run as root.
-    command -v runuser >/dev/null || missing="$missing util-linux"
+    what_root_needs
     ;;
   *) echo "usage: system.sh python|desktop|stack|tests|installer" >&2; exit 2 ;;
 esac

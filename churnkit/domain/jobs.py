@@ -15,6 +15,10 @@ from churnkit.domain.frozen import Frozen
 JobKind = Literal["batch", "dataset", "features", "training", "report"]
 JOB_KINDS: tuple[JobKind, ...] = get_args(JobKind)
 JobState = Literal["uploading", "queued", "running", "finished", "failed", "cancelled"]
+PROFILE, BUILT, DEFINITION = "profile", "built", "features.toml"
+RUN, REPORT = "run", "report"
+"""Files of jobs: a data set's profile, built features and their definition, a training's record, a
+report."""
 ENDED: tuple[JobState, ...] = ("finished", "failed", "cancelled")
 
 

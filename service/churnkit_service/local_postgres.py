@@ -37,7 +37,7 @@ class LocalPostgres:
     def __init__(self, home: Path, *, options: Sequence[str] = (), port: int | None = None) -> None:
         self._home = home
         self._data = home / "data"
-        self._as_user: list[str] = ["runuser", "-u", _NOBODY, "--"] if os.geteuid() == 0 else []
+        self._as_user: list[str] = [_runuser(), "-u", _NOBODY, "--"] if os.geteuid() == 0 else []
         self._port = port or _free_port()
         self._options = ("max_connections=60", "shared_buffers=32MB", *options)
         self._programs: Path | None = None
@@ -91,6 +91,11 @@ class LocalPostgres:
 
     def _prepared(self) -> Path:
         programs = _find_programs()
+        if self._as_user and not shutil.which(self._as_user[0]):
+            raise MissingDependency(
+                "PostgreSQL does not run as root, and 'runuser' is not on this machine.",
+                fix="Install util-linux, start churnkit as another user, or set DATABASE_URL.",
+            )
         if not self._as_user or programs.is_relative_to("/usr"):
             self._home.mkdir(parents=True, exist_ok=True)
             if self._as_user:
@@ -129,6 +134,12 @@ def home_for(project: Path) -> Path:
         return project / "store" / "postgres"
     name = hashlib.sha256(str(project.resolve()).encode()).hexdigest()[:12]
     return Path(tempfile.gettempdir()) / f"churnkit-postgres-{name}"
+
+
+def _runuser() -> str:
+    """The program that makes root somebody else; not every root looks where it is."""
+    path = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
+    return shutil.which("runuser", path=path) or "runuser"
 
 
 def _find_programs() -> Path:

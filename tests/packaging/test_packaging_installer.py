@@ -57,7 +57,8 @@ def test_a_named_key_signs_the_checksums(tmp_path: Path) -> None:
     folder.mkdir()
     (folder / "a.deb").write_bytes(b"one")
     env = {**os.environ, "GNUPGHOME": str(home), "CHURNKIT_SIGN": "test@churnkit.invalid"}
-    make = ["gpg", "--batch", "--passphrase", "", "--quick-generate-key", env["CHURNKIT_SIGN"]]
+    make = ["gpg", "--batch", "--passphrase", "", "--quick-generate-key", env["CHURNKIT_SIGN"],
+            "ed25519", "sign"]  # fmt: skip
     subprocess.run(make, env=env, check=True, capture_output=True)
     script = [sys.executable, ROOT / "packaging" / "checksums.py", folder]
     subprocess.run(script, env=env, check=True)

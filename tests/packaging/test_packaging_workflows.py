@@ -62,7 +62,9 @@ def test_no_secret_in_a_file_and_no_right_too_many(name: str) -> None:
         if used.startswith("actions/checkout@"):
             assert step["with"]["persist-credentials"] is False
         if used:
-            assert re.search(r"@v\d", used), f"{used} names no version"
+            # By commit, with the version that it is for whoever reads.
+            assert re.search(rf"{re.escape(used)} # v\d+\.\d+\.\d+$", text, re.MULTILINE), used
+            assert re.fullmatch(r"[\w/-]+@[0-9a-f]{40}", used), used
         # Text of others (a title, a branch) never becomes part of a command.
         assert "${{ github." not in step.get("run", "")
 

@@ -159,7 +159,11 @@ class Command:
         ours = [root() / part for part in ("packaging/stack", "", "service")]
         self.process = subprocess.Popen(
             [sys.executable, "-u", "-m", *map(str, words)],
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(map(str, ours))},
+            env={
+                **os.environ,
+                "PATH": "/usr/bin:/bin",  # no /usr/sbin: as who became root by su
+                "PYTHONPATH": os.pathsep.join(map(str, ours)),
+            },
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
         )  # fmt: skip
         self.lines: list[str] = []

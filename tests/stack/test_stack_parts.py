@@ -182,12 +182,19 @@ def test_what_is_lost_or_doubled_is_found_wherever_it_is(postgres_url: str) -> N
     engine.dispose()
 
 
+def test_a_failure_that_comes_again_and_again_is_told_once() -> None:
+    done = Acknowledged()
+    for text in ("a", "b", "a", "c"):
+        done.failed(text)
+    assert done.failures_told() == ["2 × a", "b", "c"]
+    assert done.failures_told(most=1) == ["2 × a", "and 2 other kinds"]
+
+
 # --- the rollout --------------------------------------------------------------------------------
 
-NOW = datetime.now(UTC)
 RUNNING = RolloutSummary(
     rollout_id="r1", champion="v1", challenger="v2", attempt=1, condition="running",
-    stage="shadow", share=0.0, revision=1, created_at=NOW, looked_at=NOW,
+    stage="shadow", share=0.0, revision=1, created_at=AT, looked_at=AT,
 )  # fmt: skip
 STAGES = ("shadow", "1 %", "25 %")
 
@@ -205,7 +212,7 @@ def _then(**changes: object) -> RolloutSummary:
         ([RUNNING, _then(stage="1 %")], True, "did not get beyond '1 %'"),
         ([RUNNING, _then(stage="25 %")], True, ""),
         ([RUNNING, _then(condition="aborted", outcome="aborted")], True, ""),
-        ([_then(looked_at=NOW - timedelta(seconds=2 * STALE_SECONDS)),
+        ([_then(looked_at=AT - timedelta(seconds=2 * STALE_SECONDS)),
           _then(stage="25 %")], True, "nobody looked"),
     ],
 )  # fmt: skip
@@ -214,6 +221,6 @@ def test_a_rollout_that_stands_still_is_found(
 ) -> None:
     watch = RolloutWatch("http://127.0.0.1:1", "key", STAGES)
     for one in seen:
-        watch.note(one)
+        watch.note(one, now=AT)
     found = watch.wrong(long=long)
     assert [wrong in text for text in found] == ([True] if wrong else []), found

@@ -67,6 +67,14 @@ class Acknowledged:
         with self._lock:
             self.failures.append(text)
 
+    def failures_told(self, most: int = 20) -> list[str]:
+        """What must not happen, each once with how often it did; the most frequent first."""
+        with self._lock:
+            counted = Counter(self.failures).most_common()
+        told = [text if n == 1 else f"{n:,} × {text}" for text, n in counted[:most]]
+        more = len(counted) - len(told)
+        return [*told, f"and {more:,} other kinds"] if more else told
+
     @property
     def total(self) -> int:
         """Acknowledged predictions."""

@@ -13,7 +13,7 @@ _EVERY_SECONDS = 1.0
 _FEWEST_LOOKS = 20
 LONG_SECONDS = 300.0
 """A process that lived for so long is judged; a younger one still fills its caches."""
-_FILLING_SECONDS, _FILLING_SHARE = 60.0, 0.3
+_FILLING_SECONDS, _FILLING_SHARE = 60.0, 0.5
 """Caches fill at the beginning: so long, but at least this share of what was seen, is left out."""
 FLAT_BYTES_PER_MINUTE = 1e6
 """What counts as flat: an allocator keeps a few pages more, now and then."""

@@ -10,8 +10,8 @@ from churnkit.client.blocking import Client
 from churnkit.client.messages.rollouts import RolloutSummary
 from churnkit.errors import ChurnkitError
 
-STALE_SECONDS = 60.0
-"""The service looks every few seconds; whatever happens, it is back after so long."""
+STALE_SECONDS = 120.0
+"""The service looks every few seconds, busy or not; whatever happens, it is back after so long."""
 _PATIENCE_SECONDS = 20.0
 
 
@@ -37,7 +37,7 @@ class RolloutWatch:
         """Once more; what cannot be asked now is asked the next time."""
         try:
             with Client(self._url, key=self._key, patience_seconds=_PATIENCE_SECONDS) as client:
-                self.note(client.rollouts().rollouts[-1])
+                self.note(client.rollouts().rollouts[-1], now=datetime.now(UTC))
                 if self._seen is not None and self._seen.condition == "paused":
                     # What a person does: here the load is strange on purpose.
                     client.move_rollout(self._seen.rollout_id, "resume", why="the long run goes on")
@@ -45,13 +45,13 @@ class RolloutWatch:
         except ChurnkitError:
             return
 
-    def note(self, found: RolloutSummary) -> None:
-        """How it stands now."""
+    def note(self, found: RolloutSummary, *, now: datetime) -> None:
+        """How it stands."""
         self._seen = found
         self.reached.setdefault(found.stage, time.monotonic() - self._began)
         if found.condition == "running":
             since = found.looked_at or found.created_at
-            self.unattended = max(self.unattended, (datetime.now(UTC) - since).total_seconds())
+            self.unattended = max(self.unattended, (now - since).total_seconds())
 
     def wrong(self, *, long: bool) -> list[str]:
         """What shows that it stood still.

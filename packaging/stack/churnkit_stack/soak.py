@@ -126,7 +126,7 @@ def _run(
     tell("The load has ended; counting …")
     early.wait(2 * _LOOK_SECONDS)  # the service looks at the rollout once more
     rollout.look()
-    wrong = [*done.failures, *([faults.trouble] if faults.trouble else [])]
+    wrong = [*done.failures_told(), *([faults.trouble] if faults.trouble else [])]
     wrong += _take_answers(stack, messages.published, done)
     wrong += rollout.wrong(long=loaded >= LONG_SECONDS)
     found = reconcile(stack.database.url, asked, done)
