@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
-from PySide6.QtCore import QSignalBlocker, QSize, Qt, QTimer
+from PySide6.QtCore import QLocale, QSignalBlocker, QSize, Qt, QTimer
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent
 from PySide6.QtWidgets import (
     QFileDialog,
@@ -60,6 +60,8 @@ class MainWindow(QMainWindow):
     def __init__(self, theme: Theme, memory: Memory, keys: Keys | None = None) -> None:
         super().__init__()
         self.theme, self.memory = theme, memory
+        formats.use(formats.remembered(memory.general().get("formats")))
+        QLocale.setDefault(QLocale(formats.LOCALES[formats.in_use().numbers]))
         self.runner = Runner()
         # Opening has a thread of its own: others may wait for a lost connection.
         self.opener = Runner(threads=1)
@@ -95,7 +97,6 @@ class MainWindow(QMainWindow):
         self.addDockWidget(Qt.DockWidgetArea.BottomDockWidgetArea, self.script_panel)
         self.script_panel.hide()
         self.work = WorkBar(self.statusBar(), lambda: self.desk.bench if self.desk else None)
-        formats.use(formats.remembered(memory.general().get("formats")))
         menus = fill_menus(self, self._menu_items())
         name_edits(menus[tr("&Edit")], self._editor)
         add_keys(self, self._screen_commands()[:9])

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from PySide6.QtCore import QUrl
 from PySide6.QtGui import QDesktopServices
-from PySide6.QtWidgets import QCheckBox, QComboBox, QFormLayout, QHBoxLayout, QPushButton
+from PySide6.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QFormLayout,
+    QHBoxLayout,
+    QPushButton,
+    QSizePolicy,
+)
 
 from churnkit_desktop import formats
 from churnkit_desktop.desk import Desk
@@ -52,7 +59,7 @@ class SettingsView(ScreenFrame):
         self.reopen.toggled.connect(presenter.set_reopens)
         form.addRow(tr("Start"), self.reopen)
         self.layout_button = QPushButton(tr("Forget size and panels"))
-        self.layout_button.setMaximumWidth(220)
+        self.layout_button.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
         self.layout_button.clicked.connect(presenter.forget_layout)
         form.addRow(tr("Window"), self.layout_button)
         look.body.addLayout(form)
