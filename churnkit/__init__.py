@@ -29,14 +29,11 @@ if TYPE_CHECKING:
         stop_experiment,
     )
     from churnkit.usecases.explaining import explain
+    from churnkit.usecases.feature_building import build_features
     from churnkit.usecases.feature_editing import set_features
-    from churnkit.usecases.features import (
-        build_features,
-        export_features,
-        list_features,
-        show_features,
-        suggest_features,
-    )
+    from churnkit.usecases.feature_exporting import export_features
+    from churnkit.usecases.feature_showing import show_features
+    from churnkit.usecases.features import list_features, suggest_features
     from churnkit.usecases.history import history
     from churnkit.usecases.holdouts import set_holdout, show_holdouts
     from churnkit.usecases.importing import import_data
@@ -91,11 +88,11 @@ _HOMES = {
     "profile": "churnkit.usecases.profiling",
     "suggest_features": "churnkit.usecases.features",
     "list_features": "churnkit.usecases.features",
-    "build_features": "churnkit.usecases.features",
-    "show_features": "churnkit.usecases.features",
+    "build_features": "churnkit.usecases.feature_building",
+    "show_features": "churnkit.usecases.feature_showing",
     "set_features": "churnkit.usecases.feature_editing",
     "customer_timeline": "churnkit.usecases.timelines",
-    "export_features": "churnkit.usecases.features",
+    "export_features": "churnkit.usecases.feature_exporting",
     "rebuild_online": "churnkit.usecases.online_state",
     "receive_events": "churnkit.usecases.online_state",
     "online_features": "churnkit.usecases.online_state",

@@ -109,6 +109,10 @@ class ProjectBusy(ProjectError):
     """Another process is writing to this project; the message names it."""
 
 
+class ErasedMeanwhile(ProjectError):
+    """A customer was erased while something was made of what had been read of him."""
+
+
 class SettingsInvalid(ProjectError):
     """churnkit.toml or a CHURNKIT_* variable holds something that cannot be used."""
 

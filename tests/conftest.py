@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import hypothesis
@@ -13,6 +13,7 @@ import pytest
 import sqlalchemy as sa
 from filelock import FileLock
 
+from churnkit.ledger.engine import make_engine, migrate
 from tests.live import make_served_project
 from tests.online_project import make_online_project
 from tests.postgres import running_postgres
@@ -77,23 +78,39 @@ def postgres_server() -> Iterator[str]:
         yield url
 
 
+@pytest.fixture(scope="session")
+def database_maker(postgres_server: str) -> Callable[[], str]:
+    """Makes databases that have the ledger's tables; a copy takes no longer than an empty one."""
+    template = _new_database(postgres_server)
+    engine = make_engine(template)
+    migrate(engine)
+    engine.dispose()
+    return lambda: _new_database(postgres_server, str(sa.make_url(template).database))
+
+
 @pytest.fixture
-def postgres_url(postgres_server: str) -> str:
-    """The URL of a fresh PostgreSQL database."""
-    return _new_database(postgres_server)
+def postgres_url(database_maker: Callable[[], str]) -> str:
+    """The URL of a PostgreSQL database with the ledger's tables, and nothing in them."""
+    return database_maker()
 
 
 @pytest.fixture(scope="module")
-def fresh_database(postgres_server: str) -> str:
+def fresh_database(database_maker: Callable[[], str]) -> str:
     """The URL of a PostgreSQL database that the tests of a module share."""
+    return database_maker()
+
+
+@pytest.fixture
+def empty_database(postgres_server: str) -> str:
+    """The URL of a PostgreSQL database without any table."""
     return _new_database(postgres_server)
 
 
-def _new_database(server: str) -> str:
+def _new_database(server: str, template: str = "template1") -> str:
     name = f"test_{next(_numbers)}"
     engine = sa.create_engine(server, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
     with engine.connect() as connection:
-        connection.execute(sa.text(f"create database {name}"))
+        connection.execute(sa.text(f"create database {name} template {template}"))
     engine.dispose()
     return str(sa.make_url(server).set(database=name).render_as_string(False))
 
@@ -103,7 +120,7 @@ def ledger_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """A fresh database on each engine that the ledger runs on."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'ledger.sqlite'}"
-    return str(request.getfixturevalue("postgres_url"))
+    return str(request.getfixturevalue("empty_database"))
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ import typer
 
 from churnkit.cli.session import Folder, Json, Session
 from churnkit.errors import SettingsInvalid
-from churnkit.usecases import features as usecases
+from churnkit.usecases import feature_building, feature_exporting, feature_showing, features
 
 app = typer.Typer(
     help="What is computed for a customer at a moment: features.toml.", no_args_is_help=True
@@ -29,7 +29,7 @@ def suggest(
     """Propose about 40 features from what the log holds, and write features.toml."""
     session = Session.begin(ctx, folder, json)
     with session.project() as project:
-        session.show(usecases.suggest_features(project, force=force))
+        session.show(features.suggest_features(project, force=force))
 
 
 @app.command("list")
@@ -37,7 +37,7 @@ def list_(ctx: typer.Context, folder: Folder = None, json: Json = False) -> None
     """The features of features.toml, checked against the log."""
     session = Session.begin(ctx, folder, json)
     with session.project() as project:
-        session.show(usecases.list_features(project))
+        session.show(features.list_features(project))
 
 
 @app.command()
@@ -59,7 +59,7 @@ def build(
     """Compute the features of all customers at one or many dates."""
     session = Session.begin(ctx, folder, json)
     with session.project() as project, session.progress() as progress:
-        result = usecases.build_features(
+        result = feature_building.build_features(
             project,
             as_of,
             output,
@@ -83,7 +83,7 @@ def show(
     """Explain a customer's features at a date, down to the events that they came from."""
     session = Session.begin(ctx, folder, json)
     with session.project() as project:
-        result = usecases.show_features(
+        result = feature_showing.show_features(
             project, customer, as_of, names=feature or (), at_most=facts
         )
     session.show(result)
@@ -99,7 +99,7 @@ def export(
     """Write the log as Parquet tables from which Spark builds the same features."""
     session = Session.begin(ctx, folder, json)
     with session.project() as project, session.progress() as progress:
-        result = usecases.export_features(project, directory, progress=progress)
+        result = feature_exporting.export_features(project, directory, progress=progress)
     session.show(result)
 
 

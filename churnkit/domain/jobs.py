@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, get_args
@@ -14,6 +15,10 @@ from churnkit.domain.frozen import Frozen
 JobKind = Literal["batch", "dataset", "features", "training", "report"]
 JOB_KINDS: tuple[JobKind, ...] = get_args(JobKind)
 JobState = Literal["uploading", "queued", "running", "finished", "failed", "cancelled"]
+PROFILE, BUILT, DEFINITION = "profile", "built", "features.toml"
+RUN, REPORT = "run", "report"
+"""Files of jobs: a data set's profile, built features and their definition, a training's record, a
+report."""
 ENDED: tuple[JobState, ...] = ("finished", "failed", "cancelled")
 
 
@@ -22,7 +27,8 @@ class Job(Frozen):
 
     ``claim`` counts how often a process took it: whoever writes for the job names his claim, and
     a process that was thought dead writes nothing any more. ``attempts`` are the claims since
-    the job last got on. ``checkpoint`` is where a process that continues goes on; ``request``
+    the job last got on. ``checkpoint`` is where a process that continues goes on, for a
+    training what it has tried; ``request``
     what was asked, ``result`` what came of it, ``error`` why it failed: all plain data.
     """
 
@@ -67,6 +73,8 @@ class JobProgress:
     progress: float | None = None
     stage: str = ""
     detail: str = ""
+    trials: tuple[Mapping[str, str | float], ...] = ()
+    """What a training has tried; it is kept as its checkpoint."""
 
 
 @dataclass(frozen=True, slots=True)

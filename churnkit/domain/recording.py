@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 
@@ -45,3 +46,18 @@ class PredictionColumns:
 
     def __len__(self) -> int:
         return len(self.prediction_ids)
+
+    def without(self, customers: Collection[str]) -> PredictionColumns:
+        """The predictions of all other customers."""
+        kept = [i for i, name in enumerate(self.customer_ids) if name not in customers]
+        shadow_of = self.shadow_of
+        return replace(
+            self,
+            prediction_ids=[self.prediction_ids[i] for i in kept],
+            customer_ids=[self.customer_ids[i] for i in kept],
+            probabilities=[self.probabilities[i] for i in kept],
+            risk_bands=[self.risk_bands[i] for i in kept],
+            reasons=[self.reasons[i] for i in kept],
+            unknown_categories=[self.unknown_categories[i] for i in kept],
+            shadow_of=None if shadow_of is None else [shadow_of[i] for i in kept],
+        )

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 
 from churnkit.domain.experiments import ExperimentEntry, ExperimentRow, ExperimentStep
+from churnkit.ledger.suppressions import ErasedWithin
 from churnkit.ledger.tables import (
     experiment_entries,
     experiment_steps,
@@ -111,13 +112,23 @@ def entry_moments(engine: sa.Engine, *, until: datetime) -> Iterator[tuple[str, 
             yield row.customer_id, row.moment
 
 
-def add_entries(connection: sa.Connection, entries: Sequence[ExperimentEntry]) -> int:
+def add_entries(
+    connection: sa.Connection, entries: Sequence[ExperimentEntry], *, erased: ErasedWithin
+) -> int:
     """Add customers who are not in the experiment yet; returns how many those are.
 
     The caller holds ``ENTRY_LOCK``.
+
+    Parameters
+    ----------
+    erased : tells erased customers, who do not enter
     """
     n = 0
-    for chunk in _chunks(entries):
+    for asked in _chunks(entries):
+        gone = erased(connection, [one.customer_id for one in asked])
+        chunk = [one for one in asked if one.customer_id not in gone]
+        if not chunk:
+            continue
         there = _in_tables(
             connection,
             [one.customer_id for one in chunk],

@@ -10,8 +10,8 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from churnkit.domain.recording import IdempotentAnswer, PredictionColumns
@@ -45,6 +45,27 @@ class Entry:
     answer: IdempotentAnswer | None
     done: Waiter
     n_rows: int
+
+    def customers(self) -> set[str]:
+        """Of whom it is."""
+        return {name for part in self.predictions for name in part.customer_ids}
+
+    def without(self, erased: Collection[str]) -> Entry:
+        """What is left of it when some customers are erased: no answer that names them, either."""
+        if self.customers().isdisjoint(erased):
+            return self
+        parts = [part.without(erased) for part in self.predictions]
+        return replace(self, predictions=[part for part in parts if len(part)], answer=None)
+
+
+class Erasures(Protocol):
+    """Tells erased customers; what it knows may be old."""
+
+    def pseudonyms(self, customer_ids: Iterable[str], /) -> list[str]:
+        """What the ledger keeps of these, were they erased; empty where nobody is known to be."""
+
+    def read_again(self, customer_ids: Iterable[str], /) -> set[str]:
+        """Which of these were erased, as the ledger says now."""
 
 
 @dataclass(frozen=True, slots=True)

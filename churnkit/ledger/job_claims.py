@@ -149,6 +149,8 @@ def keep_claim(engine: sa.Engine, job: Job, progress: JobProgress, now: datetime
     news: dict[str, Any] = {"stage": progress.stage, "detail": progress.detail}
     if progress.progress is not None:
         news["progress"] = progress.progress
+    if progress.trials:
+        news["checkpoint"] = document_text({"trials": [dict(one) for one in progress.trials]})
     with writing(engine) as connection:
         done = connection.execute(
             sa.update(jobs)

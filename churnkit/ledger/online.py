@@ -15,12 +15,14 @@ from churnkit.domain.recording import IdempotentAnswer
 from churnkit.ledger import tables
 from churnkit.ledger.idempotent import keep_answer
 from churnkit.ledger.store import Ledger
+from churnkit.ledger.suppressions import ErasedWithin
 
 _CHUNK = 1_000
 T = TypeVar("T")
 States = dict[str, str]
-Change = Callable[[Mapping[str, States]], Mapping[str, States]]
-"""From what is there (layout → customer → state) to what is to be there; it may omit the rest."""
+Change = Callable[[Mapping[str, States], set[str]], Mapping[str, States]]
+"""From what is there (layout → customer → state), and who was erased, to what is to be
+there; it may omit the rest."""
 
 
 class OnlineStates:
@@ -96,6 +98,7 @@ class OnlineStates:
         change: Change,
         *,
         at: datetime,
+        erased: ErasedWithin,
         keep: Callable[[], IdempotentAnswer] | None = None,
     ) -> None:
         """Change the states of these customers in all layouts, in one transaction.
@@ -105,21 +108,23 @@ class OnlineStates:
 
         Parameters
         ----------
+        erased : tells erased customers, of whom nothing is written
         keep : makes the answer that is committed with the change
 
         Raises
         ------
         AnsweredAlready : there is an answer under this key; nothing was changed
         """
-        wanted = sorted(set(customer_ids))
         with self._ledger.writing() as connection:
+            gone = erased(connection, customer_ids)
+            wanted = sorted(set(customer_ids) - gone)
             locking = connection.dialect.name == "postgresql"
             found: dict[str, States] = {}
             for layout in sorted(layouts):
                 if locking:
                     _claim(connection, layout, wanted, at)
                 found[layout] = _read(connection, layout, wanted, lock=locking)
-            changed = change(found)
+            changed = change(found, gone)
             if keep is not None:
                 keep_answer(connection, keep())
             for layout, states in changed.items():

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 
 from churnkit.domain.outcomes import Holdout, Outcome, Recorded, Treatment
+from churnkit.ledger.suppressions import ErasedWithin
 from churnkit.ledger.tables import holdouts, outcomes, treatments
 from churnkit.ledger.transactions import reading, writing
 
@@ -19,11 +20,17 @@ _LOCK = 0x6F7574636F6D65  # "outcome"
 _INSTANT = timedelta(microseconds=1)
 _STATED = ("customer_id", "churned", "source", "as_of", "observed_from", "observed_to",
            "churned_at", "value", "known_at")  # fmt: skip
-T = TypeVar("T")
+T = TypeVar("T", Outcome, Treatment)
+U = TypeVar("U")
 
 
 def record_outcomes(
-    engine: sa.Engine, rows: Iterable[Outcome], *, now: datetime, strict: bool = False
+    engine: sa.Engine,
+    rows: Iterable[Outcome],
+    *,
+    now: datetime,
+    strict: bool = False,
+    erased: ErasedWithin | None = None,
 ) -> Recorded:
     """Add outcomes in one transaction: what says nothing new is left out.
 
@@ -33,8 +40,9 @@ def record_outcomes(
     Parameters
     ----------
     strict : record nothing where one row contradicts another
+    erased : tells erased customers, of whom nothing is recorded
     """
-    return _record(engine, rows, _add_outcomes, now, strict)
+    return _record(engine, rows, _add_outcomes, now, strict, erased)
 
 
 def _add_outcomes(connection: sa.Connection, rows: Sequence[Outcome], now: datetime) -> Recorded:
@@ -130,15 +138,21 @@ def count_outcomes(engine: sa.Engine) -> tuple[int, int]:
 
 
 def record_treatments(
-    engine: sa.Engine, rows: Iterable[Treatment], *, now: datetime, strict: bool = False
+    engine: sa.Engine,
+    rows: Iterable[Treatment],
+    *,
+    now: datetime,
+    strict: bool = False,
+    erased: ErasedWithin | None = None,
 ) -> Recorded:
     """Add treatments in one transaction; a second delivery of one changes nothing.
 
     Parameters
     ----------
     strict : record nothing where one row contradicts another
+    erased : tells erased customers, of whom nothing is recorded
     """
-    return _record(engine, rows, _add_treatments, now, strict)
+    return _record(engine, rows, _add_treatments, now, strict, erased)
 
 
 def _add_treatments(
@@ -269,12 +283,17 @@ def _record(
     add: Callable[[sa.Connection, Sequence[T], datetime], Recorded],
     now: datetime,
     strict: bool,
+    erased: ErasedWithin | None,
 ) -> Recorded:
     done, offset = Recorded(), 0
     try:
         with writing(engine, lock=_LOCK) as connection:
             for chunk in _chunks(rows):
-                done = done.plus(add(connection, chunk, now), offset)
+                gone = erased(connection, {row.customer_id for row in chunk}) if erased else set()
+                kept = [place for place, row in enumerate(chunk) if row.customer_id not in gone]
+                added = add(connection, [chunk[place] for place in kept], now)
+                places = tuple(kept[place] for place in added.contradictory)
+                done = done.plus(added.model_copy(update={"contradictory": places}), offset)
                 offset += len(chunk)
             if strict and done.contradictory:
                 raise _Contradicted
@@ -314,7 +333,7 @@ def _treatment(row: sa.RowMapping) -> Treatment:
     return Treatment(**{name: row[name] for name in Treatment.__slots__})
 
 
-def _chunks(rows: Iterable[T]) -> Iterator[list[T]]:
+def _chunks(rows: Iterable[U]) -> Iterator[list[U]]:
     stream = iter(rows)
     while chunk := list(islice(stream, _CHUNK)):
         yield chunk

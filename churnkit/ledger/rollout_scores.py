@@ -11,7 +11,7 @@ from churnkit.ledger.rollout_counts import first_answers
 from churnkit.ledger.tables import predictions
 from churnkit.ledger.transactions import reading
 
-_CHUNK = 10_000
+_CHUNK = 2_000
 
 
 def first_scores(
@@ -23,15 +23,23 @@ def first_scores(
     """
     answer, shadow = predictions.alias("answer"), predictions.alias("shadow")
     first = first_answers(answer, rollout_id, since=since, until=until)
-    silent = answer.join(shadow, shadow.c.shadow_of == answer.c.prediction_id)
-    query = sa.union_all(
-        sa.select(answer.c.variant, answer.c.probability).where(*first),
-        sa.select(shadow.c.variant, shadow.c.probability).select_from(silent).where(*first),
+    silent = answer.outerjoin(shadow, shadow.c.shadow_of == answer.c.prediction_id)
+    query = (
+        sa.select(
+            answer.c.variant,
+            answer.c.probability,
+            shadow.c.variant.label("silent_variant"),
+            shadow.c.probability.label("silent_probability"),
+        )
+        .select_from(silent)
+        .where(*first)
     )
     with reading(engine) as connection:
         streamed = connection.execution_options(stream_results=True, yield_per=_CHUNK)
         for chunk in streamed.execute(query).partitions():
             found: dict[str, list[float]] = {}
-            for variant, probability in chunk:
+            for variant, probability, silent_variant, silent_probability in chunk:
                 found.setdefault(variant, []).append(probability)
+                if silent_variant is not None:
+                    found.setdefault(silent_variant, []).append(silent_probability)
             yield from found.items()

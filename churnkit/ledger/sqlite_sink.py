@@ -14,6 +14,7 @@ from churnkit.domain.recording import PredictionColumns
 from churnkit.errors import DiskFull, FolderReadOnly, StorageUnreachable
 from churnkit.ledger import tables
 from churnkit.ledger.group_commit import Entry, Refused
+from churnkit.ledger.suppressions import ErasedWithin
 from churnkit.ledger.transactions import writing
 
 
@@ -23,10 +24,12 @@ class SqliteSink:
     Parameters
     ----------
     engine : of the embedded ledger
+    erased : tells erased customers, of whom nothing is committed
     """
 
-    def __init__(self, engine: sa.Engine) -> None:
+    def __init__(self, engine: sa.Engine, erased: ErasedWithin) -> None:
         self._engine = engine
+        self._erased = erased
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="churnkit-writer")
 
     async def reconnect(self) -> None:
@@ -60,7 +63,9 @@ class SqliteSink:
         taken: list[Entry] = []
         rows: list[dict[str, Any]] = []
         with writing(self._engine) as connection:
-            for entry in group:
+            gone = self._erased(connection, set().union(*(entry.customers() for entry in group)))
+            for whole in group:
+                entry = whole.without(gone) if gone else whole
                 answer = entry.answer
                 if answer is not None:
                     known = sa.select(tables.idempotency.c.key).where(
@@ -68,7 +73,7 @@ class SqliteSink:
                         tables.idempotency.c.key == answer.key,
                     )
                     if connection.execute(known).first():
-                        taken.append(entry)
+                        taken.append(whole)
                         continue
                     connection.execute(
                         sa.insert(tables.idempotency),

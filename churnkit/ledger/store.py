@@ -37,7 +37,7 @@ class Recording:
     """An open transaction that takes predictions."""
 
     def __init__(self, connection: sa.Connection) -> None:
-        self._connection = connection
+        self.connection = connection
 
     def add(self, rows: Iterable[PredictionRow]) -> None:
         """Add predictions; they are there when the transaction commits.
@@ -48,7 +48,7 @@ class Recording:
         """
         for chunk in _chunks(rows):
             try:
-                self._connection.execute(
+                self.connection.execute(
                     sa.insert(tables.predictions), [_prediction_values(row) for row in chunk]
                 )
             except sa.exc.IntegrityError as error:
@@ -60,7 +60,7 @@ class Recording:
 
     def add_failures(self, failures: Iterable[RolloutFailure]) -> None:
         """Add that a rollout's model could not score what the other one answered."""
-        insert_failures(self._connection, failures)
+        insert_failures(self.connection, failures)
 
 
 class JournalTurn:

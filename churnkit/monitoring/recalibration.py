@@ -13,7 +13,6 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 from scipy.special import expit
-from sklearn.isotonic import IsotonicRegression
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
@@ -45,6 +44,9 @@ def recalibrate(p: Floats, left: Bools, weights: Floats, method: Method) -> Reca
     if method == "none":
         return lambda q: q
     if method == "isotonic":
+        # A third of the time that the service takes to start, for what it may never need.
+        from sklearn.isotonic import IsotonicRegression
+
         fitted = IsotonicRegression(y_min=0, y_max=1, out_of_bounds="clip")
         fitted.fit(p, left.astype(np.float64), sample_weight=weights)
         return lambda q: np.asarray(fitted.predict(q), dtype=np.float64)

@@ -72,9 +72,9 @@ class BatchFile:
         DataError : the file as a whole cannot be used
         """
         found = self._lines if self.form == "ndjson" else self._table
-        return map(self._without_erased, found(rows, place))
+        return map(self.without_erased, found(rows, place))
 
-    def _without_erased(self, piece: Piece) -> Piece:
+    def without_erased(self, piece: Piece) -> Piece:
         """The piece without erased customers; what is said of their rows does not name them."""
         if self.suppressed is None:
             return piece

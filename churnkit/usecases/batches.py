@@ -33,6 +33,7 @@ from churnkit.inference.predictor import Predictor
 from churnkit.ledger.job_claims import advance, working
 from churnkit.ledger.prediction_copy import insert_predictions
 from churnkit.ledger.rollouts import insert_failures
+from churnkit.ledger.suppressions import ErasedWithin
 from churnkit.project import Project
 from churnkit.registry.bundle import Bundle, read_bundle
 from churnkit.usecases.batch_arms import BatchArms, LivePair, recorded
@@ -43,7 +44,7 @@ from churnkit.usecases.feature_notes import MOST, Noted, sampled
 from churnkit.usecases.job_work import Outcome, Work, now
 from churnkit.usecases.online_state import online_features
 from churnkit.usecases.serving import bundle_predictor, find_version
-from churnkit.usecases.suppressing import KnownErasures
+from churnkit.usecases.suppressing import KnownErasures, erased_within
 
 VARIANT = "champion"
 RESULT, FAILED = "result", "failed"
@@ -142,6 +143,7 @@ def score_batch(work: Work) -> Outcome:
     version = find_version(project, None if begun is None else begun.model_version)
     bundle = read_bundle(find_bundle(project, version), manifest_hash=version.bundle_hash)
     predictor = bundle_predictor(bundle, project.settings.serving)
+    named = bool(bundle.schema.id_column or bundle.features)
     path = work.fetch()
     if path is None:
         raise DataEmpty("the upload is gone.", fix="Upload it again.")
@@ -151,7 +153,7 @@ def score_batch(work: Work) -> Outcome:
         bundle.schema,
         predictor.encoder,
         _look_up(project, bundle, asked),
-        _suppressed(project) if bundle.schema.id_column or bundle.features else None,
+        _suppressed(project) if named else None,
     )
     lines = _estimate(path, asked.format)
     tally = begun or Tally(model_version=version.version)
@@ -162,9 +164,14 @@ def score_batch(work: Work) -> Outcome:
     arms = BatchArms(project, version.version, bundle)
     noted = asked.record and project.settings.service.drift_rows > 0
     share = MOST / max(lines or MOST, MOST) if noted else 0.0
-    for scored in _scored(work, predictor, file, asked, tally, rows, arms, share):
+    erased = erased_within(project) if named else None
+    for first in _scored(work, predictor, file, asked, tally, rows, arms, share):
         work.look()
-        tally = _commit(work, scored, tally, lines)
+        scored = first
+        while (after := _commit(work, scored, tally, lines, erased)) is None:
+            piece = file.without_erased(scored.piece)  # somebody was erased since it was read
+            scored = _score(job.job_id, predictor, piece, asked, arms.now(), share)
+        tally = after
         if scored.noted is not None and scored.noted.ids:
             found = scored.noted
             note_features(
@@ -390,8 +397,12 @@ def _reasons(scores: pa.RecordBatch, wanted: int) -> list[str]:
     ]
 
 
-def _commit(work: Work, scored: _Scored, tally: Tally, lines: int | None) -> Tally:
+def _commit(
+    work: Work, scored: _Scored, tally: Tally, lines: int | None, erased: ErasedWithin | None
+) -> Tally | None:
+    """Keep all that a piece brought; None where one of its customers was erased: nothing is."""
     piece = scored.piece
+    customers = {*piece.batch.ids.to_pylist(), *(fault.customer_id for fault in piece.faults)}
     failed, n = len(piece.faults), len(piece.faults) + len(piece.numbers)
     shown = (*tally.faults, *piece.faults)[:SHOWN_FAULTS]
     after = tally.model_copy(
@@ -415,6 +426,8 @@ def _commit(work: Work, scored: _Scored, tally: Tally, lines: int | None) -> Tal
         detail=f"{after.done:,} rows",
     )
     with working(work.project.ledger.engine, work.job) as connection:
+        if erased is not None and erased(connection, customers):
+            return None
         for predictions in scored.predictions:
             insert_predictions(connection, predictions)
         insert_failures(connection, scored.failures)

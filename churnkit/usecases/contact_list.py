@@ -14,6 +14,7 @@ from churnkit.errors import DataEmpty, DataUnreadable
 from churnkit.project import Project
 from churnkit.reporting.tables import escape_text
 from churnkit.usecases.result import Result
+from churnkit.usecases.suppressing import ErasureWatch
 
 SCORES = "latest-scores.parquet"
 """Below the store: where the console keeps the latest scores."""
@@ -64,8 +65,9 @@ def contact_list(
         raise DataEmpty("a list needs at least one customer.", fix="Ask for 1 or more.")
     source = project.store / SCORES if scores is None else Path(scores).expanduser()
     path = Path(output).expanduser()
+    erasures = ErasureWatch(project)
     chosen, n_scored = _riskiest(source, customers)
-    with open_writer(path) as writer:
+    with erasures.keeping(path), open_writer(path) as writer:
         for batch in chosen.to_batches():
             writer.write(batch)
     probabilities = chosen.column("probability").to_pylist()

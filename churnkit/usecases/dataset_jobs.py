@@ -6,21 +6,17 @@ from itertools import chain
 from typing import Any, Literal
 
 from churnkit.domain.frozen import Frozen
+from churnkit.domain.jobs import BUILT, DEFINITION, PROFILE
 from churnkit.errors import AsOfInvalid, FeatureError
 from churnkit.features.toml import read_features
 from churnkit.project import Project
 from churnkit.usecases.create_events import LogCreated
-from churnkit.usecases.features import (
-    build_features,
-    list_features,
-    show_features,
-    suggest_features,
-)
+from churnkit.usecases.feature_building import build_features
+from churnkit.usecases.feature_showing import show_features
+from churnkit.usecases.features import list_features, suggest_features
 from churnkit.usecases.job_projects import find_dataset, make_project
 from churnkit.usecases.job_work import Outcome, Work, bytes_parts, file_parts
 from churnkit.usecases.profiling import profile
-
-PROFILE, BUILT, DEFINITION = "profile", "built", "features.toml"
 
 
 class FeaturesRequest(Frozen):

@@ -14,7 +14,8 @@ from churnkit.project import Project, open_project
 from churnkit.settings.file import FILE_NAME, write_settings
 from churnkit.usecases.create_events import LogOptions, create_event_project
 from churnkit.usecases.explaining import explain
-from churnkit.usecases.features import show_features, suggest_features
+from churnkit.usecases.feature_showing import show_features
+from churnkit.usecases.features import suggest_features
 from churnkit.usecases.labels import labels
 from churnkit.usecases.result import Result
 from churnkit.usecases.scoring import score

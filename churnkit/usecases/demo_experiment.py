@@ -12,7 +12,7 @@ from churnkit.project import Project
 from churnkit.usecases.experiment_assigning import assign_experiment
 from churnkit.usecases.experiment_views import ExperimentView
 from churnkit.usecases.experiments import experiment_status, start_experiment
-from churnkit.usecases.maturing import label_spans
+from churnkit.usecases.label_spans import label_spans
 from churnkit.usecases.outcomes import take_outcomes
 
 PLAN = {

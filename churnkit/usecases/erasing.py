@@ -23,7 +23,11 @@ from churnkit.errors import DataError, SettingsInvalid, storage_errors
 from churnkit.ledger.erasers import clean_pages, erase_rows, overwriting
 from churnkit.ledger.jobs import running_jobs
 from churnkit.ledger.replicas import alive
-from churnkit.ledger.suppressions import add_suppression, remove_suppression
+from churnkit.ledger.suppressions import (
+    add_suppression,
+    remove_suppression,
+    wait_for_writers,
+)
 from churnkit.project import Project, user_name
 from churnkit.registry.journal import holders, seal
 from churnkit.usecases.journal_head import write_head
@@ -32,6 +36,8 @@ from churnkit.usecases.suppressing import erasure_key
 
 _MADE_AGAIN = ("reports", "store/artifacts", "store/jobs", "store/batches", "store/rejected")
 """Folders whose files can be made again: one that names the customer is deleted."""
+_WRITING_SECONDS = 300.0
+"""So long a transaction may take that began to write before."""
 _ON_THE_WAY_SECONDS = 1.0
 """What a replica answered before it knew is committed after so long."""
 _NOT_ROWS = (".duckdb", ".sqlite", ".sqlite-wal", ".sqlite-shm", ".db", ".lock", ".skops")
@@ -115,8 +121,10 @@ def erase(
     """Remove a customer from every store of the project, and see that he is not imported again.
 
     First the suppression is written, then files, then the ledger and the journal in one
-    transaction; interrupted, the command is run again and goes on. Where replicas of the service
-    run, the ledger is gone through once more when each of them knows that he is not scored.
+    transaction; interrupted, the command is run again and goes on. Whatever writes rows of
+    customers asks in its own transaction who was erased, and transactions that may have asked
+    before are waited for: who was read before is not written afterwards. Where replicas of the
+    service run, the ledger is gone through once more when each of them knows that he is not scored.
 
     Parameters
     ----------
@@ -130,6 +138,7 @@ def erase(
     ------
     SettingsInvalid : customers have no id column, or the reason names him
     ProjectBusy : another process writes to the project
+    LedgerBusy : a transaction has been writing to the ledger for minutes
     """
     now = now or datetime.now(UTC)
     wanted = customer_id.strip()
@@ -140,6 +149,8 @@ def erase(
         progress(Step("noting that this customer is not taken in again"))
         with project.ledger.writing() as connection:
             add_suppression(connection, pseudonym, key_id=key.key_id, at=now, why=why)
+        progress(Step("waiting for what is being written"))
+        wait_for_writers(project.ledger.engine, at_most_seconds=_WRITING_SECONDS)
         progress(Step("erasing from the imported data"))
         log_rows = _from_databases(project, wanted, now)
         progress(Step("erasing from files"))

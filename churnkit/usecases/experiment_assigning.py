@@ -30,7 +30,7 @@ from churnkit.usecases.experiment_steps import experiment_step
 from churnkit.usecases.experiment_views import Assigned
 from churnkit.usecases.experiments import find_experiment
 from churnkit.usecases.holdouts import held_out
-from churnkit.usecases.suppressing import suppressed_in
+from churnkit.usecases.suppressing import erased_within
 
 
 def assign_experiment(
@@ -75,10 +75,10 @@ def assign_experiment(
             experiment=row.experiment_id,
         )
     asked = list(dict.fromkeys(_read(project, customers, query)))
-    suppressed = suppressed_in(project)
-    erased = set() if suppressed is None else suppressed(asked)
+    erasures = erased_within(project)
     kept_off = held_out(project, asked, campaign=row.experiment_id, now=at)
     with project.ledger.writing(lock=ENTRY_LOCK) as connection:
+        erased = erasures(connection, asked)
         known = {one.customer_id for one in entries_of(connection, asked, row.experiment_id)}
         others = entered_others(connection, asked, row.experiment_id) - known
         new = [
@@ -89,7 +89,7 @@ def assign_experiment(
         ]
         scores = last_scores(connection, new, at)
         entries = drawn(row, new, scores, at)
-        add_entries(connection, entries)
+        add_entries(connection, entries, erased=erasures)
         members = entries_of(connection, asked, row.experiment_id)
         counts = Counter(one.arm for one in entries)
         shown = {arm: counts.get(arm, 0) for arm, _ in row.planned.weights}
@@ -110,7 +110,12 @@ def assign_experiment(
         if path is not None:
             _write(path, row, members)
     # Told again for all who were asked about: what a dead process left out comes in now.
-    record_treatments(project.ledger.engine, [_treatment(row, one) for one in members], now=at)
+    record_treatments(
+        project.ledger.engine,
+        [_treatment(row, one) for one in members],
+        now=at,
+        erased=erasures,
+    )
     return Assigned(
         experiment_id=row.experiment_id,
         n=len(asked),

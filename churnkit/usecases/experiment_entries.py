@@ -14,6 +14,7 @@ from churnkit.ledger.experiments import (
 )
 from churnkit.project import Project
 from churnkit.rollout.assignment import CHALLENGER, CHAMPION, Assignment
+from churnkit.usecases.suppressing import erased_within
 
 _AT_ONCE = 20_000
 
@@ -43,6 +44,7 @@ def take_answered(project: Project, row: ExperimentRow) -> None:
     assignment = assignment_of(row)
     champion_arm = _champion_arm(row)
     other = next(arm for arm in row.versions if arm != champion_arm)
+    erased = erased_within(project)
     with project.ledger.writing(lock=ENTRY_LOCK) as connection:
         found = list(first_answers(connection, row.experiment_id))
         for start in range(0, len(found), _AT_ONCE):
@@ -62,7 +64,7 @@ def take_answered(project: Project, row: ExperimentRow) -> None:
                 )
                 for (customer, variant, made_at, moment), arm in zip(part, arms, strict=True)
             ]
-            add_entries(connection, entries)
+            add_entries(connection, entries, erased=erased)
 
 
 def drawn(

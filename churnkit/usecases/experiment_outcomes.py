@@ -27,7 +27,7 @@ from churnkit.ledger.experiments import outcomes_known_until, read_entries
 from churnkit.ledger.outcomes import outcomes_of
 from churnkit.project import Project
 from churnkit.rollout.logrank import NEVER
-from churnkit.usecases.maturing import LabelSpans, label_spans
+from churnkit.usecases.label_spans import LabelSpans, label_spans
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]

@@ -35,7 +35,7 @@ from churnkit.rollout.mixture import MeanSequence
 from churnkit.rollout.ratio import RatioEvidence
 from churnkit.usecases.experiment_entries import take_answered
 from churnkit.usecases.experiment_outcomes import Followed, follow
-from churnkit.usecases.maturing import label_spans
+from churnkit.usecases.label_spans import label_spans
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]

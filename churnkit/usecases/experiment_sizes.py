@@ -20,7 +20,8 @@ from churnkit.rollout.sample_size import (
 )
 from churnkit.usecases.experiment_plans import AskedPlan, read_experiment_plan
 from churnkit.usecases.experiment_views import PlannedExperiment
-from churnkit.usecases.maturing import label_spans, matured_pairs
+from churnkit.usecases.label_spans import label_spans
+from churnkit.usecases.maturing import matured_pairs
 
 _LOAD_DAYS = 30
 _FEWEST = 50

@@ -37,7 +37,7 @@ from churnkit.usecases.experiment_reading import read_experiment
 from churnkit.usecases.experiment_sizes import plan_experiment as plan_experiment
 from churnkit.usecases.experiment_steps import experiment_step, journalled, read_then
 from churnkit.usecases.experiment_views import ExperimentHistory, Experiments, ExperimentView
-from churnkit.usecases.maturing import label_spans
+from churnkit.usecases.label_spans import label_spans
 from churnkit.usecases.serving import find_version
 
 

@@ -17,16 +17,13 @@ from churnkit.project import Project
 from churnkit.usecases.batches import score_batch
 from churnkit.usecases.dataset_jobs import look_at_dataset, work_on_features
 from churnkit.usecases.job_work import LetGo, Outcome, Work, now, told_error
-from churnkit.usecases.training_jobs import report_on_version, train_on_dataset
 
 log = logging.getLogger("churnkit.jobs")
 Ending = Literal["finished", "failed", "cancelled", "released", "lost"]
-RUNNERS: Mapping[JobKind, Callable[[Work], Outcome]] = {
+_QUICK: Mapping[JobKind, Callable[[Work], Outcome]] = {
     "batch": score_batch,
     "dataset": look_at_dataset,
     "features": work_on_features,
-    "training": train_on_dataset,
-    "report": report_on_version,
 }
 _HEARTBEAT_SECONDS = 1.0
 _STOP_SECONDS = 5.0
@@ -64,7 +61,7 @@ def _work_in(work: Work, die: Callable[[Ending], None]) -> Ending:
     engine, job = work.project.ledger.engine, work.job
     try:
         with _heartbeat(work, die):
-            outcome = RUNNERS[job.kind](work)
+            outcome = _runner(job.kind)(work)
         end_job(
             engine, job, "finished", now(), result=outcome.result, parts=outcome.parts,
             drop=outcome.drop, progress=outcome.progress,
@@ -89,6 +86,15 @@ def _work_in(work: Work, die: Callable[[Ending], None]) -> Ending:
         end_job(engine, job, "failed", now(), error=told_error(mistake))
         return "failed"
     return "finished"
+
+
+def _runner(kind: JobKind) -> Callable[[Work], Outcome]:
+    if kind in ("training", "report"):
+        # A process that only scores starts in half the time without the training stack.
+        from churnkit.usecases.training_jobs import report_on_version, train_on_dataset
+
+        return train_on_dataset if kind == "training" else report_on_version
+    return _QUICK[kind]
 
 
 @contextmanager

@@ -17,6 +17,8 @@ from churnkit.project import Project
 
 INPUT = "input"
 _PART_BYTES = 1 << 20
+MOST_TRIALS = 1_000
+"""Of one training, that are told while it runs: the heartbeat writes them anew each time."""
 
 
 class LetGo(Exception):
@@ -60,7 +62,12 @@ class Work:
 
     def progress(self, step: Step) -> None:
         """Hear of progress (see ``churnkit.domain.progress``)."""
-        self.latest = JobProgress(stage=step.stage, progress=step.done, detail=step.detail)
+        trials = self.latest.trials
+        if "roc_auc" in step.figures and len(trials) < MOST_TRIALS:
+            trials = (*trials, step.figures)
+        self.latest = JobProgress(
+            stage=step.stage, progress=step.done, detail=step.detail, trials=trials
+        )
 
     def look(self) -> None:
         """Stop here if somebody asked.

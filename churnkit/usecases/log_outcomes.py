@@ -16,9 +16,10 @@ from churnkit.ledger.experiments import entry_moments
 from churnkit.ledger.outcomes import outcomes_of, record_outcomes
 from churnkit.ledger.scored_rows import scored_rows
 from churnkit.project import Project
+from churnkit.usecases.label_spans import label_spans
 from churnkit.usecases.labels import project_calendar
-from churnkit.usecases.maturing import label_spans
 from churnkit.usecases.row_import import RowsImported
+from churnkit.usecases.suppressing import erased_within
 
 _SOURCE = "log"
 _CHUNK = 20_000
@@ -71,7 +72,12 @@ def outcomes_from_log(
             for i, label in zip(part, labels, strict=True)
         ]
     progress(Step("recording the outcomes"))
-    recorded = record_outcomes(project.ledger.engine, list(_dated(project, rows)), now=now)
+    recorded = record_outcomes(
+        project.ledger.engine,
+        list(_dated(project, rows)),
+        now=now,
+        erased=erased_within(project),
+    )
     return RowsImported(
         kind="outcomes",
         n_rows=len(rows),

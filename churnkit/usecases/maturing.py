@@ -7,24 +7,31 @@ together or not at all: once they have matured *and* nearly all of them have an 
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from itertools import pairwise
+from typing import overload
 
 import numpy as np
 import numpy.typing as npt
 
 from churnkit.data.zones import day_numbers, moment_us
-from churnkit.domain.moments import from_us, to_us
-from churnkit.domain.outcomes import Settled, settle
+from churnkit.domain.moments import from_us
 from churnkit.errors import EvidenceInvalid
-from churnkit.features.windows import LabelWindows, label_windows
-from churnkit.ledger.outcomes import any_treatment, outcomes_of, read_holdouts, treatments_of
-from churnkit.ledger.scored_rows import ScoredRow, scored_rows
+from churnkit.features.windows import LabelWindows
+from churnkit.ledger.outcomes import any_treatment, read_holdouts, treatments_of
+from churnkit.ledger.scored_columns import (
+    ScoredColumns,
+    Wanted,
+    count_predictions,
+    earlier_predictions,
+    scored_columns,
+)
 from churnkit.project import Project
 from churnkit.rollout.pairs import Pairs, make_pairs
+from churnkit.usecases.label_spans import label_spans
+from churnkit.usecases.settling import SettledColumns, settle_all
 from churnkit.usecases.weighing import Counting, Weighed, weigh
 
 Floats = npt.NDArray[np.float64]
@@ -35,7 +42,7 @@ Times = npt.NDArray[np.datetime64]
 
 _DAY = timedelta(days=1)
 _EPOCH = date(1970, 1, 1)
-_CUSTOMERS = 2_000
+_INSTANT = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True)
@@ -149,37 +156,33 @@ def matured_pairs(
     )
     stop = in_order if in_order is not None else rollout_id is not None
     whole = _given(joined.cohorts, stop=stop)
-    settled, windows = joined.settled, joined.windows
-    used = [
-        i
-        for i, told in settled.items()
-        if joined.days[i] in whole and told is not None and told.churned is not None
-    ]
-    chosen = [joined.rows[i] for i in used]
+    rows, windows, labels = joined.rows, joined.windows, joined.settled
+    used = np.flatnonzero(
+        labels.settled
+        & (labels.label >= 0)
+        & np.isin(joined.days, np.fromiter(whole, np.int64, len(whole)))
+    )
+    places = used.tolist()
+    customers = [rows.customer_id[i] for i in places]
     weighed = _weighed(
         project,
-        chosen,
-        [from_us(int(windows.closes_us[i])) for i in used],
+        customers,
+        rows.us[used],
+        windows.closes_us[used],
         counting=counting,
         smallest_propensity=smallest_propensity,
     )
-    labels = [settled[i] for i in used]
     return MaturedPairs(
-        prediction_id=_texts(row.prediction_id for row in chosen),
-        customer_id=_texts(row.customer_id for row in chosen),
+        prediction_id=_texts(rows.prediction_id[i] for i in places),
+        customer_id=_texts(customers),
         ordinal=joined.ordinal[used],
-        as_of=joined.us[used].astype("datetime64[us]"),
-        variant=_texts(row.variant for row in chosen),
-        model_version=_texts(row.model_version for row in chosen),
-        probability=np.array([row.probability for row in chosen], dtype=np.float64),
-        shadow_probability=np.array(
-            [joined.silent.get(row.prediction_id, np.nan) for row in chosen], dtype=np.float64
-        ),
-        churned=np.array([bool(told and told.churned) for told in labels], dtype=np.bool_),
-        value=np.array(
-            [np.nan if told is None or told.value is None else told.value for told in labels],
-            dtype=np.float64,
-        ),
+        as_of=rows.us[used].astype("datetime64[us]"),
+        variant=_texts(rows.variant[i] for i in places),
+        model_version=_texts(rows.model_version[i] for i in places),
+        probability=rows.probability[used],
+        shadow_probability=rows.shadow_probability[used],
+        churned=labels.label[used] == 1,
+        value=labels.value[used],
         weight=weighed.weight,
         treated=weighed.treated,
         held_out=weighed.held_out,
@@ -196,68 +199,15 @@ def cohorts_of(project: Project, *, now: datetime) -> tuple[tuple[Cohort, ...], 
     return joined.cohorts, n_waiting
 
 
-@dataclass(frozen=True)
-class LabelSpans:
-    """The project's churn definition, as far as it says when outcomes are due."""
-
-    project: Project
-    zone: str
-    arrival_delay_days: float
-
-    def windows(self, us: Ints) -> LabelWindows:
-        """The windows of predictions that look from these moments (microseconds UTC)."""
-        return label_windows(
-            self.project.settings.churn,
-            us,
-            zone=self.zone,
-            arrival_delay_days=self.arrival_delay_days,
-        )
-
-    @property
-    def shortest_us(self) -> int:
-        """What no prediction needs less than to mature, clock changes allowed for."""
-        churn = self.project.settings.churn
-        days = churn.lead_days + churn.horizon_days + churn.grace_days + self.arrival_delay_days
-        return max(int((days - 2) * 86_400_000_000), 0)
-
-    @property
-    def known_last(self) -> bool:
-        """Which answer is known only when the window ends: that he left, or that he stayed."""
-        settings = self.project.settings
-        return settings.events is not None and settings.churn.kind == "non_contractual"
-
-    @property
-    def days_to_mature(self) -> float:
-        """lead + horizon + grace + arrival delay."""
-        churn = self.project.settings.churn
-        return churn.lead_days + churn.horizon_days + churn.grace_days + self.arrival_delay_days
-
-
-def label_spans(project: Project) -> LabelSpans:
-    """When outcomes of this project are due, in a snapshot project as in one of events."""
-    settings = project.settings
-    tables = (settings.events, settings.attributes, settings.subscriptions)
-    delays = [table.arrival_delay_days for table in tables if table is not None]
-    return LabelSpans(
-        project=project,
-        zone=settings.project.zone,
-        arrival_delay_days=max([settings.outcomes.arrival_delay_days, *delays]),
-    )
-
-
 @dataclass(frozen=True, eq=False)
 class _Joined:
-    """Predictions by time, with what outcomes say of those that were asked for."""
+    """Predictions by time, with what outcomes say of them; columns of shape (n,)."""
 
-    rows: list[ScoredRow]
-    silent: dict[str, float]
-    """What the model that did not answer said, by the prediction that did."""
-    us: Ints
+    rows: ScoredColumns
     windows: LabelWindows
     days: Ints
     ordinal: Ints
-    settled: dict[int, Settled | None]
-    """By place; only those in [since, until)."""
+    settled: SettledColumns
     cohorts: tuple[Cohort, ...]
     n_later: int
     """Predictions that are surely not matured, and were not looked at."""
@@ -273,87 +223,54 @@ def _join(
     until: datetime | None = None,
     shadows: bool = False,
 ) -> _Joined:
-    spans = label_spans(project)
+    spans, engine = label_spans(project), project.ledger.engine
     latest = from_us(moment_us(now, "UTC") - spans.shortest_us)
-    rows: list[ScoredRow] = []
-    n_later = 0
-    for row in scored_rows(
-        project.ledger.engine,
-        rollout_id=rollout_id,
-        model_version=None if rollout_id is not None else model_version,
-        until=until,
-    ):
-        if row.moment <= latest:
-            rows.append(row)
-        else:
-            n_later += shadows or row.shadow_of is None
-    if rollout_id is not None and model_version is not None:
-        kept = {row.prediction_id for row in rows if row.model_version == model_version}
-        rows = [row for row in rows if row.prediction_id in kept or row.shadow_of in kept]
-    silent = {row.shadow_of: row.probability for row in rows if row.shadow_of is not None}
-    asked = [row for row in rows if shadows or row.shadow_of is None]
-    asked.sort(key=lambda row: (row.moment, row.customer_id, row.prediction_id))
-    us = np.array([to_us(row.moment) for row in asked], dtype=np.int64)
-    windows = spans.windows(us)
-    inside = np.ones(len(asked), dtype=np.bool_)
-    if since is not None:
-        inside &= us >= to_us(since)
     if until is not None:
-        inside &= us < to_us(until)
-    places = np.flatnonzero(inside)
-    settled = _settled(project, asked, windows, places, now, spans)
-    days = day_numbers(us, spans.zone)
-    decided = windows.decided_us <= moment_us(now, "UTC")
+        latest = min(latest, until - _INSTANT)
+    wanted = Wanted(rollout_id, model_version, since, latest, shadows)
+    rows = _in_order(scored_columns(engine, wanted))
+    windows = spans.windows(rows.us)
+    settled = settle_all(
+        engine,
+        wanted,
+        rows.customer_id,
+        rows.us,
+        windows,
+        now=now,
+        zone=spans.zone,
+        match_days=project.settings.outcomes.match_days,
+    )
+    days = day_numbers(rows.us, spans.zone)
     return _Joined(
-        rows=asked,
-        silent=silent,
-        us=us,
+        rows=rows,
         windows=windows,
         days=days,
-        ordinal=_ordinals(row.customer_id for row in asked),
+        ordinal=_ordinals(rows.customer_id, earlier_predictions(engine, wanted)),
         settled=settled,
         cohorts=_cohorts(
-            days[places],
-            decided[places],
-            np.array([told is not None for told in settled.values()], dtype=np.bool_),
+            days,
+            windows.decided_us <= moment_us(now, "UTC"),
+            settled.settled,
             share=project.settings.outcomes.complete_share,
         ),
-        n_later=n_later,
+        n_later=count_predictions(engine, replace(wanted, since=latest + _INSTANT, until=until)),
     )
 
 
-def _settled(
-    project: Project,
-    rows: Sequence[ScoredRow],
-    windows: LabelWindows,
-    asked: npt.NDArray[np.intp],
-    now: datetime,
-    spans: LabelSpans,
-) -> dict[int, Settled | None]:
-    """What the ledger's outcomes say of each prediction."""
-    mine: dict[str, list[int]] = defaultdict(list)
-    for i in asked.tolist():
-        mine[rows[i].customer_id].append(i)
-    customers = sorted(mine)
-    found: dict[int, Settled | None] = dict.fromkeys(asked.tolist())
-    engine, match_days = project.ledger.engine, project.settings.outcomes.match_days
-    for start in range(0, len(customers), _CUSTOMERS):
-        chunk = customers[start : start + _CUSTOMERS]
-        known = outcomes_of(engine, chunk)
-        for customer in chunk:
-            told = known.get(customer, [])
-            for i in mine[customer]:
-                if told:
-                    found[i] = settle(
-                        told,
-                        as_of=rows[i].moment,
-                        opens=from_us(int(windows.opens_us[i])),
-                        closes=from_us(int(windows.closes_us[i])),
-                        now=now,
-                        zone=spans.zone,
-                        match_days=match_days,
-                    )
-    return found
+def _in_order(rows: ScoredColumns) -> ScoredColumns:
+    """By the moment they look from; equal ones by customer and id, so that there is one order."""
+    us, ids = rows.us.tolist(), rows.prediction_id
+    names = rows.customer_id
+    order = sorted(range(len(rows)), key=lambda i: (us[i], names[i], ids[i]))
+    return ScoredColumns(
+        prediction_id=[ids[i] for i in order],
+        customer_id=[names[i] for i in order],
+        us=rows.us[order],
+        model_version=[rows.model_version[i] for i in order],
+        variant=[rows.variant[i] for i in order],
+        probability=rows.probability[order],
+        shadow_probability=rows.shadow_probability[order],
+    )
 
 
 def _cohorts(days: Ints, decided: Bools, settled: Bools, *, share: float) -> tuple[Cohort, ...]:
@@ -387,21 +304,40 @@ def _given(cohorts: Sequence[Cohort], *, stop: bool) -> set[int]:
     return days
 
 
+class _Moments(Sequence[datetime]):
+    """Microseconds as moments; made only where one is asked for."""
+
+    def __init__(self, us: Ints) -> None:
+        self._us = us
+
+    def __len__(self) -> int:
+        return len(self._us)
+
+    @overload
+    def __getitem__(self, place: int) -> datetime: ...
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[datetime]: ...
+    def __getitem__(self, place: int | slice) -> datetime | Sequence[datetime]:
+        if isinstance(place, slice):
+            return _Moments(self._us[place])
+        return from_us(int(self._us[place]))
+
+
 def _weighed(
     project: Project,
-    rows: Sequence[ScoredRow],
-    ends: Sequence[datetime],
+    customers: Sequence[str],
+    us: Ints,
+    ends_us: Ints,
     *,
     counting: Counting,
     smallest_propensity: float,
 ) -> Weighed:
     engine = project.ledger.engine
-    customers = [row.customer_id for row in rows]
     treated = treatments_of(engine, sorted(set(customers))) if any_treatment(engine) else {}
     weighed = weigh(
         customers,
-        [row.moment for row in rows],
-        ends,
+        _Moments(us),
+        _Moments(ends_us),
         treatments=treated,
         holdouts=read_holdouts(engine),
         counting=counting,
@@ -416,12 +352,13 @@ def _weighed(
     return weighed
 
 
-def _ordinals(customers: Iterable[str]) -> Ints:
-    seen: dict[str, int] = defaultdict(int)
+def _ordinals(customers: Iterable[str], earlier: Mapping[str, int]) -> Ints:
+    seen = dict(earlier)
     ordinal: list[int] = []
     for customer in customers:
-        seen[customer] += 1
-        ordinal.append(seen[customer])
+        n = seen.get(customer, 0) + 1
+        seen[customer] = n
+        ordinal.append(n)
     return np.array(ordinal, dtype=np.int64)
 
 

@@ -44,7 +44,8 @@ from churnkit.reporting.figures import png, svg
 from churnkit.reporting.monitor_view import monitor_view, quality_over_time
 from churnkit.usecases.bundles import find_bundle
 from churnkit.usecases.drifting import ALPHA, drift_reports
-from churnkit.usecases.maturing import MaturedPairs, label_spans, matured_pairs
+from churnkit.usecases.label_spans import label_spans
+from churnkit.usecases.maturing import MaturedPairs, matured_pairs
 from churnkit.usecases.notifying import Sent, send_alerts
 from churnkit.usecases.refreshing import bring_up_to_date
 from churnkit.usecases.result import Result

@@ -27,6 +27,7 @@ from churnkit.settings.service import ServiceTable
 from churnkit.settings.whole import Settings
 from churnkit.usecases.bundles import find_bundle
 from churnkit.usecases.serving import bundle_predictor, find_version
+from churnkit.usecases.suppressing import LedgersErasures, erased_within
 
 Scorer = OnlineScorer
 Scores = OnlineScores
@@ -112,10 +113,13 @@ async def open_writer(project: Project, settings: ServiceTable) -> GroupCommitWr
     url = project.ledger_url
     sinks: list[Sink]
     if url.startswith("sqlite"):
-        sinks = [SqliteSink(project.ledger.engine)]
+        sinks = [SqliteSink(project.ledger.engine, erased_within(project))]
     else:
         timeout = settings.commit_timeout_seconds
-        sinks = [PostgresSink(url, timeout_seconds=timeout) for _ in range(settings.writers)]
+        sinks = [
+            PostgresSink(url, timeout_seconds=timeout, erasures=LedgersErasures(project))
+            for _ in range(settings.writers)
+        ]
     writer = GroupCommitWriter(
         sinks,
         max_pending_rows=settings.max_pending_rows,

@@ -40,7 +40,7 @@ from churnkit.project import Project
 from churnkit.reporting.tables import escape_text
 from churnkit.usecases.features import AsOf, open_features
 from churnkit.usecases.result import Result
-from churnkit.usecases.suppressing import suppressed_in
+from churnkit.usecases.suppressing import erased_within
 
 
 @dataclass(frozen=True, repr=False)
@@ -219,16 +219,15 @@ def receive_once(
             continue
         by_customer.setdefault(customer, []).append(event)
         places[id(event)] = position
-    suppressed = suppressed_in(project)
-    for erased in suppressed(by_customer) if suppressed is not None else ():
-        del by_customer[erased]
     if faults and on_error == "fail":
         raise _bad_events(faults)
     results: dict[str, Taken] = {plan: Taken() for plan in plans}
     late: dict[str, None] = {}
 
-    def change(found: Mapping[str, States]) -> Mapping[str, States]:
+    def change(found: Mapping[str, States], erased: set[str]) -> Mapping[str, States]:
         changed: dict[str, States] = {}
+        for name in erased:
+            del by_customer[name]
         for layout_hash, known in found.items():
             plan, total = plans[layout_hash], results[layout_hash]
             changed[layout_hash] = {}
@@ -249,7 +248,14 @@ def receive_once(
 
     kept = None if keep is None else (lambda: keep(taken()))
     try:
-        states.change(list(plans), list(by_customer), change, at=now, keep=kept)
+        states.change(
+            list(plans),
+            list(by_customer),
+            change,
+            at=now,
+            erased=erased_within(project),
+            keep=kept,
+        )
     except AnsweredAlready:
         return None
     return taken()

@@ -23,11 +23,12 @@ from churnkit.ledger import outcomes as table
 from churnkit.project import Project
 from churnkit.reporting.tables import escape_text
 from churnkit.usecases.features import AsOf
+from churnkit.usecases.label_spans import LabelSpans, label_spans
 from churnkit.usecases.log_outcomes import outcomes_from_log
-from churnkit.usecases.maturing import Cohort, LabelSpans, cohorts_of, label_spans
+from churnkit.usecases.maturing import Cohort, cohorts_of
 from churnkit.usecases.result import Result
 from churnkit.usecases.row_import import RowKind, RowsImported, Unusable, import_rows
-from churnkit.usecases.suppressing import suppressed_in
+from churnkit.usecases.suppressing import erased_within, suppressed_in
 
 _SHOWN_DAYS = 12
 
@@ -195,7 +196,9 @@ def import_outcomes(
         max_broken_share=settings.outcomes.max_broken_share,
         make_reader=reader,
         check=lambda rows: check_outcomes(rows, label_spans(project), now=now),
-        record=lambda rows: table.record_outcomes(project.ledger.engine, rows, now=now),
+        record=lambda rows: table.record_outcomes(
+            project.ledger.engine, rows, now=now, erased=erased_within(project)
+        ),
         shown=shown_outcome,
     )
     return import_rows(project, data, kind, query=query, progress=progress, cancel=cancel)
@@ -226,7 +229,11 @@ def take_outcomes(
     unusable = {found.place for found in bad}
     used = [i for i in asked if i not in unusable]
     recorded = table.record_outcomes(
-        project.ledger.engine, [rows[i] for i in used], now=now, strict=not skip
+        project.ledger.engine,
+        [rows[i] for i in used],
+        now=now,
+        strict=not skip,
+        erased=erased_within(project),
     )
     places = tuple(used[place] for place in recorded.contradictory)
     recorded = recorded.model_copy(update={"contradictory": places})

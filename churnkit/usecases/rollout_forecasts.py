@@ -21,7 +21,7 @@ from churnkit.rollout.assignment import CHALLENGER
 from churnkit.rollout.forecast import expected_supply, labels_needed
 from churnkit.rollout.mixture import MeanSequence
 from churnkit.rollout.plan import Plan, budget
-from churnkit.usecases.maturing import label_spans
+from churnkit.usecases.label_spans import label_spans
 from churnkit.usecases.result import Result
 from churnkit.usecases.rollout_plans import make_plan
 from churnkit.usecases.rollout_steps import document

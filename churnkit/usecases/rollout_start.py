@@ -20,7 +20,7 @@ from churnkit.rollout.gathered import Gathered
 from churnkit.rollout.plan import Plan
 from churnkit.rollout.position import Position
 from churnkit.usecases.alias_moves import check_files
-from churnkit.usecases.maturing import label_spans
+from churnkit.usecases.label_spans import label_spans
 from churnkit.usecases.rollout_forecasts import expected_load, expected_verdict
 from churnkit.usecases.rollout_plans import make_plan
 from churnkit.usecases.rollout_steps import add_started, document, no_experiment

@@ -29,6 +29,7 @@ from churnkit.rollout.gathered import Gathered
 from churnkit.rollout.plan import Plan
 from churnkit.rollout.position import Position
 from churnkit.usecases.alias_moves import champion_entries, check_files, tell_followers
+from churnkit.usecases.suppressing import erased_within
 
 CONTROLLER = "controller"
 """Who acts when nobody does."""
@@ -96,17 +97,21 @@ def add_started(
 
     Parameters
     ----------
+    overrides : arms of named customers; one who was erased is left out
     number : gives the new rollout its number and attempt, within the transaction; one that is
         there already is given back as it is
     """
     plan = plan_of(row)
+    erased = erased_within(project)
     with project.ledger.journal_turn() as turn:
         entries, rows = turn.entries(), rollouts_in(turn.connection)
         row = number(rows, entries, row)
         if row in rows:
             return row
         no_experiment(experiments_in(turn.connection))
-        insert_rollout(turn.connection, row, overrides)
+        gone = erased(turn.connection, overrides)
+        named = {name: arm for name, arm in overrides.items() if name not in gone}
+        insert_rollout(turn.connection, row, named)
         step = RolloutStep(
             rollout_id=row.rollout_id,
             sequence=1,
@@ -134,7 +139,7 @@ def add_started(
                     "champion": row.champion,
                     "plan": row.plan,
                     "salt": row.salt,
-                    "overrides": len(overrides),
+                    "overrides": len(named),
                 },
                 journal=entries,
             ),

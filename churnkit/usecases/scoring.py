@@ -38,7 +38,7 @@ from churnkit.usecases.paired_scoring import PairNotes, output_columns, score_pa
 from churnkit.usecases.result import Result
 from churnkit.usecases.rollout_arms import CHALLENGER, CHAMPION, running_arms
 from churnkit.usecases.serving import load_predictor
-from churnkit.usecases.suppressing import suppressed_in
+from churnkit.usecases.suppressing import ErasureWatch, suppressed_in
 from churnkit.usecases.tables import TableSource, as_arrow
 
 REASONS_UP_TO_ROWS = 10_000
@@ -180,6 +180,7 @@ def score(
     source = _source(project, data, query, sheet, bundle, as_of)
     path = None if output is None else Path(output).expanduser()
     named = bool(schema.id_column or bundle.features)
+    erasures = ErasureWatch(project) if named and (record or path) else None
     suppressed = suppressed_in(project) if named else None
     erased = _Erased()
     typed = _without_erased(stream_typed(source, schema, cancel=cancel), suppressed, erased)
@@ -244,6 +245,8 @@ def score(
             )
             ids = prediction_ids(made_at)
             with project.ledger.recording() as ledger_rows:
+                if erasures is not None:
+                    erasures.check(ledger_rows.connection)
                 for batch in spool.batches():
                     answers = _record(ledger_rows, batch, wanted, stamp, ids)
                     if features is not None:
@@ -252,6 +255,9 @@ def score(
                 writing.close()
             if features is not None:
                 features.write(project, predictor.version, made_at)
+        elif erasures is not None:
+            with erasures.keeping(path):
+                writing.close()
     return Scored(
         n_rows=total,
         model_version=predictor.version,

@@ -5,17 +5,26 @@ from __future__ import annotations
 import hashlib
 import hmac
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
+
+import sqlalchemy as sa
 
 from churnkit.data.suppressed import Suppressed
-from churnkit.errors import SettingsInvalid
+from churnkit.errors import ErasedMeanwhile, SettingsInvalid
 from churnkit.ledger.suppressions import (
+    ErasedWithin,
     all_pseudonyms,
     any_suppressed,
+    any_within,
+    hold_erasures,
     known_pseudonyms,
+    mark_within,
     project_key,
+    pseudonyms_within,
     suppression_keys,
     suppressions_mark,
 )
@@ -87,6 +96,77 @@ def suppressed_in(project: Project) -> Suppressed | None:
     return suppressed
 
 
+def erased_within(project: Project) -> ErasedWithin:
+    """Tells, within a transaction that writes rows of customers, which of them were erased.
+
+    What it says holds until that transaction ends, so that nobody who was read before he was
+    erased is written afterwards.
+
+    Raises
+    ------
+    SettingsInvalid : customers were erased with another key than the one here
+    """
+    # Asked for before the transaction: a pool of connections must not be asked for a second one.
+    keys = [_right_key(project)] if any_suppressed(project.ledger.engine) else []
+
+    def erased(connection: sa.Connection, customer_ids: Iterable[str]) -> set[str]:
+        hold_erasures(connection)
+        if not any_within(connection):
+            return set()
+        if not keys:  # the first erasure came meanwhile
+            keys.append(_right_key(project))
+        by_pseudonym = {keys[0].pseudonym(name): name for name in set(customer_ids)}
+        found = pseudonyms_within(connection, by_pseudonym)
+        return {by_pseudonym[pseudonym] for pseudonym in found}
+
+    return erased
+
+
+class ErasureWatch:
+    """Refuses what was read before somebody was erased and would be kept afterwards.
+
+    For work that is simply done again: a file in the project's folder, a table that was scored.
+
+    Parameters
+    ----------
+    project : whose customers were read; reading begins after this
+    """
+
+    def __init__(self, project: Project) -> None:
+        self._project = project
+        self._mark = suppressions_mark(project.ledger.engine)
+
+    def check(self, connection: sa.Connection) -> None:
+        """That nobody was erased, in a transaction at whose end all is kept.
+
+        Raises
+        ------
+        ErasedMeanwhile : somebody was
+        """
+        hold_erasures(connection)
+        if mark_within(connection) != self._mark:
+            raise ErasedMeanwhile(
+                "a customer was erased while this was made; nothing was kept of it.",
+                fix="Run it again.",
+            )
+
+    @contextmanager
+    def keeping(self, *paths: Path | None) -> Iterator[None]:
+        """A block at whose end these files are complete; one in the project's folder is checked.
+
+        Raises
+        ------
+        ErasedMeanwhile : somebody was erased; the block was not entered
+        """
+        folder = self._project.folder.resolve()
+        if not any(path is not None and path.resolve().is_relative_to(folder) for path in paths):
+            yield  # what is exported from the project is not in the reach of its erasures
+            return
+        with self._project.ledger.writing() as connection:
+            self.check(connection)
+            yield
+
+
 class KnownErasures:
     """The erased customers, in memory: for those who ask of every request.
 
@@ -127,6 +207,16 @@ class KnownErasures:
         self.asks = bool(mark[0])
         self._mark = mark
 
+    def pseudonyms(self, customer_ids: Iterable[str]) -> list[str]:
+        """What the ledger keeps of these, were they erased; nothing where nobody was."""
+        if not self._digests:
+            return []
+        secret = self._secret
+        return [
+            hmac.digest(secret, name.encode("utf-8", "surrogatepass"), "sha256").hex()
+            for name in customer_ids
+        ]
+
     def places(self, customer_ids: Sequence[str]) -> list[int]:
         """Where in a list the erased ones are."""
         if not self._digests:
@@ -142,6 +232,26 @@ class KnownErasures:
         """Which of some customers were erased."""
         names = list(customer_ids)
         return {names[place] for place in self.places(names)}
+
+
+class LedgersErasures:
+    """The erased customers for a connection that writes predictions all the time.
+
+    See ``churnkit.ledger.group_commit.Erasures``.
+    """
+
+    def __init__(self, project: Project) -> None:
+        self._project = project
+        self._known = KnownErasures()
+
+    def pseudonyms(self, customer_ids: Iterable[str]) -> list[str]:
+        """See ``KnownErasures.pseudonyms``."""
+        return self._known.pseudonyms(customer_ids)
+
+    def read_again(self, customer_ids: Iterable[str]) -> set[str]:
+        """Which of these were erased, as the ledger says now."""
+        self._known.refresh(self._project)
+        return self._known.among(customer_ids)
 
 
 def _right_key(project: Project) -> ErasureKey:

@@ -15,7 +15,7 @@ from churnkit.domain.moments import from_us
 from churnkit.features.facts import CustomerFact, customer_facts, find_customers
 from churnkit.project import Project
 from churnkit.reporting.tables import escape_text
-from churnkit.usecases.features import known_customer
+from churnkit.usecases.feature_showing import known_customer
 from churnkit.usecases.result import Result
 
 MOST_EVENTS = 5_000

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
+from churnkit.domain.jobs import RUN
 from churnkit.domain.models import ModelVersion
 from churnkit.domain.runs import RunRecord
 from churnkit.errors import JobHasNoResult
 from churnkit.ledger.jobs import next_part
 from churnkit.project import Project
 from churnkit.usecases.serving import find_version
-
-RUN = "run"
-"""The job's file that holds the record."""
 
 
 def run_of(shared: Project, version: str | None) -> tuple[ModelVersion, RunRecord]:

@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import Field
 
 from churnkit.domain.frozen import Frozen
-from churnkit.domain.jobs import Job
+from churnkit.domain.jobs import REPORT, RUN, Job
 from churnkit.domain.models import ModelVersion
 from churnkit.domain.runs import RunRecord
 from churnkit.errors import JobHasNoResult
@@ -29,7 +29,6 @@ from churnkit.usecases.reports import write_report
 from churnkit.usecases.serving import find_version
 from churnkit.usecases.training import train
 
-RUN, REPORT = "run", "report"
 _PAGE = 100
 
 

@@ -18,7 +18,7 @@ from churnkit.project import Project
 from churnkit.reporting.tables import escape_text
 from churnkit.usecases.result import Result
 from churnkit.usecases.row_import import RowKind, RowsImported, Unusable, import_rows
-from churnkit.usecases.suppressing import suppressed_in
+from churnkit.usecases.suppressing import erased_within, suppressed_in
 from churnkit.usecases.weighing import violated
 
 
@@ -79,7 +79,9 @@ def import_treatments(
 
     def record(rows: Sequence[Treatment]) -> Recorded:
         against.extend(_violations(project, rows))
-        return table.record_treatments(project.ledger.engine, rows, now=now)
+        return table.record_treatments(
+            project.ledger.engine, rows, now=now, erased=erased_within(project)
+        )
 
     kind = RowKind[Treatment](
         name="treatments",
@@ -133,7 +135,9 @@ def take_treatments(
     used = [i for i in asked if i not in unusable]
     chosen = [rows[i] for i in used]
     n_violations = len(_violations(project, chosen))
-    recorded = table.record_treatments(project.ledger.engine, chosen, now=now, strict=not skip)
+    recorded = table.record_treatments(
+        project.ledger.engine, chosen, now=now, strict=not skip, erased=erased_within(project)
+    )
     places = tuple(used[place] for place in recorded.contradictory)
     recorded = recorded.model_copy(update={"contradictory": places})
     return recorded, tuple(bad), len(rows) - len(asked), n_violations

@@ -31,6 +31,10 @@ def main() -> int:
         from churnkit_desktop.self_test import self_test
 
         return self_test(asked.began or _BEGAN, only_window=asked.only_window)
+    from churnkit_desktop.language import use
+    from churnkit_desktop.session.memory import Memory
+
+    use(str(Memory().general().get("language", "en")))  # before the screens are imported
     from churnkit_desktop.app import run
 
     return run(project_folder(asked.project))

@@ -7,6 +7,7 @@ from importlib.metadata import version
 from PySide6.QtCore import QModelIndex, Qt
 from PySide6.QtWidgets import QDialog, QPlainTextEdit, QSplitter, QVBoxLayout, QWidget
 
+from churnkit_desktop.language import tr
 from churnkit_desktop.licences import Part, parts
 from churnkit_desktop.runner import Runs
 from churnkit_desktop.widgets.layout import label
@@ -23,24 +24,26 @@ class AboutDialog(QDialog):
 
     def __init__(self, runner: Runs, parent: QWidget) -> None:
         super().__init__(parent)
-        self.setWindowTitle("About churnkit")
+        self.setWindowTitle(tr("About churnkit"))
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.resize(760, 640)
         self.parts: tuple[Part, ...] = ()
         self._open = True
         self.finished.connect(self._closed)
-        self._model = RowsModel((Column("Part"), Column("Version"), Column("Licence")))
-        self.table = Table("Third-party licences", self._model)
+        self._model = RowsModel((Column(tr("Part")), Column(tr("Version")), Column(tr("Licence"))))
+        self.table = Table(tr("Third-party licences"), self._model)
         self.table.setColumnWidth(0, 220)
         self.text = QPlainTextEdit()
         self.text.setReadOnly(True)
-        self.text.setAccessibleName("Text of the licence")
+        self.text.setAccessibleName(tr("Text of the licence"))
         layout = QVBoxLayout(self)
-        layout.addWidget(label(f"churnkit {version('churnkit')}", "heading"))
+        layout.addWidget(label(tr("churnkit {value}").format(value=version("churnkit")), "heading"))
         layout.addWidget(
             label(
-                "Apache-2.0. It is built from these parts, each under its own licence; Qt and "
-                "PySide6 are used under the LGPL, version 3.",
+                tr(
+                    "Apache-2.0. It is built from these parts, each under its own "
+                    "licence; Qt and PySide6 are used under the LGPL, version 3."
+                ),
                 "faint",
                 wrap=True,
             )

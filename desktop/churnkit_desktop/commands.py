@@ -29,6 +29,10 @@ def desktop(
     if not place and folder is not None:
         place = str(Session.begin(ctx, folder, False).folder)
     try:
+        from churnkit_desktop.language import use
+        from churnkit_desktop.session.memory import Memory
+
+        use(str(Memory().general().get("language", "en")))  # before the screens are imported
         from churnkit_desktop.app import run
     except ImportError as error:
         raise MissingDependency(

@@ -19,6 +19,7 @@ from PySide6.QtWidgets import (
 
 from churnkit.errors import ChurnkitError
 from churnkit_desktop.backend.opening import try_service
+from churnkit_desktop.language import tr
 from churnkit_desktop.runner import Runner
 from churnkit_desktop.session import connections
 from churnkit_desktop.session.keys import NO_KEYRING, Keys
@@ -60,16 +61,18 @@ class ConnectDialog(QDialog):
         super().__init__(parent)
         self._window, self._known = window, known
         self._opens = opens = known is None
-        self.setWindowTitle("Connect to a service")
+        self.setWindowTitle(tr("Connect to a service"))
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setMinimumWidth(520)
         layout = QVBoxLayout(self)
         layout.setSpacing(12)
-        layout.addWidget(label("Connect to a service", "heading"))
+        layout.addWidget(label(tr("Connect to a service"), "heading"))
         layout.addWidget(
             label(
-                "Its address and an API key; who runs the service makes one with "
-                "“churnkit keys create”.",
+                tr(
+                    "Its address and an API key; who runs the service makes one with "
+                    "“churnkit keys create”."
+                ),
                 "faint",
                 wrap=True,
             )
@@ -78,23 +81,23 @@ class ConnectDialog(QDialog):
         layout.addWidget(self.banner)
         form = QFormLayout()
         self.url = QLineEdit(url)
-        self.url.setPlaceholderText("https://churnkit.example.com")
+        self.url.setPlaceholderText(tr("https://churnkit.example.com"))
         self.key = QLineEdit()
         self.key.setEchoMode(QLineEdit.EchoMode.Password)
-        self.key.setPlaceholderText("ck_…")
-        form.addRow("Address", self.url)
-        form.addRow("API key", self.key)
+        self.key.setPlaceholderText(tr("ck_…"))
+        form.addRow(tr("Address"), self.url)
+        form.addRow(tr("API key"), self.key)
         layout.addLayout(form)
-        self.keep = QCheckBox("Keep the key in the system's keyring")
+        self.keep = QCheckBox(tr("Keep the key in the system's keyring"))
         self.keep.setEnabled(False)
         layout.addWidget(self.keep)
         self.keyring = label("", "faint", wrap=True)
         layout.addWidget(self.keyring)
         bar = QHBoxLayout()
         bar.addStretch(1)
-        cancel = QPushButton("Cancel")
+        cancel = QPushButton(tr("Cancel"))
         cancel.clicked.connect(self.reject)
-        self.connect_button = QPushButton("Connect" if opens else "Add")
+        self.connect_button = QPushButton(tr("Connect") if opens else tr("Add"))
         self.connect_button.setObjectName("primary")
         self.connect_button.setDefault(True)
         self.connect_button.clicked.connect(self.go)
@@ -114,7 +117,7 @@ class ConnectDialog(QDialog):
         keep, keys = self.keep.isChecked(), self._window.keys
         self.banner.show_error(None)
         self.connect_button.setEnabled(False)
-        self.connect_button.setText("Connecting …")
+        self.connect_button.setText(tr("Connecting …"))
 
         def try_it() -> str:
             try_service(url, key or keys.get(url))
@@ -133,7 +136,7 @@ class ConnectDialog(QDialog):
             self._known()
 
     def _fails(self, error: ChurnkitError) -> None:
-        self.connect_button.setText("Connect" if self._opens else "Add")
+        self.connect_button.setText(tr("Connect") if self._opens else tr("Add"))
         self._enable()
         self.banner.show_error(error)
 

@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QPushButton
 from churnkit.client.messages.feed import FeedEvent
 from churnkit_desktop.backend.live import Live, Outage
 from churnkit_desktop.desk import Desk
+from churnkit_desktop.language import tr
 from churnkit_desktop.widgets.banner import Banner
 from churnkit_desktop.words import plural
 
@@ -27,9 +28,9 @@ class Connection(QObject):
     def __init__(self) -> None:
         super().__init__()
         self.banner = Banner()
-        self.banner.offer("Try now", self._try_now)
-        self.give_up = QPushButton("Do not wait")
-        self.give_up.setToolTip("What waits is not sent; what was typed stays.")
+        self.banner.offer(tr("Try now"), self._try_now)
+        self.give_up = QPushButton(tr("Do not wait"))
+        self.give_up.setToolTip(tr("What waits is not sent; what was typed stays."))
         self.give_up.clicked.connect(self._give_up)
         self.banner.add(self.give_up)
         self._desk: Desk | None = None
@@ -81,19 +82,30 @@ class Connection(QObject):
             self._show("")
             return
         seconds = max(0, round(outage.next_try - now))
-        when = f"in {seconds} s" if seconds else "now"
+        when = tr("in {seconds} s").format(seconds=seconds) if seconds else "now"
         waits = (
-            f" {plural(outage.waiting, 'action')} will be done when it is back."
+            tr(" {waiting} will be done when it is back.").format(
+                waiting=plural(outage.waiting, "action")
+            )
             if outage.waiting
             else ""
         )
-        self._show(f"Trying again {when}. What you typed is kept.{waits}", outage)
+        self._show(
+            tr("Trying again {when}. What you typed is kept.{waits}").format(
+                when=when, waits=waits
+            ),
+            outage,
+        )
 
     def _show(self, detail: str, outage: Outage | None = None) -> None:
         if detail == self._shown:
             return
         self._shown = detail
-        title = f"The connection is lost: {outage.why}." if outage is not None else ""
+        title = (
+            tr("The connection is lost: {why}.").format(why=outage.why)
+            if outage is not None
+            else ""
+        )
         self.banner.show_notice(title, detail)
         self.give_up.setVisible(bool(outage and outage.waiting))
 

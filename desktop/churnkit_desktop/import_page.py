@@ -17,6 +17,7 @@ from PySide6.QtWidgets import (
 
 from churnkit.errors import ChurnkitError
 from churnkit_desktop.actions import Action
+from churnkit_desktop.language import tr
 from churnkit_desktop.runner import Runner
 from churnkit_desktop.session.memory import PlaceMemory
 from churnkit_desktop.session.script import Script
@@ -31,8 +32,12 @@ if TYPE_CHECKING:
     from churnkit.usecases.previewing import Preview
 
 _DRAFT = "import"
-_NO_ID = "(none: rows are numbered)"
-_WORDS = {"target": "who left", "positive": "what means left", "id_column": "names of customers"}
+_NO_ID = tr("(none: rows are numbered)")
+_WORDS = {
+    "target": tr("who left"),
+    "positive": tr("what means left"),
+    "id_column": tr("names of customers"),
+}
 Roles = dict[str, str]
 
 
@@ -54,7 +59,7 @@ class ImportPage(ScreenFrame):
         done: Callable[[str, Action], None],
         back: Callable[[], None],
     ) -> None:
-        super().__init__("Import customers")
+        super().__init__(tr("Import customers"))
         self._memory, self._runner, self._done, self._back = memory, runner, done, back
         self.bench = Workbench("", memory, Script())
         self._preview: Preview | None = None
@@ -62,9 +67,9 @@ class ImportPage(ScreenFrame):
         self._filling = False
         self.roles: History[Roles] = History({})
         """What was chosen to be what; target, positive and id_column."""
-        cancel = QPushButton("Back")
+        cancel = QPushButton(tr("Back"))
         cancel.clicked.connect(self.leave)
-        self.start_button = QPushButton("Import")
+        self.start_button = QPushButton(tr("Import"))
         self.start_button.setObjectName("primary")
         self.start_button.clicked.connect(self.start)
         self.buttons.addWidget(cancel)
@@ -73,26 +78,26 @@ class ImportPage(ScreenFrame):
         self.job_card = JobCard(lambda: self.bench.cancel("create_project"))
         self.above.addWidget(self.banner)
         self.above.addWidget(self.job_card)
-        card = Card("What is what?")
+        card = Card(tr("What is what?"))
         form = QFormLayout()
         form.setHorizontalSpacing(18)
         self.target, self.positive, self.identity = QComboBox(), QComboBox(), QComboBox()
         self.folder = QLineEdit()
-        browse = QPushButton("Choose …")
+        browse = QPushButton(tr("Choose …"))
         browse.clicked.connect(self._browse)
         where = QHBoxLayout()
         where.addWidget(self.folder, 1)
         where.addWidget(browse)
-        form.addRow("Who left is in the column", self.target)
-        form.addRow("… and the value that means “left” is", self.positive)
-        form.addRow("Customers are named by", self.identity)
-        form.addRow("The project's folder", where)
+        form.addRow(tr("Who left is in the column"), self.target)
+        form.addRow(tr("… and the value that means “left” is"), self.positive)
+        form.addRow(tr("Customers are named by"), self.identity)
+        form.addRow(tr("The project's folder"), where)
         card.body.addLayout(form)
         self.body.addWidget(card)
         self._model = RowsModel(())
-        self.table = Table("Preview", self._model)
+        self.table = Table(tr("Preview"), self._model)
         self.table.setMinimumHeight(300)
-        shown = Card("The first rows")
+        shown = Card(tr("The first rows"))
         self.ground = label("", "faint", wrap=True)
         shown.body.addWidget(self.ground)
         shown.body.addWidget(self.table)
@@ -116,7 +121,7 @@ class ImportPage(ScreenFrame):
         if self.bench.interrupted:
             # Said until the import is started again, however often the page is shown.
             self.banner.show_notice(
-                "The import was interrupted.", "Nothing is half-written; start it again."
+                tr("The import was interrupted."), tr("Nothing is half-written; start it again.")
             )
         return True
 
@@ -147,7 +152,7 @@ class ImportPage(ScreenFrame):
         }
         if self.identity.currentIndex() > 0:
             arguments["id_column"] = self.identity.currentText()
-        action = Action("create_project", dict(arguments), "Importing customers")
+        action = Action("create_project", dict(arguments), tr("Importing customers"))
         self.banner.show_error(None)
         self.start_button.setEnabled(False)
         job = self.bench.start(action)
@@ -173,7 +178,7 @@ class ImportPage(ScreenFrame):
         self._model.beginResetModel()
         self._model.columns, self._model.rows = (), []
         self._model.endResetModel()
-        self.ground.setText("Reading …")
+        self.ground.setText(tr("Reading …"))
         self._runner.run("preview", lambda: _preview(name), self._show, self._failed)
 
     def _failed(self, error: ChurnkitError) -> None:
@@ -183,9 +188,13 @@ class ImportPage(ScreenFrame):
     def _show(self, seen: Preview) -> None:
         self._preview = seen
         draft = self._memory.get(_DRAFT, {})
-        more = "" if seen.complete else " or more"
-        kind = "a log of events" if seen.kind == "events" else "a table of customers"
-        self.ground.setText(f"{seen.n_rows:,} rows{more}; it looks like {kind} ({seen.ground}).")
+        more = "" if seen.complete else tr(" or more")
+        kind = tr("a log of events") if seen.kind == "events" else tr("a table of customers")
+        self.ground.setText(
+            tr("{n_rows:,} rows{more}; it looks like {kind} ({ground}).").format(
+                n_rows=seen.n_rows, more=more, kind=kind, ground=seen.ground
+            )
+        )
         self._model.beginResetModel()
         self._model.columns = tuple(
             Column(column.name, number=column.kind == "number") for column in seen.columns
@@ -204,18 +213,18 @@ class ImportPage(ScreenFrame):
         self.roles.reset(self._chosen())
         if seen.kind == "events":
             self.banner.show_notice(
-                "This is a log of events.",
-                "Make its project on the command line ('churnkit init'); then open it here.",
+                tr("This is a log of events."),
+                tr("Make its project on the command line ('churnkit init'); then open it here."),
             )
             return
         self.start_button.setEnabled(self.target.count() > 0)
         if not self.target.count():
             self.banner.show_notice(
-                "No column has exactly two values.",
-                "One column must say who left (yes or no, 1 or 0).",
+                tr("No column has exactly two values."),
+                tr("One column must say who left (yes or no, 1 or 0)."),
             )
         elif seen.problem is not None and not draft.get("target"):
-            self.banner.show_notice("Please choose the column that says who left.")
+            self.banner.show_notice(tr("Please choose the column that says who left."))
         elif self._wanted:
             self.start()
         self._wanted = False
@@ -282,7 +291,7 @@ class ImportPage(ScreenFrame):
             self._memory.put(_DRAFT, {**draft, **roles})
 
     def _browse(self) -> None:
-        name = QFileDialog.getExistingDirectory(self, "The project's folder")
+        name = QFileDialog.getExistingDirectory(self, tr("The project's folder"))
         if name:
             self.folder.setText(name)
 

@@ -22,6 +22,7 @@ from PySide6.QtWidgets import (
 )
 
 from churnkit.errors import ChurnkitError
+from churnkit_desktop import formats
 from churnkit_desktop.about import AboutDialog
 from churnkit_desktop.actions import Action
 from churnkit_desktop.backend.opening import is_address, make_bench, make_script, open_backend
@@ -30,6 +31,7 @@ from churnkit_desktop.backend.remote.backend import KeyRefused
 from churnkit_desktop.connect_dialog import ConnectDialog
 from churnkit_desktop.connection import Connection
 from churnkit_desktop.desk import Console, Desk
+from churnkit_desktop.language import tr
 from churnkit_desktop.palette import Command, CommandPalette
 from churnkit_desktop.runner import Runner
 from churnkit_desktop.screens.catalog import SCREENS, Entry, warm
@@ -75,7 +77,7 @@ class MainWindow(QMainWindow):
         self.setAcceptDrops(True)
         self.navigation = QListWidget()
         self.navigation.setObjectName("navigation")
-        self.navigation.setAccessibleName("Screens")
+        self.navigation.setAccessibleName(tr("Screens"))
         self.navigation.setFixedWidth(184)
         self.navigation.setIconSize(QSize(20, 20))
         self.navigation.currentItemChanged.connect(self._navigate)
@@ -98,11 +100,12 @@ class MainWindow(QMainWindow):
         self.addDockWidget(Qt.DockWidgetArea.BottomDockWidgetArea, self.script_panel)
         self.script_panel.hide()
         self.work_label = QLabel("")
-        self.stop_button = QPushButton("Cancel")
+        self.stop_button = QPushButton(tr("Cancel"))
         self.stop_button.clicked.connect(self._cancel_all)
         self.stop_button.hide()
         self.statusBar().addPermanentWidget(self.work_label)
         self.statusBar().addPermanentWidget(self.stop_button)
+        formats.use(formats.remembered(memory.general().get("formats")))
         self._actions()
         self._restore()
         theme.changed.connect(self._repaint)
@@ -127,7 +130,7 @@ class MainWindow(QMainWindow):
         made_by : what made the project just now; the script begins with it
         """
         self._made_by = made_by
-        self.statusBar().showMessage(f"Opening {place} …")
+        self.statusBar().showMessage(tr("Opening {place} …").format(place=place))
 
         def failed(error: ChurnkitError) -> None:
             self._not_opened(place, error)
@@ -291,30 +294,32 @@ class MainWindow(QMainWindow):
     def commands(self) -> list[Command]:
         """Everything that can be done from here, for the palette and the list of shortcuts."""
         listed = [
-            Command("Open a project …", "Ctrl+O", self.ask_folder),
-            Command("New project from a file …", "Ctrl+N", self.ask_file),
-            Command("Connect to a service …", "Ctrl+Shift+O", self.connect_service),
-            Command("Open the sample", "", self.welcome.open_sample),
-            Command("Close the project", "Ctrl+W", self.close_place),
-            Command("Command palette", "Ctrl+K", self.show_palette),
-            Command("Python behind the clicks", "Ctrl+P", self.toggle_script),
-            Command("Read again", "F5", self.read_again),
-            Command("Undo an edit", "Ctrl+Z", self.undo),
-            Command("Redo an edit", "Ctrl+Shift+Z", self.redo),
-            Command("Keyboard shortcuts", "F1", self.show_shortcuts),
-            Command("About churnkit, and licences", "", self.show_about),
-            Command("Settings", "Ctrl+,", partial(self.go, "settings")),
-            Command("Quit", "Ctrl+Q", self.close),
+            Command(tr("Open a project …"), "Ctrl+O", self.ask_folder),
+            Command(tr("New project from a file …"), "Ctrl+N", self.ask_file),
+            Command(tr("Connect to a service …"), "Ctrl+Shift+O", self.connect_service),
+            Command(tr("Open the sample"), "", self.welcome.open_sample),
+            Command(tr("Close the project"), "Ctrl+W", self.close_place),
+            Command(tr("Command palette"), "Ctrl+K", self.show_palette),
+            Command(tr("Python behind the clicks"), "Ctrl+P", self.toggle_script),
+            Command(tr("Read again"), "F5", self.read_again),
+            Command(tr("Undo an edit"), "Ctrl+Z", self.undo),
+            Command(tr("Redo an edit"), "Ctrl+Shift+Z", self.redo),
+            Command(tr("Keyboard shortcuts"), "F1", self.show_shortcuts),
+            Command(tr("About churnkit, and licences"), "", self.show_about),
+            Command(tr("Settings"), "Ctrl+,", partial(self.go, "settings")),
+            Command(tr("Quit"), "Ctrl+Q", self.close),
         ]
         listed += [
-            Command(f"Theme: {choice}", "", partial(self.choose_theme, choice))
+            Command(
+                tr("Theme: {choice}").format(choice=choice), "", partial(self.choose_theme, choice)
+            )
             for choice in CHOICES
         ]
         if self.desk is not None:
             listed += [
                 Command(
-                    f"Go to {entry.title}",
-                    f"Ctrl+{number}" if number < 10 else "",
+                    tr("Go to {title}").format(title=entry.title),
+                    tr("Ctrl+{number}").format(number=number) if number < 10 else "",
                     partial(self.go, entry.key),
                     entry.hint,
                 )
@@ -325,10 +330,10 @@ class MainWindow(QMainWindow):
     def _actions(self) -> None:
         bar = self.menuBar()
         file_menu, edit_menu, view_menu, help_menu = (
-            bar.addMenu("&File"),
-            bar.addMenu("&Edit"),
-            bar.addMenu("&View"),
-            bar.addMenu("&Help"),
+            bar.addMenu(tr("&File")),
+            bar.addMenu(tr("&Edit")),
+            bar.addMenu(tr("&View")),
+            bar.addMenu(tr("&Help")),
         )
 
         def add(menu: object, text: str, keys: str, call: Callable[[], object]) -> None:
@@ -338,45 +343,48 @@ class MainWindow(QMainWindow):
             action.triggered.connect(lambda: call())
             menu.addAction(action)  # type: ignore[attr-defined]
 
-        add(file_menu, "Open a project …", "Ctrl+O", self.ask_folder)
-        add(file_menu, "New project from a file …", "Ctrl+N", self.ask_file)
-        add(file_menu, "Connect to a service …", "Ctrl+Shift+O", self.connect_service)
-        add(file_menu, "Open the sample", "", self.welcome.open_sample)
-        add(file_menu, "Close the project", "Ctrl+W", self.close_place)
+        add(file_menu, tr("Open a project …"), "Ctrl+O", self.ask_folder)
+        add(file_menu, tr("New project from a file …"), "Ctrl+N", self.ask_file)
+        add(file_menu, tr("Connect to a service …"), "Ctrl+Shift+O", self.connect_service)
+        add(file_menu, tr("Open the sample"), "", self.welcome.open_sample)
+        add(file_menu, tr("Close the project"), "Ctrl+W", self.close_place)
         file_menu.addSeparator()
-        add(file_menu, "Settings", "Ctrl+,", partial(self.go, "settings"))
-        add(file_menu, "Quit", "Ctrl+Q", self.close)
-        add(edit_menu, "Undo", "Ctrl+Z", self.undo)
-        add(edit_menu, "Redo", "Ctrl+Shift+Z", self.redo)
+        add(file_menu, tr("Settings"), "Ctrl+,", partial(self.go, "settings"))
+        add(file_menu, tr("Quit"), "Ctrl+Q", self.close)
+        add(edit_menu, tr("Undo"), "Ctrl+Z", self.undo)
+        add(edit_menu, tr("Redo"), "Ctrl+Shift+Z", self.redo)
         edit_menu.aboutToShow.connect(lambda: self._name_edits(*edit_menu.actions()))
-        add(view_menu, "Command palette", "Ctrl+K", self.show_palette)
-        add(view_menu, "Python behind the clicks", "Ctrl+P", self.toggle_script)
-        add(view_menu, "Read again", "F5", self.read_again)
-        themes = view_menu.addMenu("Theme")
+        add(view_menu, tr("Command palette"), "Ctrl+K", self.show_palette)
+        add(view_menu, tr("Python behind the clicks"), "Ctrl+P", self.toggle_script)
+        add(view_menu, tr("Read again"), "F5", self.read_again)
+        themes = view_menu.addMenu(tr("Theme"))
         for choice in CHOICES:
             add(themes, choice.capitalize(), "", partial(self.choose_theme, choice))
-        add(help_menu, "Keyboard shortcuts", "F1", self.show_shortcuts)
-        add(help_menu, "About churnkit, and licences", "", self.show_about)
+        add(help_menu, tr("Keyboard shortcuts"), "F1", self.show_shortcuts)
+        add(help_menu, tr("About churnkit, and licences"), "", self.show_about)
         for number, entry in enumerate(SCREENS[:9], 1):
-            action = QAction(f"Go to {entry.title}", self)
+            action = QAction(tr("Go to {title}").format(title=entry.title), self)
             action.setShortcut(QKeySequence(f"Ctrl+{number}"))
             action.triggered.connect(lambda _=False, key=entry.key: self.go(key))
             self.addAction(action)
-        question = QAction("Keyboard shortcuts", self)
+        question = QAction(tr("Keyboard shortcuts"), self)
         question.setShortcut(QKeySequence("?"))
         question.triggered.connect(self.show_shortcuts)
         self.addAction(question)
 
     def ask_folder(self) -> None:
         """Ask for a project folder."""
-        name = QFileDialog.getExistingDirectory(self, "Open a project")
+        name = QFileDialog.getExistingDirectory(self, tr("Open a project"))
         if name:
             self.open_place(name)
 
     def ask_file(self) -> None:
         """Ask for a file of customers."""
         name, _ = QFileDialog.getOpenFileName(
-            self, "Import customers", "", "Tables (*.csv *.parquet *.xlsx *.txt *.tsv);;All (*)"
+            self,
+            tr("Import customers"),
+            "",
+            tr("Tables (*.csv *.parquet *.xlsx *.txt *.tsv);;All (*)"),
         )
         if name:
             self.import_file(name)
@@ -426,8 +434,8 @@ class MainWindow(QMainWindow):
     def _name_edits(self, undo: QAction, redo: QAction) -> None:
         editor = self._editor()
         for action, word, what in (
-            (undo, "Undo", editor.undoable if editor else ""),
-            (redo, "Redo", editor.redoable if editor else ""),
+            (undo, tr("Undo"), editor.undoable if editor else ""),
+            (redo, tr("Redo"), editor.redoable if editor else ""),
         ):
             action.setText(f"{word}: {what}" if what else word)
             action.setEnabled(bool(what))

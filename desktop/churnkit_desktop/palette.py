@@ -16,6 +16,8 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from churnkit_desktop.language import tr
+
 
 @dataclass(frozen=True)
 class Command:
@@ -57,15 +59,15 @@ class CommandPalette(QDialog):
     def __init__(self, commands: Sequence[Command], parent: QWidget) -> None:
         super().__init__(parent)
         self.setObjectName("palette")
-        self.setWindowTitle("Command palette")
+        self.setWindowTitle(tr("Command palette"))
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.resize(520, 380)
         self._commands = commands
         self.typed = QLineEdit()
-        self.typed.setPlaceholderText("What would you like to do?")
-        self.typed.setAccessibleName("Search commands")
+        self.typed.setPlaceholderText(tr("What would you like to do?"))
+        self.typed.setAccessibleName(tr("Search commands"))
         self.listed = QListWidget()
-        self.listed.setAccessibleName("Commands")
+        self.listed.setAccessibleName(tr("Commands"))
         layout = QVBoxLayout(self)
         layout.addWidget(self.typed)
         layout.addWidget(self.listed)

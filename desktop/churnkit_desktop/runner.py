@@ -10,6 +10,7 @@ from typing import Any, Protocol, TypeVar
 from PySide6.QtCore import QObject, Signal
 
 from churnkit.errors import ChurnkitError
+from churnkit_desktop.language import tr
 
 T = TypeVar("T")
 Failed = Callable[[ChurnkitError], None]
@@ -103,6 +104,8 @@ class Runner(QObject):
 def unexpected(error: BaseException) -> Unexpected:
     """An error of the program as one that can be shown."""
     return Unexpected(
-        f"this should not have happened ({type(error).__name__}: {error}).",
-        fix="Try again; if it stays, report it with the log ('Help → Show the log').",
+        tr("this should not have happened ({name}: {error}).").format(
+            name=type(error).__name__, error=error
+        ),
+        fix=tr("Try again; if it stays, report it with the log ('Help → Show the log')."),
     )

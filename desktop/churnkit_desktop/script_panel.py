@@ -15,6 +15,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from churnkit_desktop.language import tr
 from churnkit_desktop.session.script import Script
 from churnkit_desktop.widgets.layout import label
 
@@ -23,20 +24,20 @@ class ScriptPanel(QDockWidget):
     """The script of this session, as it grows."""
 
     def __init__(self, parent: QWidget) -> None:
-        super().__init__("Python behind the clicks", parent)
+        super().__init__(tr("Python behind the clicks"), parent)
         self.setObjectName("script")
         self._script = Script()
         self.text = QPlainTextEdit()
         self.text.setReadOnly(True)
-        self.text.setAccessibleName("Python script of this session")
+        self.text.setAccessibleName(tr("Python script of this session"))
         self.text.setFont(QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont))
-        copy, export = QPushButton("Copy"), QPushButton("Export script …")
+        copy, export = QPushButton(tr("Copy")), QPushButton(tr("Export script …"))
         copy.clicked.connect(lambda: QGuiApplication.clipboard().setText(self._script.text()))
         export.clicked.connect(self.export)
         content = QWidget()
         layout = QVBoxLayout(content)
         bar = QHBoxLayout()
-        bar.addWidget(label("Run it to do the same again.", "faint"), 1)
+        bar.addWidget(label(tr("Run it to do the same again."), "faint"), 1)
         bar.addWidget(copy)
         bar.addWidget(export)
         layout.addLayout(bar)
@@ -52,7 +53,9 @@ class ScriptPanel(QDockWidget):
 
     def export(self) -> None:
         """Ask for a file, and write the script."""
-        name, _ = QFileDialog.getSaveFileName(self, "Export script", "session.py", "Python (*.py)")
+        name, _ = QFileDialog.getSaveFileName(
+            self, tr("Export script"), "session.py", tr("Python (*.py)")
+        )
         if name:
             Path(name).write_text(self._script.text(), encoding="utf-8")
 

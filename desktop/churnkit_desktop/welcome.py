@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QHBoxLayout, QPushButton, QStackedWidget, QVBoxLay
 from churnkit.errors import ChurnkitError
 from churnkit_desktop.actions import Action
 from churnkit_desktop.import_page import ImportPage
+from churnkit_desktop.language import tr
 from churnkit_desktop.runner import Runner
 from churnkit_desktop.session.memory import Memory
 from churnkit_desktop.widgets.banner import Banner
@@ -53,7 +54,7 @@ class Welcome(QStackedWidget):
         column.addWidget(label("churnkit", "title"))
         column.addWidget(
             label(
-                "Whom to keep, when, with what offer, and whether the new model may take over.",
+                tr("Whom to keep, when, with what offer, and whether the new model may take over."),
                 "faint",
             )
         )
@@ -62,27 +63,27 @@ class Welcome(QStackedWidget):
         cards.setSpacing(14)
         offers = (
             (
-                "Open the sample",
-                "7,043 customers of a telephone company: look around.",
-                "Open the sample",
+                tr("Open the sample"),
+                tr("7,043 customers of a telephone company: look around."),
+                tr("Open the sample"),
                 self.open_sample,
             ),
             (
-                "Import a file",
-                "CSV, Excel or Parquet, one row per customer.",
-                "Choose a file …",
+                tr("Import a file"),
+                tr("CSV, Excel or Parquet, one row per customer."),
+                tr("Choose a file …"),
                 window.ask_file,
             ),
             (
-                "Open a project",
-                "A folder that churnkit made before.",
-                "Choose a folder …",
+                tr("Open a project"),
+                tr("A folder that churnkit made before."),
+                tr("Choose a folder …"),
                 window.ask_folder,
             ),
             (
-                "Connect to a service",
-                "Live scores, rollouts and monitoring, shared by a team.",
-                "Connect …",
+                tr("Connect to a service"),
+                tr("Live scores, rollouts and monitoring, shared by a team."),
+                tr("Connect …"),
                 window.connect_service,
             ),
         )
@@ -103,7 +104,7 @@ class Welcome(QStackedWidget):
             cards.addWidget(card)
         self.buttons[0].setObjectName("primary")
         column.addLayout(cards)
-        self._recent_head = label("Opened before", "heading")
+        self._recent_head = label(tr("Opened before"), "heading")
         column.addWidget(self._recent_head)
         self._recent = QVBoxLayout()
         column.addLayout(self._recent)
@@ -134,7 +135,7 @@ class Welcome(QStackedWidget):
 
     def show_error(self, error: ChurnkitError, again: Callable[[], None]) -> None:
         """Say why something did not open."""
-        self.banner.offer("Try again", again)
+        self.banner.offer(tr("Try again"), again)
         self.banner.show_error(error)
 
     def begin_import(self, name: str) -> None:

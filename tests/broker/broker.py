@@ -15,8 +15,14 @@ from pathlib import Path
 from typing import Any
 
 import nats
+from churnkit_service.broker.consume import make_link
+from churnkit_service.broker.work import Worker
+from churnkit_service.service import Service
 from nats.aio.msg import Msg
 from nats.js import JetStreamContext
+
+from churnkit.settings.broker import BrokerTable
+from churnkit.usecases.online import open_for_service
 
 SUBJECTS = [f"churnkit.{name}" for name in ("events", "requests", "predictions", "dead_letters")]
 
@@ -50,6 +56,30 @@ def consumer(
             if process.poll() is None:
                 process.kill()
             process.wait()
+
+
+@asynccontextmanager
+async def consuming(
+    folder: Path, database_url: str, nats_url: str, **settings: object
+) -> AsyncIterator[None]:
+    """The same within this process, for tests that need not kill it."""
+    given = {"url": nats_url, "ack_wait_seconds": 2, "retry_seconds": 0.2, **settings}
+    table = BrokerTable.model_validate(given)
+    with open_for_service(folder, database_url) as project:
+        service = Service(project, project.settings.service)
+        worker = Worker(service, table)
+        link = make_link(worker, table, drain_seconds=5)
+        await service.start()
+        try:
+            await link.start()
+            try:
+                yield
+            finally:
+                service.begin_drain()
+                worker.stopping.set()
+                await link.stop()
+        finally:
+            await service.close()
 
 
 @asynccontextmanager

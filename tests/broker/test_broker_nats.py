@@ -21,7 +21,7 @@ from nats.js.api import ConsumerConfig
 import churnkit as ck
 from churnkit.errors import SettingsInvalid
 from churnkit.usecases.online import open_for_service
-from tests.broker.broker import consumer, jetstream, send, settled, take
+from tests.broker.broker import consumer, consuming, jetstream, send, settled, take
 from tests.live import item, prepare
 from tests.nats import Nats, own_nats
 from tests.postgres import own_postgres
@@ -113,18 +113,18 @@ def test_a_message_that_comes_twice_is_answered_the_same_and_scored_once(
             await stream.update_stream(config)
             request = {"items": [item("twice")]}
             await send(stream, "requests", request, "same")
-            await asyncio.sleep(0.3)
+            await asyncio.sleep(0.15)
             await send(stream, "requests", request, "same")
-            with consumer(served_folder, postgres_url, broker.url, in_flight=1):
+            async with consuming(served_folder, postgres_url, broker.url, in_flight=1):
                 await settled(stream, "requests")
-                await asyncio.sleep(0.3)
+                await asyncio.sleep(0.15)
                 await send(stream, "requests", {"items": [item("other")]}, "same")
                 dead = await take(stream, "dead_letters", 1)
                 # The answer under its key is forgotten after a day; its predictions are not.
                 engine = sa.create_engine(postgres_url, poolclass=sa.NullPool)
                 with engine.begin() as connection:
                     connection.execute(sa.text("delete from idempotency"))
-                await asyncio.sleep(0.3)
+                await asyncio.sleep(0.15)
                 await send(stream, "requests", request, "same")
                 await settled(stream, "requests")
                 assert [m.header["Churnkit-Reason"] for m in dead] == ["idempotency-key-reused"]
@@ -163,7 +163,7 @@ def test_events_change_the_features_that_requests_are_scored_by(
             await send(stream, "events", event("b-1", "d", colour="red"), "bad")
             late = (now - timedelta(days=30)).isoformat()
             mixed = [event("b-1", "e"), event("b-1", "f", event_time=late), {"customer_id": "b-1"}]
-            with consumer(folder, postgres_url, broker.url, in_flight=1):
+            async with consuming(folder, postgres_url, broker.url, in_flight=1):
                 await settled(stream, "events")
                 await send(stream, "events", {"items": mixed, "on_error": "skip"}, "mixed")
                 await settled(stream, "events")
@@ -368,7 +368,7 @@ def test_an_answer_that_is_too_long_comes_in_parts(
     async def talk() -> list[Any]:
         async with jetstream(broker.url) as stream:
             await send(stream, "requests", {"id": "long", "items": many}, "r-long")
-            with consumer(served_folder, postgres_url, broker.url, max_message_bytes=20_000):
+            async with consuming(served_folder, postgres_url, broker.url, max_message_bytes=20_000):
                 await settled(stream, "requests")
                 return await take(stream, "predictions", 2)
 

@@ -233,6 +233,9 @@ def test_import_train_score_export_on_an_empty_service(
         qtbot.waitUntil(lambda: train.made is not None, timeout=WAIT_MS)
         assert train.made.record is not None and train.made.record.trials
         assert "champion" in train.made.aliases
+        told = [(one.candidate, one.roc_auc) for one in train.news.trials]
+        tried = [(one.candidate, one.roc_auc) for one in train.made.record.trials]
+        assert told and told == tried[: len(told)], "the curve grew while the service searched"
         customers = _open(qtbot, window, "customers")
         assert customers.view.n_all == 0
         customers.score_file(str(data))

@@ -104,10 +104,9 @@ def test_the_service_is_killed_and_another_one_goes_on(
         # An orphan ends by itself; even before, its lease keeps others away.
         _, alive = psutil.wait_procs(children, timeout=20)
         assert not alive
-    with command(served_folder, postgres_url, **QUICK) as (_, address):
-        served = Live(address, keys)
-        assert wait(served, name, over)["state"] == "finished"
-        check(served, name, postgres_url)
+    with live(served_folder, postgres_url, job_lease_seconds=2.0) as another:
+        assert wait(another, name, over)["state"] == "finished"
+        check(another, name, postgres_url)
     assert claims(postgres_url, name) == 2
 
 

@@ -137,9 +137,7 @@ def test_a_database_that_stops_is_told_within_two_seconds_and_comes_back(
     ):
         load.wait_for(100)
         postgres.stop()
-        stopped = time.monotonic()
-        while time.monotonic() < stopped + 3:
-            time.sleep(0.1)
+        time.sleep(2)  # as long as an answer may take at most
         pool = urllib3.PoolManager(retries=False, timeout=5)
         ready = pool.request("GET", f"{address}/readyz")
         assert ready.status == 503
@@ -152,7 +150,7 @@ def test_a_database_that_stops_is_told_within_two_seconds_and_comes_back(
         assert b"127.0.0.1" not in told.data  # where the database is, is for the log
         pool.clear()
         memory = psutil.Process(process.pid).memory_info().rss
-        time.sleep(1)
+        time.sleep(0.5)
         assert psutil.Process(process.pid).memory_info().rss < memory + 20e6
         postgres.start()
         load.wait_for(len(load.acknowledged) + 100)
@@ -172,7 +170,7 @@ def test_a_database_that_hangs_is_told_within_two_seconds_and_comes_back(
     ):
         load.wait_for(100)
         with postgres.frozen():
-            time.sleep(4)
+            time.sleep(3)
         load.wait_for(len(load.acknowledged) + 100)
     assert {status for _, _, status in load.refused} == {503}
     assert max(came - asked for asked, came, _ in load.refused) < 2.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
 import pytest
@@ -21,6 +21,16 @@ from churnkit.ledger.sqlite_sink import SqliteSink
 from churnkit.ledger.store import Ledger
 
 NOW = datetime(2026, 3, 1, 12, 30, 15, 123456, tzinfo=UTC)
+
+
+class Nobody:
+    """Nobody was erased."""
+
+    def pseudonyms(self, customer_ids: Iterable[str]) -> list[str]:
+        return []
+
+    def read_again(self, customer_ids: Iterable[str]) -> set[str]:
+        return set()
 
 
 def _columns(*customers: str, shadow_of: list[str] | None = None) -> PredictionColumns:
@@ -48,9 +58,9 @@ def _answer(key: str) -> IdempotentAnswer:
 
 def _writer(ledger: Ledger, url: str, **limits: float) -> GroupCommitWriter:
     sinks = (
-        [SqliteSink(ledger.engine)]
+        [SqliteSink(ledger.engine, lambda *_: set())]
         if url.startswith("sqlite")
-        else [PostgresSink(url, timeout_seconds=5) for _ in range(2)]
+        else [PostgresSink(url, timeout_seconds=5, erasures=Nobody()) for _ in range(2)]
     )
     given_limits = {"max_pending_rows": 10_000, "max_group_rows": 1_000, "timeout_seconds": 5.0}
     return GroupCommitWriter(sinks, **{**given_limits, **limits})  # type: ignore[arg-type]
@@ -209,7 +219,7 @@ def test_many_rows_are_written_as_few_are(postgres_url: str) -> None:
         few, many = parts(None), parts(None)
         more = parts(many.prediction_ids)
         writer = GroupCommitWriter(
-            [PostgresSink(postgres_url, timeout_seconds=5)],
+            [PostgresSink(postgres_url, timeout_seconds=5, erasures=Nobody())],
             max_pending_rows=1_000,
             max_group_rows=1_000,
             timeout_seconds=5.0,

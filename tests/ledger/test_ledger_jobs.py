@@ -108,6 +108,11 @@ def test_a_silent_process_loses_its_job_and_writes_no_more(engine: sa.Engine) ->
     found = jobs.find_job(engine, name)
     assert found is not None
     assert (found.rows_done, found.stage) == (5, "scoring")
+    assert found.checkpoint == {"n": 5}
+    trial: dict[str, str | float] = {"candidate": "a", "roc_auc": 0.7}
+    job_claims.keep_claim(engine, second, JobProgress(trials=(trial,)), now)
+    found = jobs.find_job(engine, name)
+    assert found is not None and found.checkpoint == {"trials": [trial]}
 
 
 def _predictions(customers: list[str], reasons: str = "[]") -> PredictionColumns:

@@ -25,6 +25,11 @@ def _put(states: OnlineStates, layout: str, rows: list[tuple[str, str]]) -> int:
     return states.replace(layout, iter(rows), feature_hash="f", description="{}", at=NOW)
 
 
+def nobody(connection: object, customer_ids: object) -> set[str]:
+    """Nobody was erased."""
+    return set()
+
+
 def test_what_was_put_is_read(states: OnlineStates) -> None:
     rows = [(f"c{i}", f"s{i}") for i in range(2_500)]
     assert _put(states, LAYOUT, rows) == 2_500
@@ -61,11 +66,11 @@ def test_a_change_that_fails_changes_no_layout(states: OnlineStates) -> None:
     for layout in (LAYOUT, OTHER):
         _put(states, layout, [("a", "1")])
 
-    def change(found: Mapping[str, States]) -> Mapping[str, States]:
+    def change(found: Mapping[str, States], erased: set[str]) -> Mapping[str, States]:
         raise RuntimeError("a bad event")
 
     with pytest.raises(RuntimeError):
-        states.change([LAYOUT, OTHER], ["a", "new"], change, at=NOW)
+        states.change([LAYOUT, OTHER], ["a", "new"], change, at=NOW, erased=nobody)
     assert states.read(LAYOUT, ["a", "new"]) == {"a": "1"}
 
 
@@ -74,7 +79,7 @@ def test_writers_of_the_same_customers_lose_nothing(states: OnlineStates) -> Non
     names = [f"c{i}" for i in range(6)]
     rounds = 12
 
-    def count(found: Mapping[str, States]) -> Mapping[str, States]:
+    def count(found: Mapping[str, States], erased: set[str]) -> Mapping[str, States]:
         return {
             layout: {name: str(int(known.get(name, "0")) + 1) for name in names}
             for layout, known in found.items()
@@ -87,7 +92,7 @@ def test_writers_of_the_same_customers_lose_nothing(states: OnlineStates) -> Non
         layouts = [LAYOUT, OTHER] if turn % 2 else [OTHER, LAYOUT]
         try:
             for _ in range(rounds):
-                states.change(layouts, order, count, at=NOW)
+                states.change(layouts, order, count, at=NOW, erased=nobody)
         except BaseException as error:  # noqa: BLE001 - handed to the test
             failed.append(error)
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-import sqlalchemy as sa
 
 from tests.live import Live, live, two_replicas
 
@@ -29,7 +28,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def served(
     request: pytest.FixtureRequest,
     served_folder: Path,
-    postgres_server: str,
+    database_maker: Callable[[], str],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Live]:
     """A running service; the tests of a module share it."""
@@ -39,28 +38,18 @@ def served(
         with live(folder) as running:
             yield running
         return
-    database = _database(postgres_server, request.module.__name__)
     start = two_replicas if request.param == "replicas" else live
-    with start(served_folder, database) as running:
+    with start(served_folder, database_maker()) as running:
         yield running
 
 
 @pytest.fixture(scope="module")
 def on_postgres(
-    request: pytest.FixtureRequest, served_folder: Path, postgres_server: str
+    request: pytest.FixtureRequest, served_folder: Path, database_maker: Callable[[], str]
 ) -> Iterator[Live]:
     """The same on PostgreSQL only."""
-    database = _database(postgres_server, request.module.__name__)
     start = two_replicas if request.param == "replicas" else live
-    with start(served_folder, database, **getattr(request.module, "SETTINGS", {})) as running:
+    with start(
+        served_folder, database_maker(), **getattr(request.module, "SETTINGS", {})
+    ) as running:
         yield running
-
-
-def _database(server: str, name: str) -> str:
-    name = "live_" + name.rpartition(".")[2]
-    engine = sa.create_engine(server, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
-    with engine.connect() as connection:
-        connection.execute(sa.text(f"drop database if exists {name} with (force)"))
-        connection.execute(sa.text(f"create database {name}"))
-    engine.dispose()
-    return str(sa.make_url(server).set(database=name).render_as_string(False))

@@ -236,9 +236,43 @@ def test_none_is_scored_when_one_shall_fail_all(served: Live) -> None:
     assert recorded(served, batch, rows[0]["customerID"]) == []
 
 
+def as_parquet(name: str, column: pa.Array) -> bytes:
+    """Customers as a table, one of its columns another one."""
+    n = len(column)
+    table = pa.Table.from_pylist([{"customer_id": f"p{i}", **FEATURES} for i in range(n)])
+    file = io.BytesIO()
+    place = table.column_names.index(name)
+    parquet.write_table(table.set_column(place, name, column), file)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("name", "column", "failed"),
+    [
+        ("tenure", pa.array(["1", "x", None]), [2]),
+        ("tenure", pa.array([1.0, float("inf"), float("nan")]), [2]),
+        ("customer_id", pa.array([7, 8, 9]), []),
+        ("customer_id", pa.array(["a", None, "c\0"]), [2, 3]),
+        ("customer_id", pa.array(["a", "b", "a"]).dictionary_encode(), []),
+    ],
+)
+def test_values_of_another_type_in_parquet(
+    served: Live, name: str, column: pa.Array, failed: list[int]
+) -> None:
+    """What can be read is read; what cannot is set aside, row by row."""
+    batch = ended(served, upload(served, as_parquet(name, column), TYPES["parquet"]))
+    assert (batch["state"], batch["rows"], batch["failed"]) == ("finished", 3, len(failed))
+    told = lines(result(served, batch, "format=ndjson&rows=failed"))
+    assert [(row["row"], row["column"]) for row in told] == [(row, name) for row in failed]
+
+
 @pytest.mark.parametrize(
     ("body", "kind", "said"),
     [
+        (as_parquet("tenure", pa.array([[1], [2]])), TYPES["parquet"], "bad-value"),
+        (as_parquet("tenure", pa.array([{"a": 1}])), TYPES["parquet"], "bad-value"),
+        (as_parquet("customer_id", pa.array([b"a", b"\xff"])), TYPES["parquet"], "bad-value"),
+        (as_parquet("tenure", pa.array([1]))[:-20], TYPES["parquet"], "data-unreadable"),
         (b"a,b\n1,2\n", "text/csv", "column-missing"),
         (b"PAR1 but no more", TYPES["parquet"], "data-unreadable"),
         (as_csv(customers(1)).splitlines()[0], "text/csv", "data-empty"),

@@ -8,6 +8,7 @@ import signal
 import threading
 import time
 from collections.abc import AsyncIterator, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -452,24 +453,23 @@ def test_a_rolling_restart_loses_no_message_and_scores_none_twice(
 def test_at_the_end_what_was_read_is_answered_and_the_connection_closed(
     served_folder: Path, postgres_url: str
 ) -> None:
-    keys = prepare(served_folder, postgres_url)
-    with command(served_folder, postgres_url) as (process, url):
+    answers: list[Any] = []
+    began = threading.Event()
 
-        async def talk() -> tuple[list[Any], int | None]:
-            answers: list[Any] = []
-            async with opened(url, keys["score"]) as socket:
-                for i in range(300):
-                    await socket.send_json(message(f"end-{i}"))
-                answers.append(json.loads((await socket.receive(20)).data))
-                process.send_signal(signal.SIGTERM)
-                while True:
-                    found = await socket.receive(20)
-                    if found.type is not WSMsgType.TEXT:
-                        return answers, socket.close_code
-                    answers.append(json.loads(found.data))
+    async def talk(url: str, key: str) -> int | None:
+        async with opened(url, key) as socket:
+            for i in range(300):
+                await socket.send_json(message(f"end-{i}"))
+            while (found := await socket.receive(20)).type is WSMsgType.TEXT:
+                answers.append(json.loads(found.data))
+                began.set()
+            return socket.close_code
 
-        answers, code = run(talk())
-        assert process.wait(30) == 0
+    with ThreadPoolExecutor(1) as pool:
+        with live(served_folder, postgres_url) as served:
+            talking = pool.submit(run, talk(served.url, served.keys["score"]))
+            assert began.wait(30)
+        code = talking.result(30)
     assert code == WSCloseCode.GOING_AWAY
     assert [one["number"] for one in answers] == list(range(len(answers)))
     engine = sa.create_engine(postgres_url, poolclass=sa.NullPool)

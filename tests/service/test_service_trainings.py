@@ -71,7 +71,7 @@ def test_a_model_is_trained_reported_and_serves_as_challenger(
     on_postgres: Live, table: dict[str, Any]
 ) -> None:
     asked = {
-        "dataset_id": table["id"], "budget_seconds": 4, "seed": 3, "why": "a test",
+        "dataset_id": table["id"], "budget_seconds": 1, "seed": 3, "why": "a test",
         "candidates": ["logistic_regression"], "ignore": ["gender"],
         "money": {"customer_value": 300.0},
     }  # fmt: skip

@@ -109,6 +109,9 @@ class Training(Job):
 
     dataset_id: str
     request: dict[str, Any] = Field({}, description="What was asked.")
+    trials: tuple[TriedModel, ...] = Field(
+        (), description="What was tried so far, in its order; the first 1,000."
+    )
     result: TrainingResult | None = None
 
 

@@ -51,6 +51,7 @@ from churnkit_desktop.backend.monitor_facts import MonitorFacts
 from churnkit_desktop.backend.needs import needs
 from churnkit_desktop.backend.rollout_facts import PlanFacts, RolloutFacts, RolloutLine
 from churnkit_desktop.backend.score_table import ScoreTable
+from churnkit_desktop.language import tr
 
 RISKIEST = 8
 RECENT = 5
@@ -92,9 +93,9 @@ class LocalBackend:
     def why_not(self, screen: str) -> str:
         """What only a service, or only a log of events, can show."""
         if screen == "features" and not self.has_events:
-            return (
-                "This project has one row per customer, so there are no events to compute "
-                "features from. Import a log of events to use this screen."
+            return tr(
+                "This project has one row per customer, so there are no events to "
+                "compute features from. Import a log of events to use this screen."
             )
         return ""
 

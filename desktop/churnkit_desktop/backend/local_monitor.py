@@ -14,14 +14,15 @@ from churnkit_desktop.backend.monitor_facts import (
     shares,
 )
 from churnkit_desktop.backend.score_table import ScoreTable
+from churnkit_desktop.language import tr
 
 _BINS = 20
-_LIVE = "A project folder answers no requests. Connect to a service to watch it live."
-_MEASURE = "Press “Measure now”. It needs predictions in the ledger and, for quality, outcomes."
+_LIVE = tr("A project folder answers no requests. Connect to a service to watch it live.")
+_MEASURE = tr("Press “Measure now”. It needs predictions in the ledger and, for quality, outcomes.")
 _WHY = {
     "live": _LIVE,
     "requests": _LIVE,
-    "scores": "Nobody has been scored yet.",
+    "scores": tr("Nobody has been scored yet."),
     "drift": _MEASURE,
     "quality": _MEASURE,
     "ahead": _MEASURE,
@@ -45,5 +46,5 @@ def monitor(project: Project, scores: ScoreTable) -> MonitorFacts:
     if scores.there:
         p = scores.probabilities()
         counts, _ = np.histogram(p, bins=_BINS, range=(0.0, 1.0))
-        shapes = (Shape("latest scores", len(p), float(p.mean()), shares(counts.tolist())),)
+        shapes = (Shape(tr("latest scores"), len(p), float(p.mean()), shares(counts.tolist())),)
     return MonitorFacts(shapes=shapes, quality=quality, why=_WHY, can_measure=True)

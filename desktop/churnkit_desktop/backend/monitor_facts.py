@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from churnkit_desktop.language import tr
+
 Document = Mapping[str, Any]
-SCORE = "(score)"
+SCORE = tr("(score)")
 
 
 @dataclass(frozen=True)

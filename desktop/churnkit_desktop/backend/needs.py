@@ -3,29 +3,36 @@
 from __future__ import annotations
 
 from churnkit_desktop.backend.facts import ModelList, Need
+from churnkit_desktop.language import tr
 
 
 def needs(models: ModelList, n_scored: int, scored_by: str) -> tuple[Need, ...]:
     """From the models and who made the latest scores."""
     if models.champion is None:
-        return (Need("There is no model yet.", "train", "Train one"),)
+        return (Need(tr("There is no model yet."), "train", tr("Train one")),)
     found = []
     if models.challenger is not None:
         found.append(
             Need(
-                f"{models.challenger} is waiting: may it take over from {models.champion}?",
+                tr("{challenger} is waiting: may it take over from {champion}?").format(
+                    challenger=models.challenger, champion=models.champion
+                ),
                 "models",
-                "Compare them",
+                tr("Compare them"),
             )
         )
     if not n_scored:
-        found.append(Need("Nobody has been scored yet.", "customers", "Score the customers"))
+        found.append(
+            Need(tr("Nobody has been scored yet."), "customers", tr("Score the customers"))
+        )
     elif scored_by != models.champion:
         found.append(
             Need(
-                f"The scores are {scored_by}'s; {models.champion} serves now.",
+                tr("The scores are {scored_by}'s; {champion} serves now.").format(
+                    scored_by=scored_by, champion=models.champion
+                ),
                 "customers",
-                "Score again",
+                tr("Score again"),
             )
         )
     return tuple(found)

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from churnkit_desktop.language import tr
+
 Document = Mapping[str, Any]
 
 
@@ -283,10 +285,10 @@ def _readings(decision: Document) -> tuple[GateFacts, ...]:
 
 def _notes(evidence: Document) -> tuple[str, ...]:
     told = (
-        ("repeated", "later predictions of the same customers do not count again"),
-        ("without_weight", "outcomes are no evidence, because of a treatment"),
-        ("late", "outcomes came after their day was looked at"),
-        ("unpaired", "customers were scored by one model only"),
+        ("repeated", tr("later predictions of the same customers do not count again")),
+        ("without_weight", tr("outcomes are no evidence, because of a treatment")),
+        ("late", tr("outcomes came after their day was looked at")),
+        ("unpaired", tr("customers were scored by one model only")),
     )
     return tuple(f"{evidence[key]:,} {what}." for key, what in told if evidence.get(key))
 

@@ -28,6 +28,7 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import QFileDialog, QMenu, QMessageBox, QVBoxLayout, QWidget
 
 from churnkit.errors import ChurnkitError
+from churnkit_desktop.language import tr
 from churnkit_desktop.plots import saving
 from churnkit_desktop.plots.hover import Hover
 from churnkit_desktop.plots.seen import Turns, when_seen
@@ -65,7 +66,7 @@ class Chart(QWidget):
         self, theme: Theme, name: str, *, x_label: str, y_label: str, time: bool = False
     ) -> None:
         super().__init__()
-        self.setAccessibleName(f"Chart: {name}")
+        self.setAccessibleName(tr("Chart: {name}").format(name=name))
         self.name, self._theme, self._time = name, theme, time
         self._labels = (x_label, y_label)
         self._series: dict[str, Series] = {}
@@ -104,7 +105,7 @@ class Chart(QWidget):
         axes = {"bottom": pg.DateAxisItem(utcOffset=0)} if self._time else {}
         plot = self._made = _Plot(axisItems=axes, enableMenu=False)
         plot.setMinimumHeight(180)
-        plot.setAccessibleName(f"Chart: {self.name}")
+        plot.setAccessibleName(tr("Chart: {name}").format(name=self.name))
         self.setFocusProxy(plot)
         plot.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         item = plot.getPlotItem()
@@ -333,13 +334,13 @@ class Chart(QWidget):
     def export(self) -> None:
         """Ask for a file, and write it."""
         name, _ = QFileDialog.getSaveFileName(
-            self, "Export the chart", f"{self.name}.png", saving.KINDS
+            self, tr("Export the chart"), f"{self.name}.png", saving.KINDS
         )
         if name:
             try:
                 self.save(Path(name))
             except ChurnkitError as error:
-                QMessageBox.warning(self, "Export the chart", f"{error.what}\n{error.fix}")
+                QMessageBox.warning(self, tr("Export the chart"), f"{error.what}\n{error.fix}")
 
     def _say(self, x: float) -> str:
         if self._time:
@@ -367,14 +368,14 @@ class Chart(QWidget):
         """What the menu offers; each has a key that works while the chart has the focus."""
         made = []
         for text, keys, run in (
-            ("Reset the view", "Home", self.reset),
-            ("Zoom in", "+", lambda: self.zoom(_ZOOM)),
-            ("Zoom out", "-", lambda: self.zoom(1 / _ZOOM)),
-            ("Next value", "Right", lambda: self.step(1)),
-            ("Previous value", "Left", lambda: self.step(-1)),
-            ("Copy the values", "Ctrl+C", self.copy_values),
-            ("Copy the picture", "Ctrl+Shift+C", self.copy_picture),
-            ("Export as PNG, SVG or CSV …", "Ctrl+E", self.export),
+            (tr("Reset the view"), "Home", self.reset),
+            (tr("Zoom in"), "+", lambda: self.zoom(_ZOOM)),
+            (tr("Zoom out"), "-", lambda: self.zoom(1 / _ZOOM)),
+            (tr("Next value"), "Right", lambda: self.step(1)),
+            (tr("Previous value"), "Left", lambda: self.step(-1)),
+            (tr("Copy the values"), "Ctrl+C", self.copy_values),
+            (tr("Copy the picture"), "Ctrl+Shift+C", self.copy_picture),
+            (tr("Export as PNG, SVG or CSV …"), "Ctrl+E", self.export),
         ):
             action = QAction(text, self.plot)
             action.setShortcut(QKeySequence(keys))

@@ -8,6 +8,7 @@ import numpy as np
 import pyqtgraph as pg
 from PySide6.QtCore import QPointF
 
+from churnkit_desktop.language import tr
 from churnkit_desktop.plots.series import Series
 from churnkit_desktop.theme.tokens import Tokens
 
@@ -91,7 +92,7 @@ class Hover:
     def _show(self, name: str, series: Series, i: int) -> str:
         x, y = float(series.x[i]), float(series.y[i])
         told = series.texts[i] if series.texts else f"{name}: {y:,.4g}"
-        said = f"{told}  at  {self._say(x)}"
+        said = tr("{told}  at  {x}").format(told=told, x=self._say(x))
         box = self._plot.getPlotItem().getViewBox()
         (left, right), (low, high) = box.viewRange()
         self.text.setAnchor((1 if x > (left + right) / 2 else 0, 0 if y > (low + high) / 2 else 1))

@@ -12,8 +12,9 @@ from PySide6.QtSvg import QSvgGenerator
 from PySide6.QtWidgets import QGraphicsView
 
 from churnkit.errors import ChurnkitError, storage_errors
+from churnkit_desktop.language import tr
 
-KINDS = "PNG (*.png);;SVG (*.svg);;CSV (*.csv)"
+KINDS = tr("PNG (*.png);;SVG (*.svg);;CSV (*.csv)")
 SCALE = 2
 """A picture has so many times the points of the screen."""
 
@@ -55,9 +56,11 @@ def save(
                 _write_svg(temporary, plot)
             elif not image_of(plot, background).save(str(temporary)):
                 raise ChurnkitError(
-                    f"'{path.suffix}' is no kind of picture that can be written, or the folder "
-                    "cannot be written to.",
-                    fix="End the name with .png, .svg or .csv.",
+                    tr(
+                        "'{suffix}' is no kind of picture that can be written, or the "
+                        "folder cannot be written to."
+                    ).format(suffix=path.suffix),
+                    fix=tr("End the name with .png, .svg or .csv."),
                     file=path,
                 )
             temporary.replace(path)

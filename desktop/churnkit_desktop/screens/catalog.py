@@ -9,6 +9,7 @@ from typing import Protocol
 from PySide6.QtWidgets import QWidget
 
 from churnkit_desktop.desk import Desk
+from churnkit_desktop.language import tr
 from churnkit_desktop.screens.presenter import Presenter
 from churnkit_desktop.theme.style import Theme
 
@@ -42,17 +43,19 @@ class Entry:
 
 
 SCREENS = (
-    Entry("overview", "Overview", "who is at risk, what changed, what needs a decision"),
-    Entry("data", "Data", "what was imported, and what is suspicious about it"),
-    Entry("features", "Features", "what is computed for a customer at a date"),
-    Entry("train", "Train", "search for the best model"),
-    Entry("models", "Models", "compare versions, promote, roll back"),
-    Entry("customers", "Customers", "all scores, why, and whom it pays to contact"),
-    Entry("score_one", "Score one", "a single new customer"),
-    Entry("experiments", "Experiments", "does an offer, or another model, do better?"),
-    Entry("rollout", "Rollout", "may the challenger take over? stages, evidence, decisions"),
-    Entry("monitor", "Monitor", "live figures, drift, quality by month, alerts"),
-    Entry("settings", "Settings", "colours, services and their keys, what is kept where"),
+    Entry("overview", tr("Overview"), tr("who is at risk, what changed, what needs a decision")),
+    Entry("data", tr("Data"), tr("what was imported, and what is suspicious about it")),
+    Entry("features", tr("Features"), tr("what is computed for a customer at a date")),
+    Entry("train", tr("Train"), tr("search for the best model")),
+    Entry("models", tr("Models"), tr("compare versions, promote, roll back")),
+    Entry("customers", tr("Customers"), tr("all scores, why, and whom it pays to contact")),
+    Entry("score_one", tr("Score one"), tr("a single new customer")),
+    Entry("experiments", tr("Experiments"), tr("does an offer, or another model, do better?")),
+    Entry(
+        "rollout", tr("Rollout"), tr("may the challenger take over? stages, evidence, decisions")
+    ),
+    Entry("monitor", tr("Monitor"), tr("live figures, drift, quality by month, alerts")),
+    Entry("settings", tr("Settings"), tr("colours, services and their keys, what is kept where")),
 )
 
 

@@ -106,7 +106,12 @@ class Presenter:
         self.busy = True
         self.changed()
         backend = self.desk.backend
-        self.desk.runner.run(f"{self.key} apply", lambda: backend.apply(action), applied, self.fail)
+        self.desk.runner.run(
+            f"{self.key} apply",
+            lambda: backend.apply(action),
+            applied,
+            self.fail,
+        )
 
     def start(self, action: Action) -> Job:
         """Do something long in a child process; the screens read anew when it is done."""

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from churnkit_desktop.language import tr
+
 _SERVICE = "churnkit"
-NO_KEYRING = (
-    "This system offers no keyring, so the key is kept until the console is closed, and asked "
-    "for again the next time."
+NO_KEYRING = tr(
+    "This system offers no keyring, so the key is kept until the "
+    "console is closed, and asked for again the next time."
 )
 
 
@@ -51,7 +53,7 @@ class Keys:
         try:
             found = keyring.get_password(_SERVICE, url)
         except keyring.errors.KeyringError as error:
-            self.trouble = f"The keyring gave no key: {error}"
+            self.trouble = tr("The keyring gave no key: {error}").format(error=error)
             return ""
         return found or ""
 
@@ -61,11 +63,11 @@ class Keys:
         fresh = self._session.pop(url, None)
         try:
             if self.get(url):
-                return "in the keyring"
+                return tr("in the keyring")
         finally:
             if fresh is not None:
                 self._session[url] = fresh
-        return "until the console is closed" if fresh else "asked for when it opens"
+        return tr("until the console is closed") if fresh else tr("asked for when it opens")
 
     def put(self, url: str, key: str, *, keep: bool) -> bool:
         """Know a key from now on.
@@ -92,7 +94,7 @@ class Keys:
         try:
             keyring.set_password(_SERVICE, url, key)
         except keyring.errors.KeyringError as error:
-            self.trouble = f"The keyring did not take the key: {error}"
+            self.trouble = tr("The keyring did not take the key: {error}").format(error=error)
             return False
         return True
 
@@ -111,4 +113,4 @@ class Keys:
         except keyring.errors.PasswordDeleteError:
             return  # it was not there
         except keyring.errors.KeyringError as error:
-            self.trouble = f"The keyring did not forget the key: {error}"
+            self.trouble = tr("The keyring did not forget the key: {error}").format(error=error)

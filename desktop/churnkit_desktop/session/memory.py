@@ -9,6 +9,7 @@ from typing import Any
 
 from platformdirs import user_state_path
 
+from churnkit_desktop.language import tr
 from churnkit_desktop.session.files import read_document, write_document
 
 RECENT = 12
@@ -60,7 +61,9 @@ class Memory:
         try:
             write_document(self.folder / name, document)
         except OSError as error:
-            self.trouble = f"cannot save the state of the console: {error.strerror or error}"
+            self.trouble = tr("cannot save the state of the console: {strerror}").format(
+                strerror=error.strerror or error
+            )
 
 
 class PlaceMemory:

@@ -8,6 +8,7 @@ from PySide6.QtCore import QRectF, QSize
 from PySide6.QtGui import QColor, QPainter, QPaintEvent
 from PySide6.QtWidgets import QWidget
 
+from churnkit_desktop.language import tr
 from churnkit_desktop.theme.style import Theme
 from churnkit_desktop.words import percent, whole
 
@@ -33,7 +34,7 @@ class BandBar(QWidget):
         """Show these counts."""
         self._bands = {band: int(bands.get(band, 0)) for band in BANDS}
         self.setAccessibleName(
-            "Risk: " + ", ".join(f"{band} {n}" for band, n in self._bands.items())
+            tr("Risk: ") + ", ".join(f"{band} {n}" for band, n in self._bands.items())
         )
         self.update()
 
@@ -68,4 +69,6 @@ class BandBar(QWidget):
                 QRectF(left + 15, 30, column - 15, 20), f"{band}  {percent(n / total)}"
             )
             painter.setPen(QColor(tokens.faint))
-            painter.drawText(QRectF(left + 15, 50, column - 15, 20), f"{whole(n)} customers")
+            painter.drawText(
+                QRectF(left + 15, 50, column - 15, 20), tr("{n} customers").format(n=whole(n))
+            )

@@ -16,9 +16,10 @@ from PySide6.QtWidgets import (
 )
 
 from churnkit_desktop.backend.facts import FormField
+from churnkit_desktop.language import tr
 from churnkit_desktop.widgets.layout import label
 
-_MISSING = "(missing)"
+_MISSING = tr("(missing)")
 _STEPS = 200
 
 
@@ -86,10 +87,12 @@ class NumberField(QWidget):
         self.box.setSpecialValueText(_MISSING)
         self.box.setSingleStep(1.0 if whole else reach / 20)
         self.box.setKeyboardTracking(False)
-        self.box.setToolTip(f"learnt on {self._low:,.6g} … {self._high:,.6g}")
+        self.box.setToolTip(
+            tr("learnt on {low:,.6g} … {high:,.6g}").format(low=self._low, high=self._high)
+        )
         self.slider = QSlider(Qt.Orientation.Horizontal)
         self.slider.setRange(0, _STEPS)
-        self.slider.setAccessibleName(f"{field.name} (slider)")
+        self.slider.setAccessibleName(tr("{name} (slider)").format(name=field.name))
         line = QHBoxLayout(self)
         line.setContentsMargins(0, 0, 0, 0)
         line.addWidget(self.slider, 1)
@@ -153,6 +156,6 @@ class ChoiceField(QComboBox):
             value = bool(value)
         position = 0 if value is None else self.findData(value)
         if position < 0:
-            self.addItem(f"{value} (new)", value)
+            self.addItem(tr("{value} (new)").format(value=value), value)
             position = self.count() - 1
         self.setCurrentIndex(position)

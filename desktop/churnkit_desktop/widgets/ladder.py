@@ -8,6 +8,7 @@ from PySide6.QtCore import QPointF, QRectF, QSize, Qt
 from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QWidget
 
+from churnkit_desktop.language import tr
 from churnkit_desktop.theme.style import Theme
 
 _RADIUS = 11.0
@@ -42,7 +43,9 @@ class Ladder(QWidget):
         self._steps, self._at, self._condition = tuple(steps), at, condition
         here = steps[min(at, len(steps) - 1)][0] if steps else ""
         self.setAccessibleName(
-            f"Stages: {', '.join(title for title, _ in steps)}; at {here}, {condition}"
+            tr("Stages: {value}; at {here}, {condition}").format(
+                value=", ".join((title for title, _ in steps)), here=here, condition=condition
+            )
         )
         self.update()
 

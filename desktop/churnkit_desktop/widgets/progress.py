@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QProgressBar, QPushButton, QVBoxLayout
 
+from churnkit_desktop.language import tr
 from churnkit_desktop.widgets.layout import label
 from churnkit_desktop.work.bench import Job
 
@@ -28,11 +29,11 @@ class JobCard(QFrame):
         self.detail = label("", "faint", wrap=True)
         self.bar = QProgressBar()
         self.bar.setTextVisible(False)
-        self.bar.setAccessibleName("Progress")
+        self.bar.setAccessibleName(tr("Progress"))
         for part in (self.stage, self.bar, self.detail):
             words.addWidget(part)
         outer.addLayout(words, 1)
-        self.stop = QPushButton("Cancel")
+        self.stop = QPushButton(tr("Cancel"))
         self.stop.clicked.connect(lambda: cancel())
         outer.addWidget(self.stop)
         self.hide()

@@ -7,6 +7,7 @@ from PySide6.QtGui import QColor, QPainter, QPaintEvent
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from churnkit.domain.predictions import Explanation, Reason
+from churnkit_desktop.language import tr
 from churnkit_desktop.theme.style import Theme
 from churnkit_desktop.words import percent, points
 
@@ -34,7 +35,7 @@ class ReasonBars(QWidget):
         """Draw these reasons."""
         self._explanation = explanation
         self.setAccessibleName(
-            "Reasons: "
+            tr("Reasons: ")
             + "; ".join(
                 f"{r.column} {r.value}: {points(r.points)} points" for r in self._reasons()[:8]
             )
@@ -61,7 +62,9 @@ class ReasonBars(QWidget):
         painter.setPen(QColor(tokens.faint))
         painter.drawText(
             QRectF(0, 0, wide, 22),
-            f"starts at {percent(self._explanation.base_probability)}; points added or taken:",
+            tr("starts at {base_probability}; points added or taken:").format(
+                base_probability=percent(self._explanation.base_probability)
+            ),
         )
         reasons = self._reasons()
         largest = max((abs(r.points) for r in reasons), default=1.0)

@@ -10,6 +10,7 @@ from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelInd
 from PySide6.QtGui import QAction, QGuiApplication, QKeySequence
 from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QMenu, QTableView
 
+from churnkit_desktop.language import tr
 from churnkit_desktop.theme.style import numbers_font
 
 Index = QModelIndex | QPersistentModelIndex
@@ -129,7 +130,7 @@ class Table(QTableView):
         if sorts:
             self.horizontalHeader().setSortIndicator(-1, Qt.SortOrder.AscendingOrder)
             self.setSortingEnabled(True)
-        self._copy = QAction("Copy", self)
+        self._copy = QAction(tr("Copy"), self)
         self._copy.setShortcut(QKeySequence.StandardKey.Copy)
         self._copy.setShortcutContext(Qt.ShortcutContext.WidgetShortcut)
         self._copy.triggered.connect(self.copy)
@@ -173,7 +174,7 @@ class Table(QTableView):
     def _menu(self, position: Any) -> None:
         menu = QMenu(self)
         menu.addAction(self._copy)
-        everything = menu.addAction("Select all")
+        everything = menu.addAction(tr("Select all"))
         everything.triggered.connect(self.selectAll)
         if self.extra:
             menu.addSeparator()

@@ -10,6 +10,7 @@ from PySide6.QtCore import QObject, Signal
 from churnkit.domain.progress import Step
 from churnkit.errors import Cancelled, ChurnkitError
 from churnkit_desktop.actions import Action, repeating
+from churnkit_desktop.language import tr
 from churnkit_desktop.notice import Notice
 from churnkit_desktop.session.memory import PlaceMemory
 from churnkit_desktop.session.script import Script
@@ -119,7 +120,13 @@ class Workbench(QObject):
                 ended=lambda code, log: self._tell((job, {"ended": code, "log": log})),
             )
         except OSError as error:
-            self._end(job, "failed", WorkFailed(f"cannot start a process: {error.strerror}."))
+            self._end(
+                job,
+                "failed",
+                WorkFailed(
+                    tr("cannot start a process: {strerror}.").format(strerror=error.strerror)
+                ),
+            )
             return job
         self._children[id(job)] = child
         self._keep_running()
@@ -131,7 +138,7 @@ class Workbench(QObject):
         job = self._jobs.get(verb)
         if job is None or not job.running:
             return
-        self._end(job, "cancelled", Cancelled("stopped; what was there before is unchanged."))
+        self._end(job, "cancelled", Cancelled(tr("stopped; what was there before is unchanged.")))
         self._children[id(job)].kill()
 
     def pid(self, verb: str) -> int | None:
@@ -191,8 +198,10 @@ class Workbench(QObject):
             "failed",
             job.error
             or WorkFailed(
-                f"the process ended with {code}" + (f": {last[0]}" if last else "") + ".",
-                fix="Nothing is half-written. Try again; is there enough memory?",
+                tr("the process ended with {code}").format(code=code)
+                + (f": {last[0]}" if last else "")
+                + ".",
+                fix=tr("Nothing is half-written. Try again; is there enough memory?"),
             ),
         )
 

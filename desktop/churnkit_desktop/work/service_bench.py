@@ -15,10 +15,12 @@ from PySide6.QtCore import QObject, Signal
 from churnkit.client.calls import batches, customers, learning
 from churnkit.client.calls.jobs import BATCHES, DATASETS, REPORTS, TRAININGS, Resource
 from churnkit.client.messages.jobs import Job as ServiceJob
+from churnkit.client.messages.trainings import Training
 from churnkit.domain.progress import Step
 from churnkit.errors import Cancelled, ChurnkitError
 from churnkit_desktop.actions import Action
 from churnkit_desktop.backend.remote.line import Line
+from churnkit_desktop.language import tr
 from churnkit_desktop.notice import Notice
 from churnkit_desktop.session.memory import PlaceMemory
 from churnkit_desktop.session.script import Script
@@ -86,7 +88,7 @@ class ServiceBench(QObject):
         if job is None or not job.running:
             return
         name = self._ids.get(verb)
-        self._end(job, "cancelled", Cancelled("stopped; what was there before is unchanged."))
+        self._end(job, "cancelled", Cancelled(tr("stopped; what was there before is unchanged.")))
         self._futures[verb].cancel()
         if name is not None:
             self._line.submit(self._line.send(_RESOURCES[verb].cancel(name), keep=True))
@@ -106,7 +108,7 @@ class ServiceBench(QObject):
             self._end(
                 job,
                 "failed",
-                WorkFailed(f"the service cannot do this ({action.verb})."),
+                WorkFailed(tr("the service cannot do this ({verb}).").format(verb=action.verb)),
             )
             return job
         self._futures[action.verb] = self._line.submit(self._work(job))
@@ -124,9 +126,11 @@ class ServiceBench(QObject):
                 self._say(job, id=told.id)
             else:
                 told = await self._line.send(_RESOURCES[verb].show(name), keep=True)
-            pause = _FIRST_PAUSE
+            pause, n_told = _FIRST_PAUSE, 0
             while not told.ended:
-                self._say(job, step=Step(told.stage or told.state, told.progress, told.detail))
+                for step in steps_of(told, n_told):
+                    self._say(job, step=step)
+                n_told = len(getattr(told, "trials", ()))
                 await asyncio.sleep(pause)
                 pause = min(pause * 1.3, _LONGEST_PAUSE)
                 told = await self._line.send(_RESOURCES[verb].show(told.id), keep=True)
@@ -159,7 +163,8 @@ class ServiceBench(QObject):
         )
         if not page.datasets:
             raise WorkFailed(
-                "nothing was uploaded to learn from.", fix="Upload a file on the screen “Data”."
+                tr("nothing was uploaded to learn from."),
+                fix=tr("Upload a file on the screen “Data”."),
             )
         given.setdefault("dataset_id", page.datasets[0].id)
         return await self._line.send(learning.train(**given), keep=True)  # type: ignore[arg-type]
@@ -209,7 +214,7 @@ class ServiceBench(QObject):
             self._script.record(job.action)
             self._end(job, "finished", None)
         elif told.state == "cancelled":
-            self._end(job, "cancelled", Cancelled("it was stopped; nothing was changed."))
+            self._end(job, "cancelled", Cancelled(tr("it was stopped; nothing was changed.")))
         else:
             self._end(job, "failed", failure(told))
 
@@ -230,13 +235,28 @@ class ServiceBench(QObject):
         )
 
 
+def steps_of(told: ServiceJob, n_told: int) -> list[Step]:
+    """What is new of a job: one report for each trial after the first ``n_told``, and the latest.
+
+    The trials' figures are those that a search in a child process reports.
+    """
+    stage = told.stage or told.state
+    trials = told.trials[n_told:] if isinstance(told, Training) else ()
+    news = [Step(stage, told.progress, told.detail, one.model_dump()) for one in trials]
+    return news or [Step(stage, told.progress, told.detail)]
+
+
 def failure(told: ServiceJob) -> WorkFailed:
     """Why a job of the service failed, for a person."""
     problem = told.error
     if problem is None:
-        return WorkFailed("the service ended the job without a reason.")
+        return WorkFailed(tr("the service ended the job without a reason."))
     where: dict[str, Any] = {"row": problem.row, "column": problem.column}
-    choices = f" It may be: {', '.join(problem.choices)}." if problem.choices else ""
+    choices = (
+        tr(" It may be: {choices}.").format(choices=", ".join(problem.choices))
+        if problem.choices
+        else ""
+    )
     return WorkFailed(
         problem.detail or problem.title,
         fix=problem.fix + choices,

@@ -9,7 +9,7 @@ from aiohttp import web
 
 from churnkit.client.messages.datasets import Dataset, DatasetProfile, DatasetQuery, DatasetsPage
 from churnkit.client.messages.jobs import JobsQuery
-from churnkit.domain.jobs import Job
+from churnkit.domain.jobs import PROFILE, Job
 from churnkit.errors import (
     JobActive,
     JobHasNoResult,
@@ -18,7 +18,6 @@ from churnkit.errors import (
     UnknownJob,
 )
 from churnkit.usecases import jobs as usecases
-from churnkit.usecases.dataset_jobs import PROFILE
 from churnkit.usecases.job_projects import DatasetRequest
 from churnkit_service import job_answers
 from churnkit_service.endpoint import Call, Endpoint, json_response, read_query

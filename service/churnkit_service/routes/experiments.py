@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-from datetime import UTC, datetime
+from functools import partial
 
-import orjson
 from aiohttp import web
 
 from churnkit.client.messages.experiments import (
@@ -19,7 +17,6 @@ from churnkit.client.messages.experiments import (
     ExperimentStart,
     ExperimentStop,
 )
-from churnkit.client.messages.message import Answer
 from churnkit.errors import (
     BundleError,
     ExperimentOver,
@@ -33,45 +30,32 @@ from churnkit.errors import (
     UnknownModelVersion,
 )
 from churnkit.usecases import experiment_assigning, experiments
+from churnkit.usecases.experiment_views import ExperimentView
 from churnkit_service.endpoint import Call, Endpoint, json_response, read_body
-from churnkit_service.idempotency import KeyedRequest, keyed
 from churnkit_service.problems import IdempotencyKeyReused, RequestInFlight, RequestInvalid
+from churnkit_service.starting import start_once, told, who
 
 
 async def create(call: Call) -> web.Response:
     """Start an experiment."""
-    async with keyed(call) as request:
-        if request is not None:
-            replayed = await request.replay()
-            if replayed is not None:
-                return replayed
-        return await _create(call, request)
+    return await start_once(
+        call,
+        partial(_start, call),
+        kind="experiment",
+        answer=Experiment,
+        address=lambda view: f"/v1/experiments/{view.experiment_id}",
+    )
 
 
-async def _create(call: Call, request: KeyedRequest | None) -> web.Response:
+async def _start(call: Call, salt: str | None) -> ExperimentView:
     asked = read_body(call, ExperimentStart)
-    service = call.service
-    view = await service.queries.run(
+    return await call.service.queries.run(
         experiments.start_experiment,
-        service.project,
+        call.service.project,
         asked.plan,
         why=asked.why,
-        who=_who(call),
-        # A request that is sent again asks for the same assignment: it is the same experiment.
-        salt=None if request is None else _salt(call, request.claim.key),
-    )
-    service.rollouts.look_now()
-    body = orjson.dumps(_told(Experiment, view.to_json()))
-    if request is not None:
-        await service.writer.submit((), request.keep(201, body, datetime.now(UTC)))
-    return web.Response(
-        status=201,
-        body=body,
-        headers={
-            "Content-Type": "application/json",
-            "Cache-Control": "no-store",
-            "Location": f"/v1/experiments/{view.experiment_id}",
-        },
+        who=who(call),
+        salt=salt,
     )
 
 
@@ -79,21 +63,21 @@ async def index(call: Call) -> web.Response:
     """All experiments."""
     service = call.service
     found = await service.queries.run(experiments.experiments, service.project)
-    return json_response(_told(ExperimentsAnswer, found.to_json()))
+    return json_response(told(ExperimentsAnswer, found.to_json()))
 
 
 async def show(call: Call) -> web.Response:
     """One experiment, with what may be read off it."""
     service = call.service
     view = await service.queries.run(experiments.experiment_status, service.project, _named(call))
-    return json_response(_told(Experiment, view.to_json()))
+    return json_response(told(Experiment, view.to_json()))
 
 
 async def history(call: Call) -> web.Response:
     """What was done with it."""
     service = call.service
-    told = await service.queries.run(experiments.experiment_history, service.project, _named(call))
-    return json_response(_told(ExperimentHistoryAnswer, told.to_json()))
+    found = await service.queries.run(experiments.experiment_history, service.project, _named(call))
+    return json_response(told(ExperimentHistoryAnswer, found.to_json()))
 
 
 async def assign(call: Call) -> web.Response:
@@ -105,9 +89,9 @@ async def assign(call: Call) -> web.Response:
         service.project,
         _named(call),
         asked.customers,
-        who=_who(call),
+        who=who(call),
     )
-    return json_response(_told(ExperimentAssigned, done.to_json()))
+    return json_response(told(ExperimentAssigned, done.to_json()))
 
 
 async def stop(call: Call) -> web.Response:
@@ -115,10 +99,10 @@ async def stop(call: Call) -> web.Response:
     asked = read_body(call, ExperimentStop)
     service = call.service
     view = await service.queries.run(
-        experiments.stop_experiment, service.project, _named(call), asked.why, who=_who(call)
+        experiments.stop_experiment, service.project, _named(call), asked.why, who=who(call)
     )
     service.rollouts.look_now()
-    return json_response(_told(Experiment, view.to_json()))
+    return json_response(told(Experiment, view.to_json()))
 
 
 async def plan(call: Call) -> web.Response:
@@ -136,24 +120,11 @@ async def plan(call: Call) -> web.Response:
         customers_per_day=asked.customers_per_day,
         simulations=asked.simulations,
     )
-    return json_response(_told(ExperimentSizes, found.to_json()))
+    return json_response(told(ExperimentSizes, found.to_json()))
 
 
 def _named(call: Call) -> str:
     return call.request.match_info["experiment_id"]
-
-
-def _who(call: Call) -> str:
-    return f"API key {call.caller.key_id}"
-
-
-def _salt(call: Call, key: str) -> str:
-    text = f"experiment\n{call.caller.key_id}\n{key}".encode()
-    return hashlib.blake2b(text, digest_size=16).hexdigest()
-
-
-def _told(model: type[Answer], plain: object) -> object:
-    return model.model_validate(plain).model_dump(mode="json")
 
 
 ENDPOINTS = (

@@ -8,7 +8,7 @@ from aiohttp import web
 
 from churnkit.client.messages.features import FeatureJob, FeatureJobsPage, FeaturesRequest
 from churnkit.client.messages.jobs import JobsQuery
-from churnkit.domain.jobs import Job
+from churnkit.domain.jobs import BUILT, DEFINITION, Job
 from churnkit.errors import (
     JobActive,
     JobHasNoResult,
@@ -17,7 +17,6 @@ from churnkit.errors import (
     UnknownJob,
 )
 from churnkit.usecases import jobs as usecases
-from churnkit.usecases.dataset_jobs import BUILT, DEFINITION
 from churnkit_service import job_answers
 from churnkit_service.asked_jobs import ask_job
 from churnkit_service.downloads import stream

@@ -8,7 +8,7 @@ from aiohttp import web
 
 from churnkit.client.messages.jobs import JobsQuery
 from churnkit.client.messages.reports import Report, ReportRequest, ReportsPage
-from churnkit.domain.jobs import Job
+from churnkit.domain.jobs import REPORT, Job
 from churnkit.errors import (
     JobActive,
     JobHasNoResult,
@@ -20,7 +20,6 @@ from churnkit.errors import (
 )
 from churnkit.usecases import jobs as usecases
 from churnkit.usecases.serving import find_version
-from churnkit.usecases.training_jobs import REPORT
 from churnkit_service import job_answers
 from churnkit_service.asked_jobs import ask_job
 from churnkit_service.endpoint import Call, Endpoint, json_response, read_body

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
-from datetime import UTC, datetime
+from functools import partial
 
-import orjson
 from aiohttp import web
 
-from churnkit.client.messages.message import Answer
 from churnkit.client.messages.rollouts import (
     Rollout,
     RolloutEvidenceAnswer,
@@ -37,26 +34,26 @@ from churnkit.errors import (
 from churnkit.usecases import rollout_forecasts, rollout_start, rollouts
 from churnkit.usecases.rollout_views import RolloutView
 from churnkit_service.endpoint import Call, Endpoint, Handler, json_response, read_body
-from churnkit_service.idempotency import KeyedRequest, keyed
 from churnkit_service.problems import IdempotencyKeyReused, RequestInFlight, RequestInvalid
+from churnkit_service.starting import start_once, told, who
 
 
 async def create(call: Call) -> web.Response:
     """Start a rollout."""
-    async with keyed(call) as request:
-        if request is not None:
-            replayed = await request.replay()
-            if replayed is not None:
-                return replayed
-        return await _create(call, request)
+    return await start_once(
+        call,
+        partial(_start, call),
+        kind="rollout",
+        answer=Rollout,
+        address=lambda view: f"/v1/rollouts/{view.rollout_id}",
+    )
 
 
-async def _create(call: Call, request: KeyedRequest | None) -> web.Response:
+async def _start(call: Call, salt: str | None) -> RolloutView:
     asked = read_body(call, RolloutStart)
-    service = call.service
-    view = await service.queries.run(
+    return await call.service.queries.run(
         rollout_start.start_rollout,
-        service.project,
+        call.service.project,
         asked.challenger,
         plan=asked.plan,
         overrides=asked.overrides,
@@ -64,22 +61,8 @@ async def _create(call: Call, request: KeyedRequest | None) -> web.Response:
         predictions_per_day=asked.predictions_per_day,
         attempt=asked.attempt,
         why=asked.why,
-        who=_who(call),
-        # A request that is sent again asks for the same assignment: it is the same rollout.
-        salt=None if request is None else _salt(call, request.claim.key),
-    )
-    service.rollouts.look_now()
-    body = orjson.dumps(_told(Rollout, view.to_json()))
-    if request is not None:
-        await service.writer.submit((), request.keep(201, body, datetime.now(UTC)))
-    return web.Response(
-        status=201,
-        body=body,
-        headers={
-            "Content-Type": "application/json",
-            "Cache-Control": "no-store",
-            "Location": f"/v1/rollouts/{view.rollout_id}",
-        },
+        who=who(call),
+        salt=salt,
     )
 
 
@@ -87,7 +70,7 @@ async def preview(call: Call) -> web.Response:
     """What a rollout would be."""
     asked = read_body(call, RolloutPreviewAsked)
     service = call.service
-    told = await service.queries.run(
+    found = await service.queries.run(
         rollout_forecasts.preview_rollout,
         service.project,
         asked.challenger,
@@ -95,48 +78,48 @@ async def preview(call: Call) -> web.Response:
         customers=asked.customers,
         predictions_per_day=asked.predictions_per_day,
     )
-    return json_response(_told(RolloutPreview, told.to_json()))
+    return json_response(told(RolloutPreview, found.to_json()))
 
 
 async def index(call: Call) -> web.Response:
     """All rollouts."""
     service = call.service
     found = await service.queries.run(rollouts.list_rollouts, service.project)
-    return json_response(_told(RolloutsAnswer, found.to_json()))
+    return json_response(told(RolloutsAnswer, found.to_json()))
 
 
 async def show(call: Call) -> web.Response:
     """One rollout, with its evidence."""
     service = call.service
     view = await service.queries.run(rollouts.rollout_status, service.project, _named(call))
-    return json_response(_told(Rollout, view.to_json()))
+    return json_response(told(Rollout, view.to_json()))
 
 
 async def history(call: Call) -> web.Response:
     """What was done with it."""
     service = call.service
-    told = await service.queries.run(rollouts.rollout_history, service.project, _named(call))
-    return json_response(_told(RolloutHistoryAnswer, told.to_json()))
+    found = await service.queries.run(rollouts.rollout_history, service.project, _named(call))
+    return json_response(told(RolloutHistoryAnswer, found.to_json()))
 
 
 async def evidence(call: Call) -> web.Response:
     """What is known of it, and how it came to be known."""
     service = call.service
-    told = await service.queries.run(
+    found = await service.queries.run(
         rollouts.rollout_history, service.project, _named(call), all_looks=True
     )
-    return json_response(_told(RolloutEvidenceAnswer, told.evidence_json()))
+    return json_response(told(RolloutEvidenceAnswer, found.evidence_json()))
 
 
 async def advance(call: Call) -> web.Response:
     """Look now."""
     service = call.service
     looked = await service.queries.run(
-        rollouts.advance_rollout, service.project, _named(call), who=_who(call), past=False
+        rollouts.advance_rollout, service.project, _named(call), who=who(call), past=False
     )
     if looked.acted:
         service.rollouts.look_now()
-    return json_response(_told(RolloutLook, looked.to_json()))
+    return json_response(told(RolloutLook, looked.to_json()))
 
 
 async def pause(call: Call) -> web.Response:
@@ -167,28 +150,15 @@ async def _move(call: Call, move: Callable[..., RolloutView]) -> web.Response:
         service.project,
         _named(call),
         why=asked.why,
-        who=_who(call),
+        who=who(call),
         expected_revision=asked.expected_revision,
     )
     service.rollouts.look_now()
-    return json_response(_told(Rollout, view.to_json()))
+    return json_response(told(Rollout, view.to_json()))
 
 
 def _named(call: Call) -> str:
     return call.request.match_info["rollout_id"]
-
-
-def _who(call: Call) -> str:
-    return f"API key {call.caller.key_id}"
-
-
-def _salt(call: Call, key: str) -> str:
-    text = f"{call.caller.key_id}\n{key}".encode()
-    return hashlib.blake2b(text, digest_size=16).hexdigest()
-
-
-def _told(model: type[Answer], plain: object) -> object:
-    return model.model_validate(plain).model_dump(mode="json")
 
 
 _MOVES = (UnknownRollout, RolloutOver, RolloutChanged, StepNotAllowed, RequestInvalid)

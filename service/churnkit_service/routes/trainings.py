@@ -53,6 +53,7 @@ def describe(job: Job) -> Training:
         **job_answers.common(job),
         dataset_id=job.request["dataset_id"],
         request={k: v for k, v in job.request.items() if v not in (None, [], {}, "")},
+        trials=job.checkpoint.get("trials", ()),
         result=job.result,
     )
 
@@ -68,8 +69,8 @@ ENDPOINTS = (
         idempotent_key=True,
         description="Candidates are searched within the budget, the best is calibrated, evaluated "
         "once on customers it never saw, and admitted: the first model serves, a later one is the "
-        "challenger. `stage`, `progress` and `detail` tell how far it is. One training runs at a "
-        "time.",
+        "challenger. `stage`, `progress` and `detail` tell how far it is, `trials` what was tried. "
+        "One training runs at a time.",
     ),
     Endpoint(
         "GET", "/v1/trainings", listed, "List trainings", "trainings", "read", query=JobsQuery,

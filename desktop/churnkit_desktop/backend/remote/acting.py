@@ -15,6 +15,7 @@ from churnkit_desktop.actions import Action
 from churnkit_desktop.backend.facts import Answer
 from churnkit_desktop.backend.remote.experiments import assign
 from churnkit_desktop.backend.remote.line import Line
+from churnkit_desktop.language import tr
 
 
 def _promote(version: str, why: str) -> Call[Any]:
@@ -60,12 +61,15 @@ def act(line: Line, action: Action) -> Answer:
     """
     if action.verb == "assign_experiment":
         drawn = assign(line, **{name: str(value) for name, value in action.arguments.items()})
-        text = f"{drawn['n_new']:,} customers were drawn; {drawn['n']:,} are in {drawn['output']}."
+        text = tr("{n_new:,} customers were drawn; {n:,} are in {output}.").format(
+            n_new=drawn["n_new"], n=drawn["n"], output=drawn["output"]
+        )
         return Answer(text=text, details=drawn)
     make = _CALLS.get(action.verb)
     if make is None:
         raise ChurnkitError(
-            f"the service cannot do this ({action.verb}).", fix="Do it in a project folder."
+            tr("the service cannot do this ({verb}).").format(verb=action.verb),
+            fix=tr("Do it in a project folder."),
         )
     told: BaseModel = line.ask(make(**action.arguments, **action.guards), keep=True)
     details = told.model_dump(mode="json")
@@ -75,10 +79,12 @@ def act(line: Line, action: Action) -> Answer:
 def _said(verb: str, told: Mapping[str, Any]) -> str:
     if verb in ("promote", "rollback"):
         before = told.get("previous_version") or "nobody"
-        return f"{told['version']} is now the {told['alias']} (before: {before})."
+        return tr("{version} is now the {alias} (before: {before}).").format(
+            version=told["version"], alias=told["alias"], before=before
+        )
     if verb == "advance_rollout":
         decision = told["rollout"].get("decision") or {}
-        return str(decision.get("reason") or "Nothing has changed.")
+        return str(decision.get("reason") or tr("Nothing has changed."))
     if verb.endswith("_experiment"):
         return f"{told['experiment_id']}: {told['condition']}."
     return f"{told['rollout_id']}: {told['condition']}, {told['stage']}."

@@ -48,12 +48,14 @@ from churnkit_desktop.backend.remote.line import Line
 from churnkit_desktop.backend.remote.no_features import WHY, NoFeatures
 from churnkit_desktop.backend.remote.people import People
 from churnkit_desktop.backend.rollout_facts import PlanFacts, RolloutFacts, RolloutLine
+from churnkit_desktop.language import tr
 
 RISKIEST = 8
 RECENT = 5
-NO_RECORD = (
-    "This version was not trained by this service: it knows the figures, but not calibration, "
-    "lift, segments and search. Open the project where it was trained to see them."
+NO_RECORD = tr(
+    "This version was not trained by this service: it knows the "
+    "figures, but not calibration, lift, segments and search. Open the "
+    "project where it was trained to see them."
 )
 _WHY_NOT = {"features": WHY}
 
@@ -88,8 +90,10 @@ class RemoteBackend(NoFeatures):
             self.line.close()
             if isinstance(error, ServiceRefused) and error.where.get("status") in (401, 403):
                 raise KeyRefused(
-                    "the service does not know this API key." if key else "it wants an API key.",
-                    fix="'churnkit keys create' on the service's machine makes one.",
+                    tr("the service does not know this API key.")
+                    if key
+                    else tr("it wants an API key."),
+                    fix=tr("'churnkit keys create' on the service's machine makes one."),
                     url=self.place,
                 ) from error
             raise
@@ -119,7 +123,7 @@ class RemoteBackend(NoFeatures):
         n_scored = counts.total if counts else 0
         return Overview(
             name=self.title,
-            source=f"a service; {listed.champion or 'nobody'} serves",
+            source=tr("a service; {champion} serves").format(champion=listed.champion or "nobody"),
             n_customers=0,
             champion=known.get(listed.champion or ""),
             challenger=known.get(listed.challenger or ""),
@@ -136,20 +140,24 @@ class RemoteBackend(NoFeatures):
 
     def _needs(self, listed: ModelList, n_scored: int, newest: str) -> tuple[Need, ...]:
         if not listed.versions and self._newest_dataset() is None:
-            return (Need("Nothing was uploaded to learn from yet.", "data", "Upload a file"),)
+            return (
+                Need(tr("Nothing was uploaded to learn from yet."), "data", tr("Upload a file")),
+            )
         return needs(listed, n_scored, newest)
 
     def data(self) -> DataFacts:
         """See the protocol."""
         found = self._newest_dataset()
         if found is None:
-            return DataFacts(None, "", "Nothing was uploaded to this service yet.")
+            return DataFacts(None, "", tr("Nothing was uploaded to this service yet."))
         if found.kind == "events":
             return DataFacts(
                 None,
                 "",
-                f"“{found.name}” is a log of {found.n_rows or 0:,} events; models learn from the "
-                "features that the service computes of it.",
+                tr(
+                    "“{name}” is a log of {n_rows:,} events; models learn from the "
+                    "features that the service computes of it."
+                ).format(name=found.name, n_rows=found.n_rows or 0),
             )
         profile = self.line.ask(learning.profile(found.id))
         return DataFacts(telling.table_profile(found.name, profile), "")

@@ -16,6 +16,7 @@ from churnkit_desktop.backend.experiment_facts import (
     ExperimentPlanFacts,
 )
 from churnkit_desktop.backend.remote.line import Line
+from churnkit_desktop.language import tr
 
 
 def experiments(line: Line) -> tuple[ExperimentLine, ...]:
@@ -71,8 +72,8 @@ def _parts(path: Path) -> Iterator[list[str]]:
             column = next((n for n in names if n.lower() in ("customer_id", "customerid")), None)
             if column is None:
                 raise DataUnreadable(
-                    "there is no column 'customer_id'.",
-                    fix="Name the column of the customers so, in a CSV file.",
+                    tr("there is no column 'customer_id'."),
+                    fix=tr("Name the column of the customers so, in a CSV file."),
                     file=path,
                 )
             part: list[str] = []
@@ -85,5 +86,5 @@ def _parts(path: Path) -> Iterator[list[str]]:
                 yield part
     except (OSError, UnicodeDecodeError) as error:
         raise DataUnreadable(
-            "the file of customers cannot be read.", fix="Give a CSV file.", file=path
+            tr("the file of customers cannot be read."), fix=tr("Give a CSV file."), file=path
         ) from error

@@ -28,6 +28,7 @@ from churnkit.client.messages.feed import FeedEvent
 from churnkit.errors import ServiceRefused, ServiceUnreachable
 from churnkit_desktop.backend.live import Outage
 from churnkit_desktop.backend.lost import ConnectionLost
+from churnkit_desktop.language import tr
 
 T = TypeVar("T")
 M = TypeVar("M", bound=BaseModel)
@@ -103,7 +104,7 @@ class Line:
         """Run work on the line's loop."""
         if self._closed:
             work.close()
-            raise ConnectionLost("the connection was closed.", url=self.url)
+            raise ConnectionLost(tr("the connection was closed."), url=self.url)
         return asyncio.run_coroutine_threadsafe(work, self._loop)
 
     def listen(self) -> None:
@@ -120,7 +121,7 @@ class Line:
         def give_up() -> None:
             over, self._over = self._over, asyncio.Future(loop=self._loop)
             if over is not None and not over.done():
-                over.set_exception(self._lost("it was given up"))
+                over.set_exception(self._lost(tr("it was given up")))
                 over.exception()  # nobody may be waiting
 
         if self.outage is not None:
@@ -147,7 +148,7 @@ class Line:
         try:
             return future.result()
         except (CancelledError, asyncio.CancelledError):
-            raise ConnectionLost("the connection was closed.", url=self.url) from None
+            raise ConnectionLost(tr("the connection was closed."), url=self.url) from None
 
     # --- on the line's loop ------------------------------------------------------------
 
@@ -157,7 +158,7 @@ class Line:
             over = self._over
             if over is not None:
                 if not keep:
-                    raise self._lost(self.outage.why if self.outage else "no answer")
+                    raise self._lost(self.outage.why if self.outage else tr("no answer"))
                 await self._wait_for(over)
                 continue
             try:
@@ -188,8 +189,8 @@ class Line:
 
     def _lost(self, why: str) -> ConnectionLost:
         return ConnectionLost(
-            f"the service does not answer: {why}.",
-            fix="The console tries again by itself.",
+            tr("the service does not answer: {why}.").format(why=why),
+            fix=tr("The console tries again by itself."),
             url=self.url,
         )
 

@@ -17,17 +17,23 @@ from churnkit_desktop.backend.monitor_facts import (
     shares,
 )
 from churnkit_desktop.backend.remote.line import Line
+from churnkit_desktop.language import tr
 
 HOURS = 3
 _BUCKET = 60
 _WHY = {
-    "requests": "Nobody has asked the service in these hours.",
-    "scores": "Nobody was scored in these hours.",
-    "drift": "Too few customers were scored to compare them with the training.",
-    "quality": "Nothing was measured yet. 'churnkit monitor' in the service's project measures "
-    "it, and so does each retraining; outcomes must have matured.",
-    "ahead": "The service does not estimate this by itself: run 'churnkit monitor' in its project.",
-    "alerts": "No alert has come since this console connected.",
+    "requests": tr("Nobody has asked the service in these hours."),
+    "scores": tr("Nobody was scored in these hours."),
+    "drift": tr("Too few customers were scored to compare them with the training."),
+    "quality": tr(
+        "Nothing was measured yet. 'churnkit monitor' in the service's "
+        "project measures it, and so does each retraining; outcomes must "
+        "have matured."
+    ),
+    "ahead": tr(
+        "The service does not estimate this by itself: run 'churnkit monitor' in its project."
+    ),
+    "alerts": tr("No alert has come since this console connected."),
 }
 
 

@@ -13,11 +13,13 @@ from churnkit_desktop.backend.feature_facts import (
     FeatureValues,
     Timeline,
 )
+from churnkit_desktop.language import tr
 
-WHY = (
-    "This screen reads single events of a customer, and the service has no address for that. It "
-    "suggests and builds features by its jobs (/v1/features); to see and edit them along a "
-    "customer's events, open the project folder that holds the log."
+WHY = tr(
+    "This screen reads single events of a customer, and the service "
+    "has no address for that. It suggests and builds features by its "
+    "jobs (/v1/features); to see and edit them along a customer's "
+    "events, open the project folder that holds the log."
 )
 
 
@@ -48,4 +50,4 @@ class NoFeatures:
 
 
 def _refused() -> ChurnkitError:
-    return ChurnkitError("the service does not show features.", fix=WHY)
+    return ChurnkitError(tr("the service does not show features."), fix=WHY)

@@ -11,11 +11,12 @@ from churnkit.errors import NoChampion, ServiceRefused
 from churnkit_desktop.backend.facts import CustomerDetail, FormField
 from churnkit_desktop.backend.remote import telling
 from churnkit_desktop.backend.remote.line import Line
+from churnkit_desktop.language import tr
 
 ALL_REASONS = 100
-NO_FEATURES = (
-    "The service does not keep what is known of this customer, so it cannot be changed here. "
-    "Enter it on “Score one”."
+NO_FEATURES = tr(
+    "The service does not keep what is known of this customer, so it "
+    "cannot be changed here. Enter it on “Score one”."
 )
 
 
@@ -44,8 +45,8 @@ class People:
             return CustomerDetail(now, row, past)
         if not past:
             raise ServiceRefused(
-                "this customer was never scored, and the service keeps no features of him.",
-                fix="Score him in a file, or on “Score one”.",
+                tr("this customer was never scored, and the service keeps no features of him."),
+                fix=tr("Score him in a file, or on “Score one”."),
                 customer=customer_id,
             )
         recorded = self._line.ask(explanations.explanation(past[0].prediction_id))
@@ -63,7 +64,7 @@ class People:
         """
         # A service without a champion is "not able to answer now" (503), and would be asked again.
         if version == "champion" and self._line.ask(models.aliases()).champion is None:
-            raise NoChampion("there is no model yet.", fix="Train one first.")
+            raise NoChampion(tr("there is no model yet."), fix=tr("Train one first."))
         told = self._line.ask(models.model(version))
         return tuple(telling.form_field(column) for column in told.columns)
 

@@ -18,6 +18,7 @@ from churnkit.domain.models import JournalEntry, ModelVersion
 from churnkit.domain.predictions import Explanation, PredictionRow, Reason
 from churnkit.domain.profiles import TableProfile
 from churnkit_desktop.backend.facts import FormField, RiskyCustomer
+from churnkit_desktop.language import tr
 from churnkit_desktop.words import day, points
 
 
@@ -60,9 +61,13 @@ def reasons(told: Sequence[PredictionReason]) -> tuple[Reason, ...]:
 def recorded_explanation(told: RecordedExplanation, base_rate: float) -> Explanation:
     """The reasons that were recorded when a customer was scored."""
     found = reasons(told.reasons)
-    notes = [] if found else ["No reasons were asked for when this customer was scored."]
+    notes = [] if found else [tr("No reasons were asked for when this customer was scored.")]
     if found and abs(told.other_points) >= 0.0005:
-        notes.append(f"All other columns together: {points(told.other_points)} points.")
+        notes.append(
+            tr("All other columns together: {other_points} points.").format(
+                other_points=points(told.other_points)
+            )
+        )
     return Explanation(
         customer_id=told.customer_id,
         probability=told.probability,
@@ -150,5 +155,6 @@ def customer_row(told: CustomerScore) -> tuple[object, ...]:
 
 def _unknown(columns: Sequence[str]) -> tuple[str, ...]:
     return tuple(
-        f"{name}: a word that the model never saw; it counted as missing." for name in columns
+        tr("{name}: a word that the model never saw; it counted as missing.").format(name=name)
+        for name in columns
     )

@@ -11,6 +11,7 @@ from PySide6.QtWidgets import (
     QSpinBox,
 )
 
+from churnkit_desktop.language import tr
 from churnkit_desktop.plots.chart import Chart
 from churnkit_desktop.screens.customers.presenter import CustomersPresenter
 from churnkit_desktop.theme.style import Theme
@@ -18,10 +19,10 @@ from churnkit_desktop.widgets.layout import Card, label
 from churnkit_desktop.words import money, percent, whole
 
 _TERMS = (
-    ("customer_value", "A customer is worth", "Profit that is lost when he leaves."),
-    ("contact_cost", "A contact costs", ""),
-    ("offer_cost", "The offer costs", "Only when it is accepted."),
-    ("success_rate", "The offer keeps", "Of those who would leave, in percent."),
+    ("customer_value", tr("A customer is worth"), tr("Profit that is lost when he leaves.")),
+    ("contact_cost", tr("A contact costs"), ""),
+    ("offer_cost", tr("The offer costs"), tr("Only when it is accepted.")),
+    ("success_rate", tr("The offer keeps"), tr("Of those who would leave, in percent.")),
 )
 
 
@@ -29,7 +30,7 @@ class CampaignPanel(Card):
     """Binds to the presenter's campaign."""
 
     def __init__(self, presenter: CustomersPresenter, theme: Theme) -> None:
-        super().__init__("Whom does it pay to contact?")
+        super().__init__(tr("Whom does it pay to contact?"))
         self._presenter = presenter
         line = QHBoxLayout()
         form = QFormLayout()
@@ -51,17 +52,17 @@ class CampaignPanel(Card):
         form.addRow(self.best)
         self.count = QSpinBox()
         self.count.setRange(1, 100_000_000)
-        self.count.setAccessibleName("Customers in the list")
-        export = QPushButton("Export the list …")
+        self.count.setAccessibleName(tr("Customers in the list"))
+        export = QPushButton(tr("Export the list …"))
         export.clicked.connect(self._export)
-        form.addRow("The riskiest", self.count)
+        form.addRow(tr("The riskiest"), self.count)
         form.addRow(export)
         line.addLayout(form)
         self.chart = Chart(
             theme,
             "campaign",
-            x_label="customers contacted, the riskiest first",
-            y_label="expected profit",
+            x_label=tr("customers contacted, the riskiest first"),
+            y_label=tr("expected profit"),
         )
         line.addWidget(self.chart, 1)
         self.body.addLayout(line)
@@ -85,16 +86,21 @@ class CampaignPanel(Card):
             box.blockSignals(False)
         # An offer that costs as much as the customer is worth never pays.
         self.terms["offer_cost"].setMaximum(max(terms.customer_value - 0.01, 0))
-        self.chart.line("expected profit", campaign.contacted, campaign.profit)
+        self.chart.line(tr("expected profit"), campaign.contacted, campaign.profit)
         self.chart.level("best", campaign.best_n, upright=True, text="best")
         if campaign.best_n:
             self.best.setText(
-                f"Best: contact the {whole(campaign.best_n)} riskiest (from "
-                f"{percent(campaign.threshold)} on).\nExpected profit "
-                f"{money(campaign.best_profit, terms.currency)}, as far as the model is right."
+                tr(
+                    "Best: contact the {best_n} riskiest (from {threshold} "
+                    "on).\nExpected profit {best_profit}, as far as the model is right."
+                ).format(
+                    best_n=whole(campaign.best_n),
+                    threshold=percent(campaign.threshold),
+                    best_profit=money(campaign.best_profit, terms.currency),
+                )
             )
         else:
-            self.best.setText("With these terms no contact pays.")
+            self.best.setText(tr("With these terms no contact pays."))
         if not self._touched:
             self.count.blockSignals(True)
             self.count.setValue(max(campaign.best_n, 1))
@@ -105,7 +111,7 @@ class CampaignPanel(Card):
 
     def _export(self) -> None:
         name, _ = QFileDialog.getSaveFileName(
-            self, "Export the list", "contacts.csv", "CSV (*.csv)"
+            self, tr("Export the list"), "contacts.csv", tr("CSV (*.csv)")
         )
         if name:
             self._presenter.export_top(name, self.count.value())

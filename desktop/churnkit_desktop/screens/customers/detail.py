@@ -12,6 +12,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from churnkit_desktop.language import tr
 from churnkit_desktop.screens.customers.presenter import CustomersPresenter
 from churnkit_desktop.theme.style import Theme
 from churnkit_desktop.widgets.form import RowForm
@@ -32,7 +33,7 @@ class DetailPanel(Card):
         head = QHBoxLayout()
         self.name = label("", "heading")
         close = QPushButton("✕")
-        close.setAccessibleName("Close the detail")
+        close.setAccessibleName(tr("Close the detail"))
         close.setFixedWidth(36)
         close.clicked.connect(presenter.close_detail)
         head.addWidget(self.name, 1)
@@ -45,27 +46,27 @@ class DetailPanel(Card):
         self.tabs = QTabWidget()
         self.body.addWidget(self.tabs, 1)
         self.reasons = ReasonBars(theme)
-        self.tabs.addTab(_scrolled(self.reasons), "Why")
+        self.tabs.addTab(_scrolled(self.reasons), tr("Why"))
         self.history = RowsModel(
             (
-                Column("When", day),
-                Column("Probability", percent, number=True),
-                Column("Risk"),
-                Column("Model"),
+                Column(tr("When"), day),
+                Column(tr("Probability"), percent, number=True),
+                Column(tr("Risk")),
+                Column(tr("Model")),
             )
         )
-        self.history_table = Table("Earlier predictions", self.history)
+        self.history_table = Table(tr("Earlier predictions"), self.history)
         self.form = RowForm(presenter.change)
         what_if = QWidget()
         column = QVBoxLayout(what_if)
         self.what_if_text = label("", "faint", wrap=True)
         column.addWidget(self.what_if_text)
         column.addWidget(_scrolled(self.form), 1)
-        self.undo = QPushButton("Back to the customer as he is")
+        self.undo = QPushButton(tr("Back to the customer as he is"))
         self.undo.clicked.connect(self._undo)
         column.addWidget(self.undo)
-        self.tabs.addTab(what_if, "What if")
-        self.tabs.addTab(self.history_table, "History")
+        self.tabs.addTab(what_if, tr("What if"))
+        self.tabs.addTab(self.history_table, tr("History"))
         presenter.detail_changed.connect(self.show_state)
         self.hide()
 
@@ -81,10 +82,18 @@ class DetailPanel(Card):
         shown = presenter.what_if or now
         self.name.setText(now.customer_id)
         self.figure.setText(percent(shown.probability))
-        words = [f"{shown.risk_band} risk, says {shown.model_version}"]
+        words = [
+            tr("{risk_band} risk, says {model_version}").format(
+                risk_band=shown.risk_band, model_version=shown.model_version
+            )
+        ]
         if presenter.what_if is not None:
             gap = (shown.probability - now.probability) * 100
-            words = [f"if so; {gap:+.1f} points against {percent(now.probability)} as it is"]
+            words = [
+                tr("if so; {gap:+.1f} points against {probability} as it is").format(
+                    gap=gap, probability=percent(now.probability)
+                )
+            ]
         words += list(shown.notes)
         self.text.setText("\n".join(words))
         self.reasons.show_explanation(shown)
@@ -93,7 +102,7 @@ class DetailPanel(Card):
             self.form.fill(presenter.fields, detail.row)
         self.what_if_text.setText(
             detail.why_no_what_if
-            or "Change a value and see what the model would say. Nothing is saved."
+            or tr("Change a value and see what the model would say. Nothing is saved.")
         )
         self.form.setVisible(not detail.why_no_what_if)
         self.undo.setVisible(not detail.why_no_what_if)

@@ -18,6 +18,7 @@ from churnkit_desktop.backend.facts import (
     Money,
 )
 from churnkit_desktop.desk import Desk
+from churnkit_desktop.language import tr
 from churnkit_desktop.notice import Notice
 from churnkit_desktop.screens.customers.state import PAGE, Campaign, Pages, Scores
 from churnkit_desktop.screens.presenter import Presenter
@@ -127,14 +128,14 @@ class CustomersPresenter(Presenter):
 
     def score_file(self, name: str) -> None:
         """Score the customers of a file."""
-        self.start(Action("score", {"data": name}, "Scoring a file"))
+        self.start(Action("score", {"data": name}, tr("Scoring a file")))
 
     def score_all(self) -> None:
         """Score every customer of the project, with three reasons each where there are few."""
         scores = getattr(self.desk.backend, "scores_file", None)
         output = str(scores) if scores is not None else ""
         arguments: dict[str, Argument] = {"output": output}
-        self.start(Action("score", arguments, "Scoring all customers"))
+        self.start(Action("score", arguments, tr("Scoring all customers")))
 
     def cancel(self) -> None:
         """Stop scoring; the scores are those from before."""
@@ -240,7 +241,7 @@ class CustomersPresenter(Presenter):
         """Write the riskiest n customers to a file."""
         backend = self.desk.backend
         if getattr(backend, "scores_file", None) is not None:
-            action = Action("contact_list", {"output": path, "customers": n}, "Export the list")
+            action = Action("contact_list", {"output": path, "customers": n}, tr("Export the list"))
             self.read(
                 lambda: backend.apply(action),
                 lambda _answer: self.desk.script.record(action),

@@ -7,6 +7,7 @@ from typing import Any
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, Qt
 from PySide6.QtGui import QColor, QGuiApplication
 
+from churnkit_desktop.language import tr
 from churnkit_desktop.screens.customers.presenter import CustomersPresenter
 from churnkit_desktop.screens.customers.state import PAGE
 from churnkit_desktop.theme.style import Theme, numbers_font
@@ -14,14 +15,14 @@ from churnkit_desktop.words import percent
 
 Index = QModelIndex | QPersistentModelIndex
 TITLES = {
-    "customer_id": "Customer",
-    "probability": "Probability of leaving",
-    "risk_band": "Risk",
-    "reason_1": "Strongest reason",
-    "reason_2": "Second reason",
-    "reason_3": "Third reason",
-    "model_version": "Model",
-    "made_at": "Scored",
+    "customer_id": tr("Customer"),
+    "probability": tr("Probability of leaving"),
+    "risk_band": tr("Risk"),
+    "reason_1": tr("Strongest reason"),
+    "reason_2": tr("Second reason"),
+    "reason_3": tr("Third reason"),
+    "model_version": tr("Model"),
+    "made_at": tr("Scored"),
 }
 
 

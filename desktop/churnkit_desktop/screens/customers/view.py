@@ -18,6 +18,7 @@ from PySide6.QtWidgets import (
 )
 
 from churnkit_desktop.desk import Desk
+from churnkit_desktop.language import tr
 from churnkit_desktop.screens.customers.campaign import CampaignPanel
 from churnkit_desktop.screens.customers.detail import DetailPanel
 from churnkit_desktop.screens.customers.presenter import CustomersPresenter
@@ -31,11 +32,11 @@ from churnkit_desktop.widgets.table import Table
 from churnkit_desktop.words import ago, whole
 
 _BANDS = (
-    ("All risks", ()),
-    ("High", ("high",)),
-    ("High and medium", ("high", "medium")),
-    ("Medium", ("medium",)),
-    ("Low", ("low",)),
+    (tr("All risks"), ()),
+    (tr("High"), ("high",)),
+    (tr("High and medium"), ("high", "medium")),
+    (tr("Medium"), ("medium",)),
+    (tr("Low"), ("low",)),
 )
 _TYPING_MS = 250
 _WIDTHS = {"customer_id": 150, "probability": 200, "risk_band": 90}
@@ -45,9 +46,9 @@ class CustomersView(ScreenFrame):
     """Binds to its presenter."""
 
     def __init__(self, presenter: CustomersPresenter, theme: Theme) -> None:
-        super().__init__("Customers", scrolls=False)
+        super().__init__(tr("Customers"), scrolls=False)
         self.presenter = presenter
-        word = "Score a file …" if presenter.scores_a_file else "Score all"
+        word = tr("Score a file …") if presenter.scores_a_file else tr("Score all")
         self.score = QPushButton(word)
         self.score.clicked.connect(self._score)
         self.buttons.addWidget(self.score)
@@ -59,9 +60,9 @@ class CustomersView(ScreenFrame):
         self.pages = QStackedLayout(holder)
         self.body.addWidget(holder, 1)
         self.empty = Empty(
-            "Nobody has been scored yet",
-            "The model that serves says for each customer how probable it is that he leaves.",
-            word if presenter.scores_a_file else "Score all customers",
+            tr("Nobody has been scored yet"),
+            tr("The model that serves says for each customer how probable it is that he leaves."),
+            word if presenter.scores_a_file else tr("Score all customers"),
             self._score,
         )
         self.pages.addWidget(self.empty)
@@ -73,11 +74,11 @@ class CustomersView(ScreenFrame):
         column.setContentsMargins(10, 10, 10, 10)
         bar = QHBoxLayout()
         self.search = QLineEdit(presenter.query.search)
-        self.search.setPlaceholderText("Search a customer …")
-        self.search.setAccessibleName("Search a customer")
+        self.search.setPlaceholderText(tr("Search a customer …"))
+        self.search.setAccessibleName(tr("Search a customer"))
         self.search.setClearButtonEnabled(True)
         self.band = QComboBox()
-        self.band.setAccessibleName("Risk")
+        self.band.setAccessibleName(tr("Risk"))
         for title, bands in _BANDS:
             self.band.addItem(title, bands)
         chosen = (
@@ -86,7 +87,7 @@ class CustomersView(ScreenFrame):
             else 0
         )
         self.band.setCurrentIndex(chosen)
-        self.columns_button = QPushButton("Columns")
+        self.columns_button = QPushButton(tr("Columns"))
         self.columns_button.clicked.connect(self._choose_columns)
         self.found = label("", "faint")
         bar.addWidget(self.search, 1)
@@ -95,7 +96,7 @@ class CustomersView(ScreenFrame):
         bar.addWidget(self.found)
         column.addLayout(bar)
         self.model = CustomersModel(presenter, theme)
-        self.table = Table("Customers", self.model)
+        self.table = Table(tr("Customers"), self.model)
         self.table.horizontalHeader().setSectionsMovable(True)
         column.addWidget(self.table, 1)
         self.splitter.addWidget(left)
@@ -103,9 +104,9 @@ class CustomersView(ScreenFrame):
         self.splitter.addWidget(self.detail)
         self.splitter.setStretchFactor(0, 3)
         self.splitter.setStretchFactor(1, 2)
-        self.tabs.addTab(self.splitter, "Table")
+        self.tabs.addTab(self.splitter, tr("Table"))
         self.campaign = CampaignPanel(presenter, theme)
-        self.tabs.addTab(self.campaign, "Whom to contact")
+        self.tabs.addTab(self.campaign, tr("Whom to contact"))
         self._typing = QTimer(self)
         self._typing.setSingleShot(True)
         self._typing.setInterval(_TYPING_MS)
@@ -132,14 +133,17 @@ class CustomersView(ScreenFrame):
         self.empty.button.setEnabled(not running)
         view = presenter.view
         if view is None:
-            self.subtitle.setText("Reading …")
+            self.subtitle.setText(tr("Reading …"))
             return
         if view.scored_at is None:
             self.subtitle.setText("")
         else:
             self.subtitle.setText(
-                f"{whole(view.n_all)} customers, scored by {view.model_version} "
-                f"{ago(view.scored_at)}."
+                tr("{n_all} customers, scored by {model_version} {scored_at}.").format(
+                    n_all=whole(view.n_all),
+                    model_version=view.model_version,
+                    scored_at=ago(view.scored_at),
+                )
             )
         self.pages.setCurrentIndex(1 if view.n_all else 0)
         if not view.n_all:
@@ -150,7 +154,11 @@ class CustomersView(ScreenFrame):
             for i, name in enumerate(view.columns):
                 self.table.setColumnWidth(i, _WIDTHS.get(name, 190))
                 self.table.setColumnHidden(i, name in presenter.draft("hidden", []))
-        self.found.setText("sorting …" if presenter.busy else f"{whole(view.n_rows)} shown")
+        self.found.setText(
+            tr("sorting …")
+            if presenter.busy
+            else tr("{n_rows} shown").format(n_rows=whole(view.n_rows))
+        )
         if presenter.query.sort in view.columns:
             self.table.horizontalHeader().setSortIndicator(
                 view.columns.index(presenter.query.sort),
@@ -164,7 +172,10 @@ class CustomersView(ScreenFrame):
             self.presenter.score_all()
             return
         name, _ = QFileDialog.getOpenFileName(
-            self, "Customers to score", "", "Tables (*.csv *.parquet *.ndjson *.jsonl);;All (*)"
+            self,
+            tr("Customers to score"),
+            "",
+            tr("Tables (*.csv *.parquet *.ndjson *.jsonl);;All (*)"),
         )
         if name:
             self.presenter.score_file(name)
@@ -174,7 +185,9 @@ class CustomersView(ScreenFrame):
         view = self.presenter.view
         if view is not None and view.sortable and name not in view.sortable:
             self.show_state()  # the arrow goes back to where it was
-            self.found.setText(f"the service does not sort by “{TITLES.get(name, name)}”")
+            self.found.setText(
+                tr("the service does not sort by “{name}”").format(name=TITLES.get(name, name))
+            )
             return
         query = self.presenter.query
         descending = not query.descending if query.sort == name else name == "probability"

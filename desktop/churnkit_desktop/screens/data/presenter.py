@@ -8,6 +8,7 @@ from churnkit.usecases.previewing import Preview, preview
 from churnkit_desktop.actions import Action, Argument
 from churnkit_desktop.backend.facts import DataFacts
 from churnkit_desktop.desk import Desk
+from churnkit_desktop.language import tr
 from churnkit_desktop.screens.presenter import Presenter
 from churnkit_desktop.work.bench import Job
 
@@ -44,7 +45,7 @@ class DataPresenter(Presenter):
             self.asked = None
             self.read(lambda: preview(name), partial(self._looked, name), "preview")
         else:
-            self.start(Action("import_data", {"data": name}, "Importing customers"))
+            self.start(Action("import_data", {"data": name}, tr("Importing customers")))
 
     def upload(self, name: str, target: str = "", positive: str = "") -> None:
         """Send a file to the service; what is not said it guesses."""
@@ -52,7 +53,7 @@ class DataPresenter(Presenter):
         told = {"target": target, "positive": positive}
         arguments: dict[str, Argument] = {"data": name}
         arguments |= {key: value for key, value in told.items() if value}
-        self.start(Action("import_data", arguments, "Uploading a file"))
+        self.start(Action("import_data", arguments, tr("Uploading a file")))
 
     def _looked(self, name: str, seen: Preview) -> None:
         if seen.problem is not None and seen.binary:

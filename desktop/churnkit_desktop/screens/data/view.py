@@ -7,6 +7,7 @@ from PySide6.QtWidgets import QFileDialog, QInputDialog, QPushButton
 
 from churnkit.domain.profiles import ColumnProfile
 from churnkit_desktop.desk import Desk
+from churnkit_desktop.language import tr
 from churnkit_desktop.screens.data.presenter import DataPresenter
 from churnkit_desktop.theme.style import Theme
 from churnkit_desktop.widgets.banner import Banner
@@ -24,46 +25,52 @@ class DataView(ScreenFrame):
     """Binds to its presenter."""
 
     def __init__(self, presenter: DataPresenter, theme: Theme) -> None:
-        super().__init__("Data")
+        super().__init__(tr("Data"))
         self.presenter = presenter
-        self.newer = QPushButton("Upload a file …" if presenter.uploads else "Import newer rows …")
+        self.newer = QPushButton(
+            tr("Upload a file …") if presenter.uploads else tr("Import newer rows …")
+        )
         self.newer.clicked.connect(self._ask)
         self.buttons.addWidget(self.newer)
         self.banner = Banner()
         self.job_card = JobCard(presenter.cancel)
         self.above.addWidget(self.banner)
         self.above.addWidget(self.job_card)
-        self.summary = Card("In short")
+        self.summary = Card(tr("In short"))
         self.summary_text = label("", wrap=True)
         self.summary.body.addWidget(self.summary_text)
         self.body.addWidget(self.summary)
-        self.nothing = Card("Nothing to show yet")
+        self.nothing = Card(tr("Nothing to show yet"))
         self.nothing_text = label("", wrap=True)
         self.nothing.body.addWidget(self.nothing_text)
         self.body.addWidget(self.nothing)
         self.nothing.hide()
-        leaks = self.leaks_card = Card("Columns that know the answer")
+        leaks = self.leaks_card = Card(tr("Columns that know the answer"))
         self.leak_text = label("", "faint", wrap=True)
-        self.leaks = RowsModel((Column("Column"), Column("Used for training?"), Column("Evidence")))
-        self.leak_table = Table("Columns that know the answer", self.leaks)
+        self.leaks = RowsModel(
+            (Column(tr("Column")), Column(tr("Used for training?")), Column(tr("Evidence")))
+        )
+        self.leak_table = Table(tr("Columns that know the answer"), self.leaks)
         leaks.body.addWidget(self.leak_text)
         leaks.body.addWidget(self.leak_table)
         self.body.addWidget(leaks)
-        columns = self.columns_card = Card("Columns")
+        columns = self.columns_card = Card(tr("Columns"))
         self.columns = RowsModel(
             (
-                Column("Column"),
-                Column("Role"),
-                Column("Kind"),
-                Column("Missing", percent, number=True, hint="Share of rows without a value."),
-                Column("Distinct", whole, number=True),
-                Column("Lowest", _number, number=True),
-                Column("Mean", _number, number=True),
-                Column("Highest", _number, number=True),
-                Column("Most frequent / notes"),
+                Column(tr("Column")),
+                Column(tr("Role")),
+                Column(tr("Kind")),
+                Column(
+                    tr("Missing"), percent, number=True, hint=tr("Share of rows without a value.")
+                ),
+                Column(tr("Distinct"), whole, number=True),
+                Column(tr("Lowest"), _number, number=True),
+                Column(tr("Mean"), _number, number=True),
+                Column(tr("Highest"), _number, number=True),
+                Column(tr("Most frequent / notes")),
             )
         )
-        self.table = Table("Columns", self.columns, sorts=True)
+        self.table = Table(tr("Columns"), self.columns, sorts=True)
         columns.body.addWidget(self.table)
         self.body.addWidget(columns)
         self.body.addStretch(1)
@@ -80,7 +87,7 @@ class DataView(ScreenFrame):
             self._choose_target(*presenter.asked)
         facts = presenter.facts
         if facts is None:
-            self.subtitle.setText("Looking at every column …" if presenter.busy else "")
+            self.subtitle.setText(tr("Looking at every column …") if presenter.busy else "")
             return
         profile = facts.profile
         self.summary.setVisible(profile is not None)
@@ -93,16 +100,30 @@ class DataView(ScreenFrame):
             return
         self.subtitle.setText(profile.source)
         self.summary_text.setText(
-            f"{whole(profile.n_rows)} customers, {len(profile.columns)} columns. "
-            f"{whole(profile.n_positive)} left ({percent(profile.rate)}: {profile.target} is "
-            f"“{profile.positive}”).\n"
-            f"{whole(profile.duplicates)} rows repeat another one but for the name; "
-            f"{whole(profile.conflicting)} groups of equal rows ended differently; "
-            f"{whole(profile.duplicate_ids)} names occur twice."
+            tr(
+                "{n_rows} customers, {columns} columns. {n_positive} left ({rate}: "
+                "{target} is “{positive}”).\n{duplicates} rows repeat another one "
+                "but for the name; {conflicting} groups of equal rows ended "
+                "differently; {duplicate_ids} names occur twice."
+            ).format(
+                n_rows=whole(profile.n_rows),
+                columns=len(profile.columns),
+                n_positive=whole(profile.n_positive),
+                rate=percent(profile.rate),
+                target=profile.target,
+                positive=profile.positive,
+                duplicates=whole(profile.duplicates),
+                conflicting=whole(profile.conflicting),
+                duplicate_ids=whole(profile.duplicate_ids),
+            )
         )
         self.leaks.fill(
             [
-                (leak.column, "no, blocked" if leak.blocked else "yes, look at it", leak.evidence)
+                (
+                    leak.column,
+                    tr("no, blocked") if leak.blocked else tr("yes, look at it"),
+                    leak.evidence,
+                )
                 for leak in profile.leaks
             ]
         )
@@ -110,10 +131,12 @@ class DataView(ScreenFrame):
         self.leak_table.fit_columns()
         self.leak_table.fit_rows()
         self.leak_text.setText(
-            "Such a column is known only after the customer has left; a model that reads it "
-            "is worthless in production."
+            tr(
+                "Such a column is known only after the customer has left; a model "
+                "that reads it is worthless in production."
+            )
             if profile.leaks
-            else "None was found."
+            else tr("None was found.")
         )
         self.columns.fill([_row(column, profile.n_rows) for column in profile.columns])
         self.table.fit_columns()
@@ -124,8 +147,8 @@ class DataView(ScreenFrame):
         self.presenter.asked = None
         said = [f"{column} = {value}" for column, values in binary.items() for value in values]
         dialog = QInputDialog(self)
-        dialog.setWindowTitle("Who left?")
-        dialog.setLabelText("Which column and value mean that a customer left?")
+        dialog.setWindowTitle(tr("Who left?"))
+        dialog.setLabelText(tr("Which column and value mean that a customer left?"))
         dialog.setComboBoxItems(said)
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
 
@@ -138,7 +161,7 @@ class DataView(ScreenFrame):
 
     def _ask(self) -> None:
         name, _ = QFileDialog.getOpenFileName(
-            self, "Newer rows", "", "Tables (*.csv *.parquet *.xlsx *.txt *.tsv);;All (*)"
+            self, tr("Newer rows"), "", tr("Tables (*.csv *.parquet *.xlsx *.txt *.tsv);;All (*)")
         )
         if name:
             self.presenter.import_file(name)
@@ -148,7 +171,11 @@ def _row(column: ColumnProfile, n_rows: int) -> tuple[object, ...]:
     notes = ", ".join(f"{value} ({whole(n)})" for value, n in column.top[:3])
     if column.missing_words:
         words = ", ".join(column.missing_words)
-        notes = f"looks missing: {words}; {notes}" if notes else f"looks missing: {words}"
+        notes = (
+            tr("looks missing: {words}; {notes}").format(words=words, notes=notes)
+            if notes
+            else tr("looks missing: {words}").format(words=words)
+        )
     if column.note:
         notes = f"{column.note}; {notes}" if notes else column.note
     return (

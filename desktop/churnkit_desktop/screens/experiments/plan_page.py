@@ -17,13 +17,14 @@ from PySide6.QtWidgets import (
 )
 
 from churnkit_desktop.backend.experiment_facts import ExperimentPlanFacts
+from churnkit_desktop.language import tr
 from churnkit_desktop.screens.experiments.presenter import ExperimentsPresenter
 from churnkit_desktop.screens.experiments.state import MOST_ARMS, OUTCOMES, Arm, PlanForm
 from churnkit_desktop.widgets.layout import Card, label
 from churnkit_desktop.widgets.table import Column, RowsModel, Table
 from churnkit_desktop.words import percent, whole
 
-_KINDS = (("treatments", "offers (treatments)"), ("models", "models"))
+_KINDS = (("treatments", tr("offers (treatments)")), ("models", "models"))
 
 
 class PlanPage(QWidget):
@@ -41,13 +42,13 @@ class PlanPage(QWidget):
         column.addStretch(1)
 
     def _arms_card(self) -> Card:
-        card = Card("Arms")
+        card = Card(tr("Arms"))
         bar = QHBoxLayout()
         self.kind = QComboBox()
-        self.kind.setAccessibleName("What is compared")
+        self.kind.setAccessibleName(tr("What is compared"))
         for key, title in _KINDS:
-            self.kind.addItem(f"Compare {title}", key)
-        self.more, self.less = QPushButton("Add an arm"), QPushButton("Remove the last")
+            self.kind.addItem(tr("Compare {title}").format(title=title), key)
+        self.more, self.less = QPushButton(tr("Add an arm")), QPushButton(tr("Remove the last"))
         bar.addWidget(self.kind)
         bar.addStretch(1)
         bar.addWidget(self.more)
@@ -56,7 +57,12 @@ class PlanPage(QWidget):
         self._grid = QGridLayout()
         self._grid.setHorizontalSpacing(12)
         for place, (title, stretch) in enumerate(
-            (("Arm", 2), ("Share of customers", 1), ("What they get", 3), ("Cost a customer", 1))
+            (
+                (tr("Arm"), 2),
+                (tr("Share of customers"), 1),
+                (tr("What they get"), 3),
+                (tr("Cost a customer"), 1),
+            )
         ):
             self._grid.addWidget(label(title, "faint"), 0, place)
             self._grid.setColumnStretch(place, stretch)
@@ -72,7 +78,7 @@ class PlanPage(QWidget):
 
     def _form_card(self) -> Card:
         presenter = self._presenter
-        card = Card("What is measured")
+        card = Card(tr("What is measured"))
         form = QFormLayout()
         form.setHorizontalSpacing(18)
         line = QHBoxLayout()
@@ -84,28 +90,28 @@ class PlanPage(QWidget):
             line.addWidget(box)
             self.outcomes[key] = box
         line.addStretch(1)
-        form.addRow("Outcomes", line)
+        form.addRow(tr("Outcomes"), line)
         self.cap = _number(0, 10_000_000, 2)
         self.effect = _number(0.01, 99, 2, " points")
         self.alpha = _number(0.1, 50, 1, " %")
         self.power = _number(10, 99, 0, " %")
-        self.retention = _number(0, 99.9, 1, " %", "as measured")
-        self.per_day = _number(0, 10_000_000, 1, "", "as lately")
-        self.adjust = QCheckBox("Use earlier scores to need fewer customers (CUPED)")
+        self.retention = _number(0, 99.9, 1, " %", tr("as measured"))
+        self.per_day = _number(0, 10_000_000, 1, "", tr("as lately"))
+        self.adjust = QCheckBox(tr("Use earlier scores to need fewer customers (CUPED)"))
         self.population = QLineEdit()
-        self.population.setPlaceholderText("who may enter, in words (may be empty)")
+        self.population.setPlaceholderText(tr("who may enter, in words (may be empty)"))
         self.why = QLineEdit()
-        self.why.setPlaceholderText("for the history (may be empty)")
+        self.why.setPlaceholderText(tr("for the history (may be empty)"))
         rows: tuple[tuple[str, QWidget], ...] = (
-            ("Of one customer's revenue counts at most", self.cap),
-            ("Smallest effect that matters", self.effect),
-            ("Wrong claims, at most", self.alpha),
-            ("Chance to find the effect", self.power),
-            ("Share who stay without it", self.retention),
-            ("Customers who enter a day", self.per_day),
+            (tr("Of one customer's revenue counts at most"), self.cap),
+            (tr("Smallest effect that matters"), self.effect),
+            (tr("Wrong claims, at most"), self.alpha),
+            (tr("Chance to find the effect"), self.power),
+            (tr("Share who stay without it"), self.retention),
+            (tr("Customers who enter a day"), self.per_day),
             ("", self.adjust),
-            ("Population", self.population),
-            ("Reason", self.why),
+            (tr("Population"), self.population),
+            (tr("Reason"), self.why),
         )
         self._form = form
         for title, field in rows:
@@ -114,16 +120,16 @@ class PlanPage(QWidget):
                 field.setAccessibleName(title)
         card.body.addLayout(form)
         edit = presenter.edit
-        self.cap.valueChanged.connect(lambda v: edit("cap of the revenue", revenue_cap=v))
+        self.cap.valueChanged.connect(lambda v: edit(tr("cap of the revenue"), revenue_cap=v))
         self.effect.valueChanged.connect(
-            lambda v: edit("smallest effect", smallest_effect=round(v / 100, 6))
+            lambda v: edit(tr("smallest effect"), smallest_effect=round(v / 100, 6))
         )
-        self.alpha.valueChanged.connect(lambda v: edit("wrong claims", alpha=round(v / 100, 6)))
+        self.alpha.valueChanged.connect(lambda v: edit(tr("wrong claims"), alpha=round(v / 100, 6)))
         self.power.valueChanged.connect(lambda v: edit("chance", power=round(v / 100, 6)))
         self.retention.valueChanged.connect(
-            lambda v: edit("share who stay", retention=round(v / 100, 6))
+            lambda v: edit(tr("share who stay"), retention=round(v / 100, 6))
         )
-        self.per_day.valueChanged.connect(lambda v: edit("customers a day", per_day=v))
+        self.per_day.valueChanged.connect(lambda v: edit(tr("customers a day"), per_day=v))
         self.adjust.toggled.connect(lambda on: edit("CUPED", adjust=on))
         self.population.editingFinished.connect(
             lambda: edit("population", population=self.population.text())
@@ -132,22 +138,22 @@ class PlanPage(QWidget):
         return card
 
     def _sizes_card(self) -> Card:
-        card = Card("How many customers, and how long")
+        card = Card(tr("How many customers, and how long"))
         self.sizes_text = label("", "faint", wrap=True)
         self.sizes = RowsModel(
             (
-                Column("Arm"),
-                Column("Method"),
+                Column(tr("Arm")),
+                Column(tr("Method")),
                 Column("CUPED", lambda on: "with" if on else "without"),
-                Column("Customers", whole, number=True, hint="In both arms together."),
-                Column("Half decided by", whole, number=True),
-                Column("Days", "{:,.0f}".format, number=True, hint="Outcomes included."),
+                Column(tr("Customers"), whole, number=True, hint=tr("In both arms together.")),
+                Column(tr("Half decided by"), whole, number=True),
+                Column(tr("Days"), "{:,.0f}".format, number=True, hint=tr("Outcomes included.")),
             )
         )
-        self.size_table = Table("Sizes", self.sizes)
+        self.size_table = Table(tr("Sizes"), self.sizes)
         bar = QHBoxLayout()
-        self.compute = QPushButton("Compute the sizes")
-        back, self.begin = QPushButton("Back"), QPushButton("Start the experiment")
+        self.compute = QPushButton(tr("Compute the sizes"))
+        back, self.begin = QPushButton(tr("Back")), QPushButton(tr("Start the experiment"))
         self.begin.setObjectName("primary")
         bar.addWidget(self.compute)
         bar.addStretch(1)
@@ -219,17 +225,32 @@ class PlanPage(QWidget):
         self.size_table.setVisible(plan is not None)
         if plan is None:
             self.sizes_text.setText(
-                "Computed by the usual fixed sample, and for looking at any time (simulated)."
+                tr("Computed by the usual fixed sample, and for looking at any time (simulated).")
             )
             return
-        old = " Something was changed since: compute again." if self._presenter.plan_is_old else ""
-        self.sizes_text.setText(
-            f"To find {plan.effect * 100:+g} points on {percent(plan.retention)} who stay with "
-            f"{percent(plan.power, 0)} chance; a claim is wrong with at most {plan.alpha:.3g}. "
-            f"Correlation of score and outcome: {plan.correlation:.2f} ({plan.correlation_from}). "
-            f"Outcomes take {plan.days_to_mature:g} days.{old}"
+        old = (
+            tr(" Something was changed since: compute again.")
+            if self._presenter.plan_is_old
+            else ""
         )
-        titles = {"fixed": "one look at the end", "sequential": "look at any time"}
+        self.sizes_text.setText(
+            tr(
+                "To find {effect:+g} points on {retention} who stay with {power} "
+                "chance; a claim is wrong with at most {alpha:.3g}. Correlation of "
+                "score and outcome: {correlation:.2f} ({correlation_from}). "
+                "Outcomes take {days_to_mature:g} days.{old}"
+            ).format(
+                effect=plan.effect * 100,
+                retention=percent(plan.retention),
+                power=percent(plan.power, 0),
+                alpha=plan.alpha,
+                correlation=plan.correlation,
+                correlation_from=plan.correlation_from,
+                days_to_mature=plan.days_to_mature,
+                old=old,
+            )
+        )
+        titles = {"fixed": tr("one look at the end"), "sequential": tr("look at any time")}
         self.sizes.fill(
             [
                 (s.arm, titles[s.method], s.adjusted, s.customers, s.median, s.days)
@@ -253,13 +274,15 @@ class _ArmRow:
         self.weight, self.cost = _number(0.1, 99.9, 1, " %"), _number(0, 1_000_000, 2)
         number = place + 1
         for widget, title in (
-            (self.name, "Name"),
-            (self.weight, "Share"),
-            (self.offer, "Offer"),
-            (self.model, "Model"),
-            (self.cost, "Cost"),
+            (self.name, tr("Name")),
+            (self.weight, tr("Share")),
+            (self.offer, tr("Offer")),
+            (self.model, tr("Model")),
+            (self.cost, tr("Cost")),
         ):
-            widget.setAccessibleName(f"{title} of arm {number}")
+            widget.setAccessibleName(
+                tr("{title} of arm {number}").format(title=title, number=number)
+            )
         grid.addWidget(self.name, number, 0)
         grid.addWidget(self.weight, number, 1)
         grid.addWidget(self.offer, number, 2)
@@ -286,7 +309,9 @@ class _ArmRow:
             if not line.hasFocus():
                 line.setText(text)
         self.offer.setEnabled(not self._control)
-        self.offer.setPlaceholderText("nothing (the control)" if self._control else "an offer")
+        self.offer.setPlaceholderText(
+            tr("nothing (the control)") if self._control else tr("an offer")
+        )
         for box, value in ((self.weight, arm.weight * 100), (self.cost, arm.cost)):
             with QSignalBlocker(box):
                 box.setValue(value)

@@ -13,6 +13,7 @@ from churnkit_desktop.backend.experiment_facts import (
 )
 from churnkit_desktop.backend.facts import Answer, ModelList
 from churnkit_desktop.desk import Desk
+from churnkit_desktop.language import tr
 from churnkit_desktop.screens.experiments.state import Choice, PlanForm
 from churnkit_desktop.screens.presenter import Presenter
 from churnkit_desktop.session.undo import History
@@ -89,7 +90,10 @@ class ExperimentsPresenter(Presenter):
             return
         name = self.facts.line.experiment_id
         arguments = {"experiment_id": name, "why": self.why.strip()}
-        self.apply(Action("stop_experiment", dict(arguments), f"Stop {name}"), self._stopped)
+        self.apply(
+            Action("stop_experiment", dict(arguments), tr("Stop {name}").format(name=name)),
+            self._stopped,
+        )
 
     def assign(self, customers: str, output: str) -> None:
         """Draw the customers of a file into the arms; who is in which goes into another file."""
@@ -100,7 +104,9 @@ class ExperimentsPresenter(Presenter):
             "customers": customers,
             "output": output,
         }
-        self.apply(Action("assign_experiment", dict(arguments), "Draw customers"), self._assigned)
+        self.apply(
+            Action("assign_experiment", dict(arguments), tr("Draw customers")), self._assigned
+        )
 
     @property
     def can_assign(self) -> bool:
@@ -129,7 +135,9 @@ class ExperimentsPresenter(Presenter):
 
     def edit_arm(self, place: int, **changes: Any) -> None:
         """Something was entered about an arm."""
-        self.form.edit(f"arm {place + 1}", self.form.value.with_arm(place, **changes))
+        self.form.edit(
+            tr("arm {place}").format(place=place + 1), self.form.value.with_arm(place, **changes)
+        )
 
     def choose_kind(self, kind: str) -> None:
         """Compare models or treatments."""
@@ -142,11 +150,11 @@ class ExperimentsPresenter(Presenter):
 
     def more_arms(self) -> None:
         """One arm more."""
-        self.form.edit("one arm more", self.form.value.with_more())
+        self.form.edit(tr("one arm more"), self.form.value.with_more())
 
     def fewer_arms(self) -> None:
         """One arm less."""
-        self.form.edit("one arm less", self.form.value.with_less())
+        self.form.edit(tr("one arm less"), self.form.value.with_less())
 
     def undo(self) -> None:
         """The plan as it was before the last edit."""
@@ -191,7 +199,7 @@ class ExperimentsPresenter(Presenter):
         arguments: dict[str, Any] = {"plan": form.plan()}
         if form.why.strip():
             arguments["why"] = form.why.strip()
-        self.apply(Action("start_experiment", arguments, "Start an experiment"), self._started)
+        self.apply(Action("start_experiment", arguments, tr("Start an experiment")), self._started)
 
     # --- answers -----------------------------------------------------------------------
 
@@ -225,9 +233,9 @@ class ExperimentsPresenter(Presenter):
         kind = self.form.value.kind
         self.form.reset(PlanForm())
         self.said = (
-            "The experiment has begun: customers enter with their first request."
+            tr("The experiment has begun: customers enter with their first request.")
             if kind == "models"
-            else "The experiment has begun. Now draw customers into its arms."
+            else tr("The experiment has begun. Now draw customers into its arms.")
         )
 
     def _assigned(self, answer: Answer) -> None:

@@ -8,11 +8,12 @@ from datetime import UTC, datetime, time
 from typing import Any
 
 from churnkit_desktop.backend.experiment_facts import EffectFacts, ExperimentFacts
+from churnkit_desktop.language import tr
 
 OUTCOMES = {
-    "retention": "share who stay",
-    "revenue": "revenue per customer",
-    "time_to_churn": "time to leaving",
+    "retention": tr("share who stay"),
+    "revenue": tr("revenue per customer"),
+    "time_to_churn": tr("time to leaving"),
 }
 MOST_ARMS = 10
 
@@ -32,7 +33,7 @@ class PlanForm:
     """What a person enters before an experiment; the first arm is the control."""
 
     kind: str = "treatments"
-    arms: tuple[Arm, ...] = (Arm("control", 0.5), Arm("offer", 0.5, "an offer"))
+    arms: tuple[Arm, ...] = (Arm("control", 0.5), Arm("offer", 0.5, tr("an offer")))
     outcomes: tuple[str, ...] = ("retention",)
     revenue_cap: float = 0.0
     alpha: float = 0.05
@@ -87,8 +88,13 @@ class PlanForm:
     def with_more(self) -> PlanForm:
         """One arm more, and even weights."""
         names = {arm.name for arm in self.arms}
-        number = next(n for n in range(2, MOST_ARMS + 2) if f"offer {n}" not in names)
-        arms = (*self.arms, Arm(f"offer {number}", 0.1, "another offer"))
+        number = next(
+            n for n in range(2, MOST_ARMS + 2) if tr("offer {n}").format(n=n) not in names
+        )
+        arms = (
+            *self.arms,
+            Arm(tr("offer {number}").format(number=number), 0.1, tr("another offer")),
+        )
         return replace(self, arms=_even(arms))
 
     def with_less(self) -> PlanForm:
@@ -104,14 +110,16 @@ class PlanForm:
     def problem(self) -> str:
         """What is wrong with the arms; empty: nothing that is seen here."""
         if abs(self.total - 1) > 1e-6:
-            return f"The weights add up to {self.total * 100:g} %, and must give 100 %."
+            return tr("The weights add up to {total:g} %, and must give 100 %.").format(
+                total=self.total * 100
+            )
         names = [arm.name.strip() for arm in self.arms]
         if len(set(names)) < len(names) or not all(names):
-            return "Each arm needs a name of its own."
+            return tr("Each arm needs a name of its own.")
         if "revenue" in self.outcomes and self.revenue_cap <= 0:
-            return "Revenue needs the most of one customer that counts."
+            return tr("Revenue needs the most of one customer that counts.")
         if not self.outcomes:
-            return "Choose at least one outcome."
+            return tr("Choose at least one outcome.")
         return ""
 
     def plan(self) -> dict[str, Any]:
@@ -185,16 +193,18 @@ def effect_key(effect: EffectFacts) -> str:
 def effect_title(effect: EffectFacts) -> str:
     """A comparison in words."""
     what = OUTCOMES.get(effect.outcome, effect.outcome)
-    return f"{effect.arm} against {effect.against}: {what}"
+    return tr("{arm} against {against}: {what}").format(
+        arm=effect.arm, against=effect.against, what=what
+    )
 
 
 def reading(effect: EffectFacts) -> Reading:
     """A comparison to draw; points of percentage where shares are compared."""
     scale = 100.0 if effect.outcome == "retention" else 1.0
     unit = {
-        "retention": "more who stay (percentage points)",
-        "revenue": "more revenue per customer, after costs",
-    }.get(effect.outcome, "ratio of hazards")
+        "retention": tr("more who stay (percentage points)"),
+        "revenue": tr("more revenue per customer, after costs"),
+    }.get(effect.outcome, tr("ratio of hazards"))
     days = [datetime.combine(p[0], time(), UTC).timestamp() for p in effect.path]
     return Reading(
         title=effect_title(effect),
@@ -210,12 +220,12 @@ def reading(effect: EffectFacts) -> Reading:
 def verdict(effect: EffectFacts) -> str:
     """What may be said of a comparison, in a sentence."""
     if effect.estimate is None:
-        return "nothing can be read off yet"
+        return tr("nothing can be read off yet")
     if effect.state == "better":
-        return f"{effect.arm} does better"
+        return tr("{arm} does better").format(arm=effect.arm)
     if effect.state == "worse":
-        return f"{effect.arm} does worse"
-    return "not decided yet: the bounds hold no difference, too"
+        return tr("{arm} does worse").format(arm=effect.arm)
+    return tr("not decided yet: the bounds hold no difference, too")
 
 
 def figure(effect: EffectFacts, value: float | None) -> str:
@@ -223,7 +233,7 @@ def figure(effect: EffectFacts, value: float | None) -> str:
     if value is None:
         return "–"
     if effect.outcome == "retention":
-        return f"{value * 100:+.2f} points"
+        return tr("{value:+.2f} points").format(value=value * 100)
     return f"{value:+,.2f}" if effect.outcome == "revenue" else f"{value:.3f} ×"
 
 
@@ -231,14 +241,20 @@ def standing(facts: ExperimentFacts) -> str:
     """Where it stands, in a sentence or two."""
     entered = sum(arm.entered for arm in facts.arms)
     counted = sum(arm.counted for arm in facts.arms)
-    parts = [f"{entered:,} customers entered; the outcomes of {counted:,} count"]
+    parts = [
+        tr("{entered:,} customers entered; the outcomes of {counted:,} count").format(
+            entered=entered, counted=counted
+        )
+    ]
     if facts.matured_until:
-        parts[0] += f", of entries until {facts.matured_until}"
+        parts[0] += tr(", of entries until {matured_until}").format(
+            matured_until=facts.matured_until
+        )
     text = f"{parts[0]}."
     if facts.line.condition == "stopped":
-        text += " It was stopped: nobody enters any more, who is in it is followed to the end."
+        text += tr(" It was stopped: nobody enters any more, who is in it is followed to the end.")
     if facts.waiting_for:
-        text += f" Waiting for {facts.waiting_for}."
+        text += tr(" Waiting for {waiting_for}.").format(waiting_for=facts.waiting_for)
     return text
 
 

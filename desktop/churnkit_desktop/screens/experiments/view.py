@@ -16,6 +16,7 @@ from PySide6.QtWidgets import (
 
 from churnkit_desktop.backend.experiment_facts import EffectFacts, ExperimentFacts
 from churnkit_desktop.desk import Desk
+from churnkit_desktop.language import tr
 from churnkit_desktop.plots.chart import Chart
 from churnkit_desktop.screens.experiments.plan_page import PlanPage
 from churnkit_desktop.screens.experiments.presenter import ExperimentsPresenter
@@ -42,13 +43,13 @@ class ExperimentsView(ScreenFrame):
     """Binds to its presenter."""
 
     def __init__(self, presenter: ExperimentsPresenter, theme: Theme) -> None:
-        super().__init__("Experiments")
+        super().__init__(tr("Experiments"))
         self.presenter = presenter
         self.chosen = QComboBox()
-        self.chosen.setAccessibleName("Experiment")
+        self.chosen.setAccessibleName(tr("Experiment"))
         self.chosen.setMinimumContentsLength(24)
-        self.assign = QPushButton("Draw customers …")
-        self.plan = QPushButton("Plan an experiment …")
+        self.assign = QPushButton(tr("Draw customers …"))
+        self.plan = QPushButton(tr("Plan an experiment …"))
         for part in (self.chosen, self.assign, self.plan):
             self.buttons.addWidget(part)
         self.banner = Banner()
@@ -57,10 +58,13 @@ class ExperimentsView(ScreenFrame):
         self.body.addWidget(self.pages)
         self.pages.addWidget(
             Empty(
-                "No experiment yet",
-                "An experiment gives some customers an offer, or another model, by lot, and tells "
-                "whether it keeps more of them. You may look at any time.",
-                "Plan an experiment",
+                tr("No experiment yet"),
+                tr(
+                    "An experiment gives some customers an offer, or another model, by "
+                    "lot, and tells whether it keeps more of them. You may look at any "
+                    "time."
+                ),
+                tr("Plan an experiment"),
                 presenter.begin_plan,
             )
         )
@@ -80,65 +84,69 @@ class ExperimentsView(ScreenFrame):
         column = QVBoxLayout(content)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(14)
-        arms = Card("Arms")
+        arms = Card(tr("Arms"))
         self.standing = label("", wrap=True)
         self.arms = RowsModel(
             (
-                Column("Arm"),
-                Column("What they get"),
-                Column("Share", percent, number=True),
-                Column("Entered", whole, number=True),
-                Column("Counted", whole, number=True, hint="Whose outcome is known."),
-                Column("Missing", whole, number=True),
-                Column("Stayed", percent, number=True),
-                Column("Revenue", "{:,.2f}".format, number=True),
+                Column(tr("Arm")),
+                Column(tr("What they get")),
+                Column(tr("Share"), percent, number=True),
+                Column(tr("Entered"), whole, number=True),
+                Column(tr("Counted"), whole, number=True, hint=tr("Whose outcome is known.")),
+                Column(tr("Missing"), whole, number=True),
+                Column(tr("Stayed"), percent, number=True),
+                Column(tr("Revenue"), "{:,.2f}".format, number=True),
             )
         )
-        self.arm_table = Table("Arms", self.arms)
+        self.arm_table = Table(tr("Arms"), self.arms)
         arms.body.addWidget(self.standing)
         arms.body.addWidget(self.arm_table)
         column.addWidget(arms)
-        readings = Card("Readings")
+        readings = Card(tr("Readings"))
         self.warning = Banner()
         readings.body.addWidget(self.warning)
         self.drawn = QComboBox()
-        self.drawn.setAccessibleName("What the chart shows")
+        self.drawn.setAccessibleName(tr("What the chart shows"))
         readings.body.addWidget(self.drawn)
         self.chart = Chart(
-            theme, "experiment", x_label="last day of entry that counts", y_label="gain", time=True
+            theme,
+            "experiment",
+            x_label=tr("last day of entry that counts"),
+            y_label="gain",
+            time=True,
         )
         self.chart.setFixedHeight(280)
         readings.body.addWidget(self.chart)
         self.effects = RowsModel(
             (
-                Column("Comparison"),
-                Column("Gain", number=True),
-                Column("At least", number=True),
-                Column("At most", number=True),
-                Column("Customers", whole, number=True, hint="Or leavings, for the time."),
-                Column("Verdict"),
+                Column(tr("Comparison")),
+                Column(tr("Gain"), number=True),
+                Column(tr("At least"), number=True),
+                Column(tr("At most"), number=True),
+                Column(tr("Customers"), whole, number=True, hint=tr("Or leavings, for the time.")),
+                Column(tr("Verdict")),
             )
         )
-        self.effect_table = Table("Comparisons", self.effects)
+        self.effect_table = Table(tr("Comparisons"), self.effects)
         readings.body.addWidget(self.effect_table)
         self.notes = label("", "faint", wrap=True)
         readings.body.addWidget(self.notes)
         column.addWidget(readings)
-        self.stopping = Card("Stop")
+        self.stopping = Card(tr("Stop"))
         line = QHBoxLayout()
         self.why = QLineEdit(self.presenter.why)
-        self.why.setPlaceholderText("Why? The reason is kept in the history.")
-        self.why.setAccessibleName("Reason for stopping")
-        self.stop = QPushButton("Stop: nobody enters any more")
+        self.why.setPlaceholderText(tr("Why? The reason is kept in the history."))
+        self.why.setAccessibleName(tr("Reason for stopping"))
+        self.stop = QPushButton(tr("Stop: nobody enters any more"))
         line.addWidget(self.why, 1)
         line.addWidget(self.stop)
         self.stopping.body.addLayout(line)
         column.addWidget(self.stopping)
-        history = Card("History")
+        history = Card(tr("History"))
         self.history = RowsModel(
-            (Column("When", day), Column("What"), Column("Who"), Column("Why"))
+            (Column(tr("When"), day), Column(tr("What")), Column(tr("Who")), Column(tr("Why")))
         )
-        self.history_table = Table("History", self.history)
+        self.history_table = Table(tr("History"), self.history)
         history.body.addWidget(self.history_table)
         column.addWidget(history)
         column.addStretch(1)
@@ -160,16 +168,16 @@ class ExperimentsView(ScreenFrame):
         self.plan.setVisible(not presenter.planning and facts is not None)
         self.assign.setEnabled(presenter.can_assign and not presenter.busy)
         if presenter.planning:
-            self.subtitle.setText("The plan is fixed before the first customer enters.")
+            self.subtitle.setText(tr("The plan is fixed before the first customer enters."))
             self.pages.setCurrentIndex(2)
             self.plan_page.show_state()
             return
         if presenter.lines is None:
-            self.subtitle.setText("Reading …")
+            self.subtitle.setText(tr("Reading …"))
             return
         self.pages.setCurrentIndex(0 if facts is None else 1)
         if facts is None:
-            self.subtitle.setText("Does an offer, or another model, do better?")
+            self.subtitle.setText(tr("Does an offer, or another model, do better?"))
             return
         self._show_choice(facts)
         self._show_arms(facts)
@@ -183,8 +191,16 @@ class ExperimentsView(ScreenFrame):
         line = facts.line
         what = "models" if line.kind == "models" else "offers"
         self.subtitle.setText(
-            f"{line.experiment_id}: an experiment of {what}, {line.condition}, "
-            f"since {day(line.started_at)}. {facts.population}"
+            tr(
+                "{experiment_id}: an experiment of {what}, {condition}, since "
+                "{started_at}. {population}"
+            ).format(
+                experiment_id=line.experiment_id,
+                what=what,
+                condition=line.condition,
+                started_at=day(line.started_at),
+                population=facts.population,
+            )
         )
         with QSignalBlocker(self.chosen):
             self.chosen.clear()
@@ -218,9 +234,9 @@ class ExperimentsView(ScreenFrame):
 
     def _show_readings(self, facts: ExperimentFacts) -> None:
         if facts.withheld:
-            self.warning.show_notice("Nothing is read off.", facts.withheld)
+            self.warning.show_notice(tr("Nothing is read off."), facts.withheld)
         elif facts.mismatch:
-            self.warning.show_notice("The arms did not get their shares of the customers.")
+            self.warning.show_notice(tr("The arms did not get their shares of the customers."))
         else:
             self.warning.show_notice("")
         drawable = [e for e in facts.effects if e.outcome in OUTCOMES and e.path]
@@ -256,8 +272,12 @@ class ExperimentsView(ScreenFrame):
         saved = [e.variance_saved for e in facts.effects if e.variance_saved]
         notes = list(facts.notes)
         if saved:
-            notes.append(f"Earlier scores take away {percent(max(saved), 0)} of the variance.")
-        notes.append("The bounds hold at every look together, so look as often as you like.")
+            notes.append(
+                tr("Earlier scores take away {saved} of the variance.").format(
+                    saved=percent(max(saved), 0)
+                )
+            )
+        notes.append(tr("The bounds hold at every look together, so look as often as you like."))
         self.notes.setText(" ".join(notes))
 
     def _draw(self, effect: EffectFacts) -> None:
@@ -265,7 +285,7 @@ class ExperimentsView(ScreenFrame):
         self.chart.units(drawn.unit)
         self.chart.band("bounds", drawn.x, drawn.lower, drawn.upper)
         self.chart.line("estimate", drawn.x, drawn.estimate, dots=len(drawn.x) < 40)
-        self.chart.level("no difference", drawn.neutral, text="no difference")
+        self.chart.level(tr("no difference"), drawn.neutral, text=tr("no difference"))
         self.chart.look_at(*drawn.reach)
 
     def _why_changed(self, text: str) -> None:
@@ -277,18 +297,18 @@ class ExperimentsView(ScreenFrame):
         running = presenter.facts is not None and presenter.facts.line.condition == "running"
         self.stopping.setVisible(running)
         self.stop.setEnabled(presenter.can_stop and not presenter.busy)
-        self.stop.setToolTip("" if presenter.why.strip() else "Give a reason first.")
+        self.stop.setToolTip("" if presenter.why.strip() else tr("Give a reason first."))
         if self.why.text() != presenter.why:
             self.why.setText(presenter.why)
 
     def _assign(self) -> None:
         source, _ = QFileDialog.getOpenFileName(
-            self, "Customers to draw", "", "Tables (*.csv *.parquet *.xlsx);;All (*)"
+            self, tr("Customers to draw"), "", tr("Tables (*.csv *.parquet *.xlsx);;All (*)")
         )
         if not source:
             return
         output, _ = QFileDialog.getSaveFileName(
-            self, "Where to write who is in which arm", "arms.csv", "CSV (*.csv);;All (*)"
+            self, tr("Where to write who is in which arm"), "arms.csv", tr("CSV (*.csv);;All (*)")
         )
         if output:
             self.presenter.assign(source, output)

@@ -11,6 +11,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from churnkit_desktop.language import tr
 from churnkit_desktop.plots.chart import Chart
 from churnkit_desktop.screens.features.presenter import FeaturesPresenter
 from churnkit_desktop.screens.features.state import midnight, rows_of, shown_value, split_at
@@ -33,35 +34,35 @@ class CustomerPage(QWidget):
         self.customer = QComboBox()
         self.customer.setEditable(True)
         self.customer.setInsertPolicy(QComboBox.InsertPolicy.NoInsert)
-        self.customer.setAccessibleName("Customer")
+        self.customer.setAccessibleName(tr("Customer"))
         self.customer.setMinimumContentsLength(18)
         self.date = QDateEdit()
         self.date.setCalendarPopup(True)
         self.date.setDisplayFormat("yyyy-MM-dd")
-        self.date.setAccessibleName("Values as of")
+        self.date.setAccessibleName(tr("Values as of"))
         self.about = label("", "faint")
-        bar.addWidget(label("Customer"))
+        bar.addWidget(label(tr("Customer")))
         bar.addWidget(self.customer)
-        bar.addWidget(label("as of"))
+        bar.addWidget(label(tr("as of")))
         bar.addWidget(self.date)
         bar.addWidget(self.about, 1)
         column.addLayout(bar)
         self.chart = Chart(theme, "timeline", x_label="time", y_label="", time=True)
         column.addWidget(self.chart)
         column.addWidget(
-            label("Drag the upright line, or choose a date: the values below follow.", "faint")
+            label(tr("Drag the upright line, or choose a date: the values below follow."), "faint")
         )
         self.values = RowsModel(
             (
-                Column("Feature"),
-                Column("Value", number=True),
-                Column("Before", number=True, hint="At the date before this one."),
-                Column("Facts", whole, number=True, hint="Facts that counted."),
-                Column("What it is"),
-                Column("Where it came from"),
+                Column(tr("Feature")),
+                Column(tr("Value"), number=True),
+                Column(tr("Before"), number=True, hint=tr("At the date before this one.")),
+                Column(tr("Facts"), whole, number=True, hint=tr("Facts that counted.")),
+                Column(tr("What it is")),
+                Column(tr("Where it came from")),
             )
         )
-        self.table = Table("Values as of the date", self.values)
+        self.table = Table(tr("Values as of the date"), self.values)
         column.addWidget(self.table, 1)
         self.customer.activated.connect(lambda _i: self._chosen())
         line = self.customer.lineEdit()
@@ -92,7 +93,11 @@ class CustomerPage(QWidget):
         self.chart.look_at(-0.8, len(rows) - 0.2)
         # As high as its rows need, so that the values below have the room.
         self.chart.setFixedHeight(min(190 + 26 * len(rows), 380))
-        self.about.setText(f"{plural(timeline.n_events, 'event')}, times in {timeline.zone}")
+        self.about.setText(
+            tr("{n_events}, times in {zone}").format(
+                n_events=plural(timeline.n_events, "event"), zone=timeline.zone
+            )
+        )
         self.chart.reset()
         self.show_values()
 
@@ -104,12 +109,12 @@ class CustomerPage(QWidget):
             return
         split = split_at(timeline, as_of)
         for name, facts, colour, symbol in (
-            ("known at the date", split.known, 0, "o"),
+            (tr("known at the date"), split.known, 0, "o"),
             ("later", split.later, -1, "x"),
         ):
             x, y, texts = zip(*facts, strict=True) if facts else ((), (), ())
             self.chart.points(name, x, y, texts, colour=colour, symbol=symbol)
-        self.chart.slider("as of", as_of.timestamp(), presenter.look_from)
+        self.chart.slider(tr("as of"), as_of.timestamp(), presenter.look_from)
         with QSignalBlocker(self.date):
             self.date.setDate(QDate(as_of.year, as_of.month, as_of.day))
         values, before = presenter.values, presenter.before

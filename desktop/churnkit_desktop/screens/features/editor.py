@@ -8,6 +8,7 @@ from PySide6.QtCore import QSignalBlocker
 from PySide6.QtWidgets import QComboBox, QFormLayout, QLineEdit, QSpinBox, QWidget
 
 from churnkit_desktop.backend.feature_facts import Definition, LogFacts
+from churnkit_desktop.language import tr
 from churnkit_desktop.screens.features.presenter import FeaturesPresenter
 from churnkit_desktop.screens.features.state import (
     AGGREGATES,
@@ -21,7 +22,7 @@ from churnkit_desktop.screens.features.state import (
 )
 from churnkit_desktop.widgets.layout import Card, label
 
-_EVER = "since ever"
+_EVER = tr("since ever")
 _ALL = "all"
 _EVENT, _ATTRIBUTE = "event", "attribute"
 
@@ -30,7 +31,7 @@ class Editor(Card):
     """Binds to the selected definition; each finished entry is one edit."""
 
     def __init__(self, presenter: FeaturesPresenter) -> None:
-        super().__init__("Definition")
+        super().__init__(tr("Definition"))
         self._presenter = presenter
         self._name = ""
         self._form = QFormLayout()
@@ -40,8 +41,8 @@ class Editor(Card):
         self.first, self.second, self.figure = QComboBox(), QComboBox(), QComboBox()
         self.types, self.where = QLineEdit(), QLineEdit()
         self.types.setPlaceholderText(_ALL)
-        self.types.setToolTip("Types of events, with commas between them.")
-        self.where.setPlaceholderText("such as price >= 10; channel in web, shop")
+        self.types.setToolTip(tr("Types of events, with commas between them."))
+        self.where.setPlaceholderText(tr("such as price >= 10; channel in web, shop"))
         self.window_days = QSpinBox()
         self.window_days.setRange(0, 36_500)
         self.window_days.setSpecialValueText(_EVER)
@@ -116,16 +117,16 @@ class Editor(Card):
         with QSignalBlocker(self.window_days):
             self.window_days.setValue(int(definition.get("window_days") or 0))
         shown = {
-            "event": ("Aggregate", "Types of events", "Filter", "Window"),
-            "ratio": ("Divide", "by"),
-            "trend": ("Divide", "by"),
-            "attribute": ("Of the column",),
-            "subscription": ("Figure",),
+            "event": (tr("Aggregate"), tr("Types of events"), tr("Filter"), tr("Window")),
+            "ratio": (tr("Divide"), "by"),
+            "trend": (tr("Divide"), "by"),
+            "attribute": (tr("Of the column"),),
+            "subscription": (tr("Figure"),),
         }[kind]
         if kind == _EVENT and takes_column(aggregate):
-            shown = (*shown, "Of the column")
+            shown = (*shown, tr("Of the column"))
         for title, field in self._rows.items():
-            self._form.setRowVisible(field, title in ("Name", "Kind", *shown))
+            self._form.setRowVisible(field, title in (tr("Name"), tr("Kind"), *shown))
 
     def _entered(self) -> None:
         if not self._name:

@@ -15,6 +15,7 @@ from churnkit_desktop.backend.feature_facts import (
     Timeline,
 )
 from churnkit_desktop.desk import Desk
+from churnkit_desktop.language import tr
 from churnkit_desktop.notice import Notice
 from churnkit_desktop.screens.features.state import (
     Definitions,
@@ -88,13 +89,15 @@ class FeaturesPresenter(Presenter):
         new = cleaned(kind, entered)
         self.selected = str(new["name"])
         self.keep("selected", self.selected)
-        self.history.edit(f"change {name}", replaced(self.definitions, name, new))
+        self.history.edit(
+            tr("change {name}").format(name=name), replaced(self.definitions, name, new)
+        )
 
     def add(self) -> None:
         """A new one after the selected one."""
         definitions, name = added(self.definitions, self.selected)
         self.selected = name
-        self.history.edit(f"add {name}", definitions)
+        self.history.edit(tr("add {name}").format(name=name), definitions)
 
     def remove(self) -> None:
         """Take the selected one out."""
@@ -102,11 +105,12 @@ class FeaturesPresenter(Presenter):
         users = users_of(self.definitions, name)
         if users:
             self.problem = FeatureError(
-                f"{name} is a part of {', '.join(users)}.", fix="Remove or change those first."
+                tr("{name} is a part of {users}.").format(name=name, users=", ".join(users)),
+                fix=tr("Remove or change those first."),
             )
             self.changed()
             return
-        self.history.edit(f"remove {name}", removed(self.definitions, name))
+        self.history.edit(tr("remove {name}").format(name=name), removed(self.definitions, name))
 
     def undo(self) -> None:
         """Take the last edit back."""
@@ -129,7 +133,7 @@ class FeaturesPresenter(Presenter):
     def suggest(self) -> None:
         """Let churnkit propose features; what is there is replaced."""
         self.desk.memory.drop("features.definitions")
-        action = Action("suggest_features", {"force": True}, "Suggest features")
+        action = Action("suggest_features", {"force": True}, tr("Suggest features"))
         self.apply(action, self._suggested)
 
     def save(self) -> None:
@@ -139,7 +143,7 @@ class FeaturesPresenter(Presenter):
         action = Action(
             "set_features",
             {"features": self.definitions},
-            "Save the features",
+            tr("Save the features"),
             {"expected_hash": self.base_hash},
         )
         self.apply(action, self._saved)
@@ -147,7 +151,7 @@ class FeaturesPresenter(Presenter):
     def discard(self) -> None:
         """Back to what features.toml holds; that can be undone, too."""
         if self.facts is not None:
-            self.history.edit("discard all edits", _plain(self.facts))
+            self.history.edit(tr("discard all edits"), _plain(self.facts))
             self.base_hash = self.facts.content_hash
             self.keep("base_hash", self.base_hash)
 

@@ -10,6 +10,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from churnkit_desktop.backend.feature_facts import Definition, Timeline
+from churnkit_desktop.language import tr
 
 Definitions = tuple[Definition, ...]
 AGGREGATES = (
@@ -28,8 +29,10 @@ NEEDS_VALUE = ("sum", "mean", "min", "max")
 KINDS = ("event", "ratio", "trend", "attribute", "subscription")
 FIGURES = ("tenure_days", "days_to_end", "periods")
 _CONDITION = re.compile(
-    r"^\s*(?P<column>[^\s=!<>]+)\s*"
-    r"(?P<op>>=|<=|!=|=|>|<|not in|in|missing|present)\s*(?P<value>.*)$"
+    tr(
+        "^\\s*(?P<column>[^\\s=!<>]+)\\s*(?P<op>>=|<=|!=|=|>|<|not "
+        "in|in|missing|present)\\s*(?P<value>.*)$"
+    )
 )
 
 
@@ -59,9 +62,9 @@ def added(definitions: Definitions, near: str = "") -> tuple[Definitions, str]:
     """With a new count of events after the one of a name, and what it is called."""
     taken = {str(one["name"]) for one in definitions}
     number = 1
-    while f"feature_{number}" in taken:
+    while tr("feature_{number}").format(number=number) in taken:
         number += 1
-    name = f"feature_{number}"
+    name = tr("feature_{number}").format(number=number)
     new: Definition = {"kind": "event", "name": name, "aggregate": "count", "window_days": 30}
     places = [i for i, one in enumerate(definitions) if one["name"] == near]
     at = places[0] + 1 if places else len(definitions)
@@ -102,15 +105,17 @@ def read_filter(text: str) -> list[dict[str, Any]]:
         match = _CONDITION.match(part)
         if match is None:
             raise FilterUnreadable(
-                f"“{part}” is no condition. Write one like “price >= 10; channel in web, shop”."
+                tr(
+                    "“{part}” is no condition. Write one like “price >= 10; channel in web, shop”."
+                ).format(part=part)
             )
         condition: dict[str, Any] = {"column": match["column"], "op": match["op"]}
         value = match["value"].strip()
-        if match["op"] in ("in", "not in"):
+        if match["op"] in ("in", tr("not in")):
             condition["value"] = [word.strip() for word in value.split(",") if word.strip()]
         elif match["op"] not in ("missing", "present"):
             if not value:
-                raise FilterUnreadable(f"“{part}” says no value.")
+                raise FilterUnreadable(tr("“{part}” says no value.").format(part=part))
             condition["value"] = _number(value)
         found.append(condition)
     return found
@@ -196,7 +201,7 @@ def split_at(timeline: Timeline, as_of: datetime) -> Split:
     for fact in timeline.facts:
         text = f"{fact.what}: {fact.shown}" if fact.shown else fact.what
         if fact.known_at != fact.at:
-            text += f" (known {fact.known_at:%Y-%m-%d})"
+            text += tr(" (known {known_at:%Y-%m-%d})").format(known_at=fact.known_at)
         counts = fact.at <= as_of and fact.known_at <= as_of
         (known if counts else later).append((fact.at.timestamp(), place[fact.what], text))
     return Split(tuple(known), tuple(later))

@@ -16,6 +16,7 @@ from PySide6.QtWidgets import (
 
 from churnkit_desktop.backend.feature_facts import Definition
 from churnkit_desktop.desk import Desk
+from churnkit_desktop.language import tr
 from churnkit_desktop.screens.features.customer_page import CustomerPage
 from churnkit_desktop.screens.features.editor import Editor
 from churnkit_desktop.screens.features.presenter import FeaturesPresenter
@@ -27,11 +28,11 @@ from churnkit_desktop.widgets.table import Column, RowsModel, Table
 from churnkit_desktop.words import plural, whole
 
 _COLUMNS = (
-    Column("Name"),
-    Column("Aggregate"),
-    Column("Of"),
-    Column("Window", lambda days: f"{days} d", number=True),
-    Column("Filter"),
+    Column(tr("Name")),
+    Column(tr("Aggregate")),
+    Column(tr("Of")),
+    Column(tr("Window"), lambda days: f"{days} d", number=True),
+    Column(tr("Filter")),
 )
 
 
@@ -39,21 +40,21 @@ class FeaturesView(ScreenFrame):
     """Binds to its presenter."""
 
     def __init__(self, presenter: FeaturesPresenter, theme: Theme) -> None:
-        super().__init__("Features", scrolls=False)
+        super().__init__(tr("Features"), scrolls=False)
         self.presenter = presenter
-        self.suggest, self.save = QPushButton("Suggest …"), QPushButton("Save")
-        self.discard = QPushButton("Discard edits")
+        self.suggest, self.save = QPushButton(tr("Suggest …")), QPushButton(tr("Save"))
+        self.discard = QPushButton(tr("Discard edits"))
         self.save.setObjectName("primary")
         for button in (self.suggest, self.discard, self.save):
             self.buttons.addWidget(button)
         self.banner = Banner()
         self.above.addWidget(self.banner)
         self.tabs = QTabWidget()
-        self.tabs.setAccessibleName("Definitions or one customer")
+        self.tabs.setAccessibleName(tr("Definitions or one customer"))
         self.body.addWidget(self.tabs, 1)
-        self.tabs.addTab(self._definitions(), "Definitions")
+        self.tabs.addTab(self._definitions(), tr("Definitions"))
         self.customer_page = CustomerPage(presenter, theme)
-        self.tabs.addTab(self.customer_page, "One customer")
+        self.tabs.addTab(self.customer_page, tr("One customer"))
         self.tabs.setCurrentIndex(int(presenter.draft("tab", 0)))
         self.tabs.currentChanged.connect(lambda i: presenter.keep("tab", i))
         self.suggest.clicked.connect(self._suggest)
@@ -66,15 +67,15 @@ class FeaturesView(ScreenFrame):
         column = QVBoxLayout(page)
         column.setContentsMargins(14, 14, 14, 14)
         bar = QHBoxLayout()
-        self.add, self.remove = QPushButton("Add"), QPushButton("Remove")
-        self.undo, self.redo = QPushButton("Undo"), QPushButton("Redo")
+        self.add, self.remove = QPushButton(tr("Add")), QPushButton(tr("Remove"))
+        self.undo, self.redo = QPushButton(tr("Undo")), QPushButton(tr("Redo"))
         for button in (self.add, self.remove, self.undo, self.redo):
             bar.addWidget(button)
         bar.addStretch(1)
         column.addLayout(bar)
         self.rows = RowsModel(_COLUMNS)
-        self.table = Table("Definitions of features", self.rows)
-        remove = QAction("Remove", self.table)
+        self.table = Table(tr("Definitions of features"), self.rows)
+        remove = QAction(tr("Remove"), self.table)
         remove.setShortcut(QKeySequence.StandardKey.Delete)
         remove.triggered.connect(self.presenter.remove)
         self.table.addAction(remove)
@@ -107,21 +108,31 @@ class FeaturesView(ScreenFrame):
             self.banner.show_notice(presenter.said)
         facts = presenter.facts
         if facts is None:
-            self.subtitle.setText("" if presenter.error else "Reading …")
+            self.subtitle.setText("" if presenter.error else tr("Reading …"))
             return
         definitions = presenter.definitions
-        state = "edited, not saved" if presenter.unsaved else "as in features.toml"
+        state = tr("edited, not saved") if presenter.unsaved else tr("as in features.toml")
         self.subtitle.setText(
-            f"{plural(len(definitions), 'feature')} ({state}) of {whole(facts.log.n_events)} "
-            f"events of {whole(facts.log.n_customers)} customers."
+            tr("{definitions} ({state}) of {n_events} events of {n_customers} customers.").format(
+                definitions=plural(len(definitions), "feature"),
+                state=state,
+                n_events=whole(facts.log.n_events),
+                n_customers=whole(facts.log.n_customers),
+            )
         )
         self.save.setEnabled(presenter.unsaved and presenter.problem is None and not presenter.busy)
         self.discard.setEnabled(presenter.unsaved)
         self.undo.setEnabled(bool(presenter.undoable))
         self.redo.setEnabled(bool(presenter.redoable))
-        self.undo.setToolTip(f"Undo: {presenter.undoable} (Ctrl+Z)" if presenter.undoable else "")
+        self.undo.setToolTip(
+            tr("Undo: {undoable} (Ctrl+Z)").format(undoable=presenter.undoable)
+            if presenter.undoable
+            else ""
+        )
         self.redo.setToolTip(
-            f"Redo: {presenter.redoable} (Ctrl+Shift+Z)" if presenter.redoable else ""
+            tr("Redo: {redoable} (Ctrl+Shift+Z)").format(redoable=presenter.redoable)
+            if presenter.redoable
+            else ""
         )
         rows = [_row(one) for one in definitions]
         if rows != self.rows.rows:
@@ -153,9 +164,11 @@ class FeaturesView(ScreenFrame):
         if self.presenter.definitions:
             answer = QMessageBox.question(
                 self,
-                "Suggest features",
-                "churnkit looks at the log and proposes about 40 features. They replace the "
-                "definitions that are there now.",
+                tr("Suggest features"),
+                tr(
+                    "churnkit looks at the log and proposes about 40 features. They "
+                    "replace the definitions that are there now."
+                ),
                 QMessageBox.StandardButton.Ok | QMessageBox.StandardButton.Cancel,
             )
             if answer != QMessageBox.StandardButton.Ok:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from churnkit_desktop.actions import Action
 from churnkit_desktop.backend.facts import ModelDetail, ModelList
 from churnkit_desktop.desk import Desk
+from churnkit_desktop.language import tr
 from churnkit_desktop.screens.presenter import Presenter
 
 
@@ -48,11 +49,14 @@ class ModelsPresenter(Presenter):
     def promote(self) -> None:
         """Let the right version serve."""
         arguments = {"version": self.right, "why": self.why.strip()}
-        self.apply(Action("promote", dict(arguments), f"Promote {self.right}"), self._moved)
+        self.apply(
+            Action("promote", dict(arguments), tr("Promote {right}").format(right=self.right)),
+            self._moved,
+        )
 
     def roll_back(self) -> None:
         """Let the champion before this one serve again."""
-        self.apply(Action("rollback", {"why": self.why.strip()}, "Roll back"), self._moved)
+        self.apply(Action("rollback", {"why": self.why.strip()}, tr("Roll back")), self._moved)
 
     @property
     def can_promote(self) -> bool:

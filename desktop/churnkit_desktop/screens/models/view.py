@@ -16,6 +16,7 @@ from PySide6.QtWidgets import (
 from churnkit.domain.evaluation import Estimate, Evaluation
 from churnkit_desktop.backend.facts import ModelDetail
 from churnkit_desktop.desk import Desk
+from churnkit_desktop.language import tr
 from churnkit_desktop.plots.chart import Chart
 from churnkit_desktop.screens.models.presenter import ModelsPresenter
 from churnkit_desktop.theme.style import Theme
@@ -26,12 +27,20 @@ from churnkit_desktop.widgets.table import Column, RowsModel, Table
 from churnkit_desktop.words import day, estimate, percent, plural, whole
 
 _FIGURES = (
-    ("roc_auc", "ROC AUC", "0.5 is chance, 1 perfect order; higher is better"),
-    ("average_precision", "Average precision", "higher is better"),
-    ("brier", "Brier score", "mean squared error of the probabilities; lower is better"),
-    ("log_loss", "Log loss", "lower is better"),
-    ("ece", "Calibration error", "how far probabilities are from what happened; lower is better"),
-    ("profit", "Profit per customer", "at the threshold that follows from the money settings"),
+    ("roc_auc", tr("ROC AUC"), tr("0.5 is chance, 1 perfect order; higher is better")),
+    ("average_precision", tr("Average precision"), tr("higher is better")),
+    ("brier", tr("Brier score"), tr("mean squared error of the probabilities; lower is better")),
+    ("log_loss", tr("Log loss"), tr("lower is better")),
+    (
+        "ece",
+        tr("Calibration error"),
+        tr("how far probabilities are from what happened; lower is better"),
+    ),
+    (
+        "profit",
+        tr("Profit per customer"),
+        tr("at the threshold that follows from the money settings"),
+    ),
 )
 
 
@@ -39,7 +48,7 @@ class ModelsView(ScreenFrame):
     """Binds to its presenter."""
 
     def __init__(self, presenter: ModelsPresenter, theme: Theme) -> None:
-        super().__init__("Models")
+        super().__init__(tr("Models"))
         self.presenter = presenter
         self.banner = Banner()
         self.above.addWidget(self.banner)
@@ -47,9 +56,9 @@ class ModelsView(ScreenFrame):
         self.pages = QStackedLayout(holder)
         self.pages.addWidget(
             Empty(
-                "No model yet",
-                "Train one; it will be judged on customers it never saw.",
-                "Train",
+                tr("No model yet"),
+                tr("Train one; it will be judged on customers it never saw."),
+                tr("Train"),
                 lambda: presenter.desk.go("train", ""),
             )
         )
@@ -60,82 +69,97 @@ class ModelsView(ScreenFrame):
         self.pages.addWidget(content)
         self.body.addWidget(holder)
 
-        choice = Card("Compare")
+        choice = Card(tr("Compare"))
         line = QHBoxLayout()
         self.left, self.right = QComboBox(), QComboBox()
-        self.left.setAccessibleName("First version")
-        self.right.setAccessibleName("Second version")
+        self.left.setAccessibleName(tr("First version"))
+        self.right.setAccessibleName(tr("Second version"))
         line.addWidget(self.left, 1)
         line.addWidget(label("with", "faint"))
         line.addWidget(self.right, 1)
         choice.body.addLayout(line)
         self.figures = RowsModel(
             (
-                Column("Figure (with its 95 % interval)"),
+                Column(tr("Figure (with its 95 % interval)")),
                 Column("first", number=True),
                 Column("second", number=True),
-                Column("What it says"),
+                Column(tr("What it says")),
             )
         )
-        self.figure_table = Table("Figures of both versions", self.figures)
+        self.figure_table = Table(tr("Figures of both versions"), self.figures)
         choice.body.addWidget(self.figure_table)
         column.addWidget(choice)
 
         self.tabs = QTabWidget()
         self.tabs.setMinimumHeight(380)
         self.calibration = Chart(
-            theme, "calibration", x_label="predicted probability (%)", y_label="share that left (%)"
+            theme,
+            "calibration",
+            x_label=tr("predicted probability (%)"),
+            y_label=tr("share that left (%)"),
         )
         self.lift = Chart(
             theme,
             "lift",
-            x_label="tenth of customers, the riskiest first",
-            y_label="lift (times the average)",
+            x_label=tr("tenth of customers, the riskiest first"),
+            y_label=tr("lift (times the average)"),
         )
         self.profit = Chart(
-            theme, "profit", x_label="customers contacted (%)", y_label="profit per customer"
+            theme,
+            "profit",
+            x_label=tr("customers contacted (%)"),
+            y_label=tr("profit per customer"),
         )
         self.roc = Chart(
-            theme, "roc", x_label="stayers above the line (%)", y_label="leavers above the line (%)"
+            theme,
+            "roc",
+            x_label=tr("stayers above the line (%)"),
+            y_label=tr("leavers above the line (%)"),
         )
         self.segments = RowsModel(
             (
-                Column("Segment"),
-                Column("Customers", whole, number=True),
-                Column("Left", percent, number=True),
-                Column("Predicted", percent, number=True),
-                Column("ROC AUC", number=True),
-                Column("Brier score", number=True),
+                Column(tr("Segment")),
+                Column(tr("Customers"), whole, number=True),
+                Column(tr("Left"), percent, number=True),
+                Column(tr("Predicted"), percent, number=True),
+                Column(tr("ROC AUC"), number=True),
+                Column(tr("Brier score"), number=True),
             )
         )
-        self.segment_table = Table("Segments", self.segments, sorts=True)
+        self.segment_table = Table(tr("Segments"), self.segments, sorts=True)
         self.journal = RowsModel(
-            (Column("When", day), Column("What"), Column("Before"), Column("Who"), Column("Why"))
+            (
+                Column(tr("When"), day),
+                Column(tr("What")),
+                Column(tr("Before")),
+                Column(tr("Who")),
+                Column(tr("Why")),
+            )
         )
-        self.journal_table = Table("Journal", self.journal)
+        self.journal_table = Table(tr("Journal"), self.journal)
         for widget, title in (
-            (self.calibration, "Calibration"),
-            (self.lift, "Lift"),
-            (self.profit, "Profit"),
+            (self.calibration, tr("Calibration")),
+            (self.lift, tr("Lift")),
+            (self.profit, tr("Profit")),
             (self.roc, "ROC"),
-            (self.segment_table, "Segments of the second"),
-            (self.journal_table, "Journal"),
+            (self.segment_table, tr("Segments of the second")),
+            (self.journal_table, tr("Journal")),
         ):
             self.tabs.addTab(widget, title)
         self.why_no_curves = label("", "faint", wrap=True)
         column.addWidget(self.why_no_curves)
         column.addWidget(self.tabs)
 
-        decide = Card("Decide")
+        decide = Card(tr("Decide"))
         self.standing = label("", wrap=True)
         decide.body.addWidget(self.standing)
         bar = QHBoxLayout()
         self.why = QLineEdit(presenter.why)
-        self.why.setPlaceholderText("Why? The reason is kept in the journal.")
-        self.why.setAccessibleName("Reason of the decision")
-        self.promote = QPushButton("Promote")
+        self.why.setPlaceholderText(tr("Why? The reason is kept in the journal."))
+        self.why.setAccessibleName(tr("Reason of the decision"))
+        self.promote = QPushButton(tr("Promote"))
         self.promote.setObjectName("primary")
-        self.roll_back = QPushButton("Roll back")
+        self.roll_back = QPushButton(tr("Roll back"))
         bar.addWidget(self.why, 1)
         bar.addWidget(self.promote)
         bar.addWidget(self.roll_back)
@@ -159,20 +183,28 @@ class ModelsView(ScreenFrame):
         else:
             self.banner.show_notice(presenter.said)
         if listed is None:
-            self.subtitle.setText("Reading …")
+            self.subtitle.setText(tr("Reading …"))
             return
         self.subtitle.setText(
-            f"{plural(len(listed.versions), 'version')}. {listed.champion or 'Nobody'} serves"
-            + (f"; {listed.challenger} is the challenger." if listed.challenger else ".")
+            tr("{versions}. {champion} serves").format(
+                versions=plural(len(listed.versions), "version"),
+                champion=listed.champion or "Nobody",
+            )
+            + (
+                tr("; {challenger} is the challenger.").format(challenger=listed.challenger)
+                if listed.challenger
+                else "."
+            )
         )
         self.pages.setCurrentIndex(1 if listed.versions else 0)
         for box, chosen in ((self.left, presenter.left), (self.right, presenter.right)):
             box.blockSignals(True)
             box.clear()
             for version in reversed(listed.versions):
-                role = {listed.champion: " – champion", listed.challenger: " – challenger"}.get(
-                    version.version, ""
-                )
+                role = {
+                    listed.champion: tr(" – champion"),
+                    listed.challenger: tr(" – challenger"),
+                }.get(version.version, "")
                 title = version.candidate.replace("_", " ")
                 box.addItem(f"{version.version}{role} ({title})", version.version)
             box.setCurrentIndex(max(0, box.findData(chosen)))
@@ -191,9 +223,13 @@ class ModelsView(ScreenFrame):
         )
         self.journal_table.fit_columns()
         self.standing.setText(
-            f"{presenter.right} would serve instead of {listed.champion or 'nobody'}."
+            tr("{right} would serve instead of {champion}.").format(
+                right=presenter.right, champion=listed.champion or "nobody"
+            )
             if presenter.right != listed.champion
-            else f"{presenter.right} serves already; choose another one to promote it."
+            else tr("{right} serves already; choose another one to promote it.").format(
+                right=presenter.right
+            )
         )
         if self.why.text() != presenter.why:
             self.why.setText(presenter.why)
@@ -205,10 +241,10 @@ class ModelsView(ScreenFrame):
         self._enable()
 
     def _enable(self) -> None:
-        self.promote.setText(f"Promote {self.presenter.right}")
+        self.promote.setText(tr("Promote {right}").format(right=self.presenter.right))
         self.promote.setEnabled(self.presenter.can_promote)
         self.roll_back.setEnabled(self.presenter.can_roll_back)
-        hint = "" if self.why.text().strip() else "Give a reason first."
+        hint = "" if self.why.text().strip() else tr("Give a reason first.")
         self.promote.setToolTip(hint)
         self.roll_back.setToolTip(hint)
 
@@ -257,7 +293,7 @@ class ModelsView(ScreenFrame):
                         s.n,
                         s.rate,
                         s.mean_probability,
-                        estimate(s.roc_auc) if s.roc_auc else "one class only",
+                        estimate(s.roc_auc) if s.roc_auc else tr("one class only"),
                         estimate(s.brier),
                     )
                     for s in pair[1].record.evaluation.slices
@@ -269,7 +305,7 @@ class ModelsView(ScreenFrame):
         bins = evaluation.calibration
         x = [b.mean_probability * 100 for b in bins]
         self.calibration.band(
-            f"{title} interval",
+            tr("{title} interval").format(title=title),
             x,
             [b.rate.low * 100 for b in bins],
             [b.rate.high * 100 for b in bins],
@@ -281,7 +317,7 @@ class ModelsView(ScreenFrame):
         tenths = evaluation.deciles
         x = [float(d.decile) for d in tenths]
         self.lift.band(
-            f"{title} interval",
+            tr("{title} interval").format(title=title),
             x,
             [d.lift.low for d in tenths],
             [d.lift.high for d in tenths],

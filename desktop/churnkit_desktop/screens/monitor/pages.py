@@ -5,6 +5,7 @@ from __future__ import annotations
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QTabWidget, QVBoxLayout, QWidget
 
 from churnkit_desktop.backend.monitor_facts import MonitorFacts
+from churnkit_desktop.language import tr
 from churnkit_desktop.plots.chart import Chart
 from churnkit_desktop.screens.monitor.presenter import MonitorPresenter
 from churnkit_desktop.screens.monitor.state import FIGURES, courses, figures, months
@@ -51,10 +52,14 @@ class MonitorPages(QTabWidget):
 
     def _make_requests(self, theme: Theme) -> None:
         self.latency_chart = Chart(
-            theme, "latency", x_label="time (UTC)", y_label="answered within (ms)", time=True
+            theme,
+            "latency",
+            x_label=tr("time (UTC)"),
+            y_label=tr("answered within (ms)"),
+            time=True,
         )
         self.error_chart = Chart(
-            theme, "errors", x_label="time (UTC)", y_label="failed (%)", time=True
+            theme, "errors", x_label=tr("time (UTC)"), y_label=tr("failed (%)"), time=True
         )
         both = QWidget()
         line = QHBoxLayout(both)
@@ -62,57 +67,61 @@ class MonitorPages(QTabWidget):
         line.addWidget(self.latency_chart, 3)
         line.addWidget(self.error_chart, 2)
         self.requests_part = both
-        self._page("requests", "Latency and errors", both)
+        self._page("requests", tr("Latency and errors"), both)
 
     def _make_scores(self, theme: Theme) -> None:
         self.score_chart = Chart(
-            theme, "scores", x_label="probability of leaving (%)", y_label="customers (%)"
+            theme, "scores", x_label=tr("probability of leaving (%)"), y_label=tr("customers (%)")
         )
-        self._page("scores", "Scores", self.score_chart)
+        self._page("scores", tr("Scores"), self.score_chart)
 
     def _make_drift(self) -> None:
         self.drift = RowsModel(
             (
-                Column("Model"),
-                Column("Feature"),
-                Column("Drift"),
-                Column("PSI", "{:.3f}".format, number=True, hint="0: as in the training."),
-                Column("at least", "{:.3f}".format, number=True, hint="It holds at all times."),
-                Column("at most", "{:.3f}".format, number=True),
-                Column("What moved most"),
-                Column("Customers", whole, number=True),
+                Column(tr("Model")),
+                Column(tr("Feature")),
+                Column(tr("Drift")),
+                Column("PSI", "{:.3f}".format, number=True, hint=tr("0: as in the training.")),
+                Column(
+                    tr("at least"), "{:.3f}".format, number=True, hint=tr("It holds at all times.")
+                ),
+                Column(tr("at most"), "{:.3f}".format, number=True),
+                Column(tr("What moved most")),
+                Column(tr("Customers"), whole, number=True),
             )
         )
-        self.drift_table = Table("Drift by feature", self.drift, sorts=True)
-        self._page("drift", "Drift by feature", self.drift_table)
+        self.drift_table = Table(tr("Drift by feature"), self.drift, sorts=True)
+        self._page("drift", tr("Drift by feature"), self.drift_table)
 
     def _make_quality(self, theme: Theme) -> None:
         self.figure = QComboBox()
-        self.figure.setAccessibleName("Figure")
+        self.figure.setAccessibleName(tr("Figure"))
         self.figure.activated.connect(
             lambda _i: self.presenter.show_figure(str(self.figure.currentData()))
         )
         self.quality_chart = Chart(theme, "quality", x_label="month", y_label="figure")
-        self._page("quality", "Quality by month", self.figure, self.quality_chart)
+        self._page("quality", tr("Quality by month"), self.figure, self.quality_chart)
 
     def _make_ahead(self) -> None:
         self.ahead = RowsModel(
             (
-                Column("Model"),
-                Column("Figure", lambda name: FIGURES.get(name, name).split(" (")[0]),
-                Column("Estimate", "{:.3f}".format, number=True),
+                Column(tr("Model")),
+                Column(tr("Figure"), lambda name: FIGURES.get(name, name).split(" (")[0]),
+                Column(tr("Estimate"), "{:.3f}".format, number=True),
                 Column("from", "{:.3f}".format, number=True),
                 Column("to", "{:.3f}".format, number=True),
-                Column("Customers", whole, number=True),
+                Column(tr("Customers"), whole, number=True),
             )
         )
-        self.ahead_table = Table("Estimates without labels", self.ahead)
-        self._page("ahead", "Without labels", self.ahead_table)
+        self.ahead_table = Table(tr("Estimates without labels"), self.ahead)
+        self._page("ahead", tr("Without labels"), self.ahead_table)
 
     def _make_alerts(self) -> None:
-        self.alerts = RowsModel((Column("Since", day), Column("How bad"), Column("What")))
-        self.alerts_table = Table("Alerts", self.alerts)
-        self._page("alerts", "Alerts", self.alerts_table)
+        self.alerts = RowsModel(
+            (Column(tr("Since"), day), Column(tr("How bad")), Column(tr("What")))
+        )
+        self.alerts_table = Table(tr("Alerts"), self.alerts)
+        self._page("alerts", tr("Alerts"), self.alerts_table)
 
     def show_page(self) -> None:
         """Fill the page that is looked at; the others when they are."""
@@ -161,7 +170,10 @@ class MonitorPages(QTabWidget):
     def _show_scores(self, facts: MonitorFacts) -> None:
         self._note("scores", bool(facts.shapes), facts)
         self.score_chart.setVisible(bool(facts.shapes))
-        names = [f"{s.name}: {whole(s.n)}, mean {percent(s.mean)}" for s in facts.shapes]
+        names = [
+            tr("{name}: {n}, mean {mean}").format(name=s.name, n=whole(s.n), mean=percent(s.mean))
+            for s in facts.shapes
+        ]
         stems = [s.name for s in facts.shapes]
         for name in self.score_chart.names():
             if name not in stems:
@@ -182,15 +194,20 @@ class MonitorPages(QTabWidget):
             "drift",
             bool(facts.drift),
             facts,
-            "Against the customers of the training. “Proven” is wrong with a small probability, "
-            "however often one looks; drift alone does not say that the model is worse.",
+            tr(
+                "Against the customers of the training. “Proven” is wrong with a "
+                "small probability, however often one looks; drift alone does not "
+                "say that the model is worse."
+            ),
         )
         self.drift.fill(
             [
                 (
                     line.version,
                     line.name,
-                    f"proven {day(line.proven_at)}" if line.proven_at else "not proven",
+                    tr("proven {proven_at}").format(proven_at=day(line.proven_at))
+                    if line.proven_at
+                    else tr("not proven"),
                     line.psi.value,
                     line.psi.low,
                     line.psi.high,
@@ -210,8 +227,9 @@ class MonitorPages(QTabWidget):
             "quality",
             bool(names),
             facts,
-            f"Customers whose outcomes are known, {plural(len(months(facts.quality)), 'month')}; "
-            "bands are 95 % intervals.",
+            tr("Customers whose outcomes are known, {quality}; bands are 95 % intervals.").format(
+                quality=plural(len(months(facts.quality)), "month")
+            ),
         )
         self.figure.setVisible(bool(names))
         self.quality_chart.setVisible(bool(names))
@@ -227,7 +245,11 @@ class MonitorPages(QTabWidget):
         self.quality_chart.ticks([(float(i), m) for i, m in enumerate(months(facts.quality))])
         for colour, course in enumerate(courses(facts.quality, presenter.figure)):
             self.quality_chart.band(
-                f"{course.version} interval", course.x, course.low, course.high, colour=colour
+                tr("{version} interval").format(version=course.version),
+                course.x,
+                course.low,
+                course.high,
+                colour=colour,
             )
             self.quality_chart.line(
                 course.version, course.x, course.value, colour=colour, dots=True

@@ -12,6 +12,7 @@ from churnkit.client.messages.feed import PREDICTIONS, FeedEvent, FeedPrediction
 from churnkit_desktop.actions import Action
 from churnkit_desktop.backend.monitor_facts import AlertLine, MonitorFacts, measured
 from churnkit_desktop.desk import Desk
+from churnkit_desktop.language import tr
 from churnkit_desktop.notice import Notice
 from churnkit_desktop.screens.monitor.state import Alerts, LiveRate, figures
 from churnkit_desktop.screens.presenter import Presenter
@@ -59,7 +60,7 @@ class MonitorPresenter(Presenter):
 
     def measure(self) -> None:
         """Compare predictions with what came true, and look for drift: takes a while."""
-        self.start(Action("monitor", {}, "Measuring quality and drift"))
+        self.start(Action("monitor", {}, tr("Measuring quality and drift")))
 
     def cancel(self) -> None:
         """Stop measuring."""
@@ -138,8 +139,8 @@ class MonitorPresenter(Presenter):
 
 
 _EMPTY = {
-    "drift": "Too few customers were scored to compare them with the training.",
-    "quality": "No month has matured outcomes yet.",
-    "ahead": "There is no customer whose outcome is still to come.",
-    "alerts": "Nothing needs a person.",
+    "drift": tr("Too few customers were scored to compare them with the training."),
+    "quality": tr("No month has matured outcomes yet."),
+    "ahead": tr("There is no customer whose outcome is still to come."),
+    "alerts": tr("Nothing needs a person."),
 }

@@ -9,18 +9,19 @@ from datetime import datetime
 
 from churnkit.client.messages.feed import FeedPredictions
 from churnkit_desktop.backend.monitor_facts import AlertLine, QualityLine
+from churnkit_desktop.language import tr
 
 SECONDS = 120
 BINS = 20
 MOST_ALERTS = 200
 FIGURES = {
-    "roc_auc": "ROC AUC (higher is better)",
-    "brier": "Brier score (lower is better)",
-    "ece": "Calibration error (lower is better)",
-    "calibration_gap": "Gap between probability and rate",
-    "profit": "Profit per customer",
-    "lift": "Lift of the riskiest tenth",
-    "rate": "Share that left",
+    "roc_auc": tr("ROC AUC (higher is better)"),
+    "brier": tr("Brier score (lower is better)"),
+    "ece": tr("Calibration error (lower is better)"),
+    "calibration_gap": tr("Gap between probability and rate"),
+    "profit": tr("Profit per customer"),
+    "lift": tr("Lift of the riskiest tenth"),
+    "rate": tr("Share that left"),
 }
 
 

@@ -8,6 +8,7 @@ from PySide6.QtWidgets import QPushButton
 
 from churnkit_desktop.backend.monitor_facts import MonitorFacts
 from churnkit_desktop.desk import Desk
+from churnkit_desktop.language import tr
 from churnkit_desktop.plots.chart import Chart
 from churnkit_desktop.screens.monitor.pages import MonitorPages
 from churnkit_desktop.screens.monitor.presenter import MonitorPresenter
@@ -23,28 +24,33 @@ class MonitorView(ScreenFrame):
     """Binds to its presenter."""
 
     def __init__(self, presenter: MonitorPresenter, theme: Theme) -> None:
-        super().__init__("Monitor")
+        super().__init__(tr("Monitor"))
         self.presenter = presenter
-        self.measure = QPushButton("Measure now")
-        self.measure.setToolTip("Compares predictions with what came true, and looks for drift.")
+        self.measure = QPushButton(tr("Measure now"))
+        self.measure.setToolTip(
+            tr("Compares predictions with what came true, and looks for drift.")
+        )
         self.measure.clicked.connect(presenter.measure)
         self.buttons.addWidget(self.measure)
         self.banner = Banner()
         self.job_card = JobCard(presenter.cancel)
         self.above.addWidget(self.banner)
         self.above.addWidget(self.job_card)
-        self.rate = Tile("Predictions per second")
-        self.latency = Tile("95 % answered within")
-        self.errors = Tile("Failed by our fault")
-        self.drifted = Tile("Drift proven")
-        self.alert_tile = Tile("Alerts")
+        self.rate = Tile(tr("Predictions per second"))
+        self.latency = Tile(tr("95 % answered within"))
+        self.errors = Tile(tr("Failed by our fault"))
+        self.drifted = Tile(tr("Drift proven"))
+        self.alert_tile = Tile(tr("Alerts"))
         tiles = (self.rate, self.latency, self.errors, self.drifted, self.alert_tile)
         self.body.addLayout(row(*tiles))
-        self.live = Card("Live")
+        self.live = Card(tr("Live"))
         self.live_text = label("", "faint", wrap=True)
         self.live.body.addWidget(self.live_text)
         self.live_chart = Chart(
-            theme, "throughput", x_label="seconds before now", y_label="predictions per second"
+            theme,
+            "throughput",
+            x_label=tr("seconds before now"),
+            y_label=tr("predictions per second"),
         )
         self.live_chart.setFixedHeight(210)
         self.live.body.addWidget(self.live_chart)
@@ -64,15 +70,15 @@ class MonitorView(ScreenFrame):
         self.job_card.show_job(job)
         if presenter.facts is None:
             self.measure.hide()
-            self.subtitle.setText("Reading …" if presenter.busy else "")
+            self.subtitle.setText(tr("Reading …") if presenter.busy else "")
             return
         facts = presenter.shown_facts
         self.measure.setVisible(facts.can_measure)
         self.measure.setEnabled(not running)
         self.subtitle.setText(
-            "Requests, scores, drift and quality; what is live comes by itself."
+            tr("Requests, scores, drift and quality; what is live comes by itself.")
             if presenter.is_live
-            else "Quality, drift and scores of this project."
+            else tr("Quality, drift and scores of this project.")
         )
         self._show_tiles(facts)
         self.tabs.show_page()
@@ -86,7 +92,7 @@ class MonitorView(ScreenFrame):
         if not live:
             why = presenter.deaf or presenter.shown_facts.why.get("live", "")
             self.live_text.setText(why)
-            self.rate.show_figure("–", "not live")
+            self.rate.show_figure("–", tr("not live"))
             return
         now = time.time()
         rate = presenter.rate
@@ -96,33 +102,38 @@ class MonitorView(ScreenFrame):
         high = rate.by_band.get("high", 0)
         total = sum(rate.n.values())
         self.live_text.setText(
-            f"{whole(total)} predictions in two minutes; mean probability {percent(mean)}, "
-            f"{percent(high / total)} at high risk."
+            tr(
+                "{total} predictions in two minutes; mean probability {mean}, {high} at high risk."
+            ).format(total=whole(total), mean=percent(mean), high=percent(high / total))
             if mean is not None and total
-            else "Nobody was scored in the last two minutes."
+            else tr("Nobody was scored in the last two minutes.")
         )
-        self.rate.show_figure(f"{rate.per_second(now):,.1f}", "over ten seconds")
+        self.rate.show_figure(f"{rate.per_second(now):,.1f}", tr("over ten seconds"))
         if presenter.told.lines:
             self.alert_tile.show_figure(whole(len(presenter.alerts)), presenter.alerts[0].what)
 
     def _show_tiles(self, facts: MonitorFacts) -> None:
         last = next((m for m in reversed(facts.minutes) if m.per_second), None)
         if last is None:
-            self.latency.show_figure("–", "no requests lately" if facts.minutes else "not live")
+            self.latency.show_figure(
+                "–", tr("no requests lately") if facts.minutes else tr("not live")
+            )
             self.errors.show_figure("–", "")
         else:
             when = last.at.astimezone().strftime("%H:%M")
-            slow = "> 10 s" if last.p95 is None else f"{last.p95 * 1000:,.1f} ms"
-            self.latency.show_figure(slow, f"in the minute of {when}")
+            slow = "> 10 s" if last.p95 is None else tr("{p95:,.1f} ms").format(p95=last.p95 * 1000)
+            self.latency.show_figure(slow, tr("in the minute of {when}").format(when=when))
             failed = sum(m.error_share * m.per_second for m in facts.minutes)
             asked = sum(m.per_second for m in facts.minutes)
-            self.errors.show_figure(percent(failed / asked, 2), "of three hours' requests")
+            self.errors.show_figure(percent(failed / asked, 2), tr("of three hours' requests"))
         proven = [line for line in facts.drift if line.proven_at is not None]
         if facts.drift:
             names = ", ".join(line.name for line in proven[:3])
-            self.drifted.show_figure(str(len(proven)), names or f"of {len(facts.drift)} watched")
+            self.drifted.show_figure(
+                str(len(proven)), names or tr("of {drift} watched").format(drift=len(facts.drift))
+            )
         else:
-            self.drifted.show_figure("–", "too little to say")
+            self.drifted.show_figure("–", tr("too little to say"))
         alerts = self.presenter.alerts
         self.alert_tile.show_figure(str(len(alerts)), alerts[0].what if alerts else "none")
 

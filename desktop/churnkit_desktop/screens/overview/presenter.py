@@ -5,6 +5,7 @@ from __future__ import annotations
 from churnkit_desktop.actions import Action
 from churnkit_desktop.backend.facts import Overview
 from churnkit_desktop.desk import Desk
+from churnkit_desktop.language import tr
 from churnkit_desktop.screens.presenter import Presenter
 from churnkit_desktop.work.bench import Job
 
@@ -35,7 +36,7 @@ class OverviewPresenter(Presenter):
 
     def write_report(self) -> None:
         """One click: question, data, quality, who, why, money, risks, with their charts."""
-        self.start(Action("write_report", {"pdf": True}, "Writing the report"))
+        self.start(Action("write_report", {"pdf": True}, tr("Writing the report")))
 
     def cancel(self) -> None:
         """Write no report."""

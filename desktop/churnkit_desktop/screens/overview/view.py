@@ -8,6 +8,7 @@ from PySide6.QtWidgets import QHBoxLayout, QPushButton, QWidget
 
 from churnkit_desktop.backend.facts import Overview
 from churnkit_desktop.desk import Desk
+from churnkit_desktop.language import tr
 from churnkit_desktop.screens.overview.presenter import OverviewPresenter
 from churnkit_desktop.theme.style import Theme
 from churnkit_desktop.widgets.bands import BandBar
@@ -22,22 +23,22 @@ class OverviewView(ScreenFrame):
     """Binds to its presenter."""
 
     def __init__(self, presenter: OverviewPresenter, theme: Theme) -> None:
-        super().__init__("Overview")
+        super().__init__(tr("Overview"))
         self.presenter = presenter
         self.banner = Banner()
         self.above.addWidget(self.banner)
-        self.report = QPushButton("Report for management")
-        self.report.setToolTip("Question, data, quality, who, why, money, risks: HTML and PDF.")
+        self.report = QPushButton(tr("Report for management"))
+        self.report.setToolTip(tr("Question, data, quality, who, why, money, risks: HTML and PDF."))
         self.report.clicked.connect(presenter.write_report)
         self.buttons.addWidget(self.report)
         self.job_card = JobCard(presenter.cancel)
         self.above.addWidget(self.job_card)
         self.ready = Banner()
-        self.ready.offer("Open", self._open_report)
+        self.ready.offer(tr("Open"), self._open_report)
         self.above.addWidget(self.ready)
-        self.needs = Card("What needs you")
+        self.needs = Card(tr("What needs you"))
         self.body.addWidget(self.needs)
-        self.risk, self.model = Card("Who is at risk"), Card("Who decides")
+        self.risk, self.model = Card(tr("Who is at risk")), Card(tr("Who decides"))
         self.bar = BandBar(theme)
         self.risk_text = label("", "faint", wrap=True)
         self.risk.body.addWidget(self.bar)
@@ -49,26 +50,26 @@ class OverviewView(ScreenFrame):
         for card in (self.risk, self.model):
             card.body.addStretch(1)
         self.body.addLayout(row(self.risk, self.model))
-        top = self.top = Card("The riskiest customers")
+        top = self.top = Card(tr("The riskiest customers"))
         self.riskiest = RowsModel(
             (
-                Column("Customer"),
-                Column("Probability of leaving", percent, number=True),
-                Column("Risk"),
-                Column("Strongest reason"),
+                Column(tr("Customer")),
+                Column(tr("Probability of leaving"), percent, number=True),
+                Column(tr("Risk")),
+                Column(tr("Strongest reason")),
             )
         )
-        self.table = Table("The riskiest customers", self.riskiest)
+        self.table = Table(tr("The riskiest customers"), self.riskiest)
         self.table.activated.connect(
             lambda index: presenter.desk.go("customers", self.riskiest.rows[index.row()][0])
         )
         top.body.addWidget(self.table)
         self.body.addWidget(top)
-        changes = self.changes_card = Card("What changed")
+        changes = self.changes_card = Card(tr("What changed"))
         self.changes = RowsModel(
-            (Column("When", day), Column("What"), Column("Who"), Column("Why"))
+            (Column(tr("When"), day), Column(tr("What")), Column(tr("Who")), Column(tr("Why")))
         )
-        self.changes_table = Table("What changed", self.changes)
+        self.changes_table = Table(tr("What changed"), self.changes)
         changes.body.addWidget(self.changes_table)
         self.body.addWidget(changes)
         self.body.addStretch(1)
@@ -80,14 +81,18 @@ class OverviewView(ScreenFrame):
         facts, job = self.presenter.facts, self.presenter.job
         self.job_card.show_job(job)
         files = self.presenter.report_files
-        self.ready.show_notice("The report is ready." if files else "", "\n".join(files))
+        self.ready.show_notice(tr("The report is ready.") if files else "", "\n".join(files))
         self.report.setEnabled(
             facts is not None and facts.champion is not None and not (job and job.running)
         )
         if facts is None:
-            self.subtitle.setText("Reading …")
+            self.subtitle.setText(tr("Reading …"))
             return
-        customers = f"{whole(facts.n_customers)} rows from " if facts.n_customers else ""
+        customers = (
+            tr("{n_customers} rows from ").format(n_customers=whole(facts.n_customers))
+            if facts.n_customers
+            else ""
+        )
         self.subtitle.setText(f"{facts.name}: {customers}{facts.source}")
         self._show_needs(facts)
         self._show_risk(facts)
@@ -116,7 +121,7 @@ class OverviewView(ScreenFrame):
     def _show_needs(self, facts: Overview) -> None:
         clear(self.needs.body, keep=1)
         if not facts.needs:
-            self.needs.body.addWidget(label("Nothing: all is well.", "faint"))
+            self.needs.body.addWidget(label(tr("Nothing: all is well."), "faint"))
         for need in facts.needs:
             line = QWidget()
             parts = QHBoxLayout(line)
@@ -133,26 +138,32 @@ class OverviewView(ScreenFrame):
     def _show_risk(self, facts: Overview) -> None:
         self.bar.show_bands(facts.bands)
         if facts.scored_at is None:
-            self.risk_text.setText("Nobody has been scored yet.")
+            self.risk_text.setText(tr("Nobody has been scored yet."))
         else:
             self.risk_text.setText(
-                f"{whole(facts.n_scored)} customers, scored {ago(facts.scored_at)}."
+                tr("{n_scored} customers, scored {scored_at}.").format(
+                    n_scored=whole(facts.n_scored), scored_at=ago(facts.scored_at)
+                )
             )
 
     def _show_model(self, facts: Overview) -> None:
         champion = facts.champion
         self.model_name.setText(champion.version if champion else "–")
         if champion is None:
-            self.model_text.setText("No model yet.")
+            self.model_text.setText(tr("No model yet."))
             return
         auc, brier = champion.metrics.get("roc_auc"), champion.metrics.get("brier")
-        lines = [f"{champion.candidate.replace('_', ' ')}, trained {ago(champion.created_at)}"]
+        lines = [
+            tr("{value}, trained {created_at}").format(
+                value=champion.candidate.replace("_", " "), created_at=ago(champion.created_at)
+            )
+        ]
         if auc is not None:
-            lines.append(f"ROC AUC {estimate(auc)}")
+            lines.append(tr("ROC AUC {auc}").format(auc=estimate(auc)))
         if brier is not None:
-            lines.append(f"Brier score {estimate(brier)}")
+            lines.append(tr("Brier score {brier}").format(brier=estimate(brier)))
         if facts.challenger is not None:
-            lines.append(f"Challenger: {facts.challenger.version}")
+            lines.append(tr("Challenger: {version}").format(version=facts.challenger.version))
         self.model_text.setText("\n".join(lines))
 
 

@@ -9,6 +9,7 @@ from churnkit_desktop.actions import Action
 from churnkit_desktop.backend.facts import Answer
 from churnkit_desktop.backend.rollout_facts import PlanFacts, RolloutFacts, RolloutLine
 from churnkit_desktop.desk import Desk
+from churnkit_desktop.language import tr
 from churnkit_desktop.screens.presenter import Presenter
 from churnkit_desktop.screens.rollout.state import (
     Course,
@@ -100,7 +101,7 @@ class RolloutPresenter(Presenter):
         """Take in what matured, and do what is decided."""
         if self.facts is not None:
             arguments = {"rollout_id": self.facts.line.rollout_id}
-            self.apply(Action("advance_rollout", dict(arguments), "Look now"), self._looked)
+            self.apply(Action("advance_rollout", dict(arguments), tr("Look now")), self._looked)
 
     def move(self, verb: str) -> None:
         """Pause, resume, promote or abort, with the reason that was given."""
@@ -108,7 +109,7 @@ class RolloutPresenter(Presenter):
             return
         line = self.facts.line
         action = Action(
-            f"{verb}_rollout",
+            tr("{verb}_rollout").format(verb=verb),
             {"rollout_id": line.rollout_id, "why": self.why.strip()},
             f"{verb.capitalize()} {line.rollout_id}",
             # What another window has done meanwhile is looked at before it is changed.
@@ -145,7 +146,7 @@ class RolloutPresenter(Presenter):
         if self.form is None or self.usual is None:
             return
         arguments = self.form.arguments(self.usual)
-        self.apply(Action("start_rollout", arguments, "Start a rollout"), self._started)
+        self.apply(Action("start_rollout", arguments, tr("Start a rollout")), self._started)
 
     def _forecast(self) -> None:
         assert self.form is not None and self.usual is not None
@@ -178,7 +179,7 @@ class RolloutPresenter(Presenter):
         self.keep("form", {})
         self.wanted = ""
         self.keep("rollout", "")
-        self.said = "The rollout has begun, in shadow."
+        self.said = tr("The rollout has begun, in shadow.")
 
     # --- answers -----------------------------------------------------------------------
 

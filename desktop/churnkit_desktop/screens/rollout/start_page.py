@@ -16,6 +16,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from churnkit_desktop.language import tr
 from churnkit_desktop.screens.rollout.presenter import RolloutPresenter
 from churnkit_desktop.screens.rollout.state import METRICS, StartForm, forecast_text
 from churnkit_desktop.theme.style import Theme
@@ -23,7 +24,7 @@ from churnkit_desktop.widgets.ladder import Ladder
 from churnkit_desktop.widgets.layout import Card, label
 from churnkit_desktop.words import whole
 
-_AS_LATELY = "as lately"
+_AS_LATELY = tr("as lately")
 
 
 class StartPage(QWidget):
@@ -35,12 +36,15 @@ class StartPage(QWidget):
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(14)
-        plan = Card("Start a rollout")
+        plan = Card(tr("Start a rollout"))
         plan.body.addWidget(
             label(
-                "First the challenger only watches (shadow): both models score every customer, "
-                "the champion answers. It advances by itself while nothing speaks against it, and "
-                "takes over only when the gain is proven.",
+                tr(
+                    "First the challenger only watches (shadow): both models score "
+                    "every customer, the champion answers. It advances by itself while "
+                    "nothing speaks against it, and takes over only when the gain is "
+                    "proven."
+                ),
                 "faint",
                 wrap=True,
             )
@@ -48,13 +52,13 @@ class StartPage(QWidget):
         form = QFormLayout()
         form.setHorizontalSpacing(18)
         self.challenger = QComboBox()
-        self.tolerance = _number(0, 1_000_000, 2, "largest loss that is still good enough")
-        self.gain = _number(0, 1_000_000, 2, "for the forecast only", "not known")
-        self.spread = _number(0, 1_000_000, 2, "for the forecast only", "not known")
+        self.tolerance = _number(0, 1_000_000, 2, tr("largest loss that is still good enough"))
+        self.gain = _number(0, 1_000_000, 2, tr("for the forecast only"), tr("not known"))
+        self.spread = _number(0, 1_000_000, 2, tr("for the forecast only"), tr("not known"))
         self.alpha_promote = _number(0.1, 50, 1, "", suffix=" %")
         self.alpha_abort = _number(0.1, 50, 1, "", suffix=" %")
-        self.promotes = QCheckBox("Promote by itself when the gates are passed")
-        self.aborts = QCheckBox("Stop by itself when a guardrail is breached")
+        self.promotes = QCheckBox(tr("Promote by itself when the gates are passed"))
+        self.aborts = QCheckBox(tr("Stop by itself when a guardrail is breached"))
         self.customers = QSpinBox()
         self.customers.setRange(0, 2_000_000_000)
         self.customers.setSpecialValueText(_AS_LATELY)
@@ -62,19 +66,19 @@ class StartPage(QWidget):
         self.customers.setMaximumWidth(180)
         self.per_day = _number(0, 1_000_000_000, 1, "", _AS_LATELY)
         self.why = QLineEdit()
-        self.why.setPlaceholderText("for the journal, such as “trained on a year more”")
+        self.why.setPlaceholderText(tr("for the journal, such as “trained on a year more”"))
         rows: tuple[tuple[str, QWidget], ...] = (
-            ("Challenger", self.challenger),
-            ("Profit per customer may be lower by", self.tolerance),
-            ("Hoped-for gain per customer", self.gain),
-            ("… with a standard deviation of", self.spread),
-            ("Wrong promotion, at most", self.alpha_promote),
-            ("Wrong stop, at most", self.alpha_abort),
+            (tr("Challenger"), self.challenger),
+            (tr("Profit per customer may be lower by"), self.tolerance),
+            (tr("Hoped-for gain per customer"), self.gain),
+            (tr("… with a standard deviation of"), self.spread),
+            (tr("Wrong promotion, at most"), self.alpha_promote),
+            (tr("Wrong stop, at most"), self.alpha_abort),
             ("", self.promotes),
             ("", self.aborts),
-            ("Customers in all", self.customers),
-            ("Scored a day", self.per_day),
-            ("Reason", self.why),
+            (tr("Customers in all"), self.customers),
+            (tr("Scored a day"), self.per_day),
+            (tr("Reason"), self.why),
         )
         for title, field in rows:
             form.addRow(title, field)
@@ -82,14 +86,14 @@ class StartPage(QWidget):
                 field.setAccessibleName(title)
         plan.body.addLayout(form)
         column.addWidget(plan)
-        forecast = Card("What to expect")
-        self.forecast = label("Reading …", wrap=True)
+        forecast = Card(tr("What to expect"))
+        self.forecast = label(tr("Reading …"), wrap=True)
         self.ladder = Ladder(theme)
         self.proofs = label("", "faint", wrap=True)
         for part in (self.forecast, self.ladder, self.proofs):
             forecast.body.addWidget(part)
         bar = QHBoxLayout()
-        back, self.begin = QPushButton("Back"), QPushButton("Start in shadow")
+        back, self.begin = QPushButton(tr("Back")), QPushButton(tr("Start in shadow"))
         self.begin.setObjectName("primary")
         bar.addStretch(1)
         bar.addWidget(back)
@@ -124,15 +128,28 @@ class StartPage(QWidget):
         self._fill(form)
         self.forecast.setText(forecast_text(plan))
         steps = [
-            (s.name, f"{whole(s.minimum_customers)} customers, {s.minimum_days:g} d")
+            (
+                s.name,
+                tr("{minimum_customers} customers, {minimum_days:g} d").format(
+                    minimum_customers=whole(s.minimum_customers), minimum_days=s.minimum_days
+                ),
+            )
             for s in plan.stages
         ]
-        self.ladder.show_steps([*steps, ("all", "when proven")], -1, "running")
+        self.ladder.show_steps([*steps, ("all", tr("when proven"))], -1, "running")
         gates = [METRICS[g.metric] for g in plan.gates if g.role == "gate"]
         rails = [METRICS[g.metric] for g in plan.gates if g.role == "guardrail"]
         self.proofs.setText(
-            f"Must be proven: {', '.join(gates)}. Guarded: {', '.join(rails)}. "
-            f"Attempt {plan.attempt} of {plan.challenger} against {plan.champion}."
+            tr(
+                "Must be proven: {gates}. Guarded: {rails}. Attempt {attempt} of "
+                "{challenger} against {champion}."
+            ).format(
+                gates=", ".join(gates),
+                rails=", ".join(rails),
+                attempt=plan.attempt,
+                challenger=plan.challenger,
+                champion=plan.champion,
+            )
         )
 
     def _fill(self, form: StartForm) -> None:

@@ -13,12 +13,13 @@ from churnkit_desktop.backend.rollout_facts import (
     RolloutFacts,
     RolloutLine,
 )
+from churnkit_desktop.language import tr
 
 METRICS = {
-    "profit": "profit per customer",
-    "brier": "Brier score",
-    "log_loss": "log loss",
-    "error_rate": "error rate",
+    "profit": tr("profit per customer"),
+    "brier": tr("Brier score"),
+    "log_loss": tr("log loss"),
+    "error_rate": tr("error rate"),
     "latency": "latency",
 }
 
@@ -62,7 +63,7 @@ def course_keys(plan: PlanFacts) -> tuple[tuple[str, str], ...]:
 
 def rule_title(rule: GateFacts) -> str:
     """A gate or guardrail in words."""
-    past = " (history)" if rule.stream == "history" else ""
+    past = tr(" (history)") if rule.stream == "history" else ""
     return f"{rule.role.capitalize()}: {METRICS.get(rule.metric, rule.metric)}{past}"
 
 
@@ -81,14 +82,20 @@ def course(looks: Sequence[LookFacts], key: str, plan: PlanFacts) -> Course:
                 point = (float(reading.n), reading.mean, reading.lower, reading.upper)
                 points.append(point)  # type: ignore[arg-type]
     columns = tuple(zip(*points, strict=True)) if points else ((), (), (), ())
-    wanted = "promotes above" if rule.role == "gate" else f"{rule.action}s below"
+    wanted = (
+        tr("promotes above")
+        if rule.role == "gate"
+        else tr("{action}s below").format(action=rule.action)
+    )
     latency = rule.metric == "latency"
     return Course(
         key=_key(rule),
         title=rule_title(rule),
-        unit="latency (ms)" if latency else f"gain in {METRICS.get(rule.metric, rule.metric)}",
+        unit=tr("latency (ms)")
+        if latency
+        else tr("gain in {metric}").format(metric=METRICS.get(rule.metric, rule.metric)),
         line=rule.tolerance if latency else 0.0 - rule.tolerance,
-        line_text=f"{rule.action}s above" if latency else wanted,
+        line_text=tr("{action}s above").format(action=rule.action) if latency else wanted,
         x=columns[0],
         mean=columns[1],
         lower=columns[2],
@@ -131,12 +138,22 @@ def standing(facts: RolloutFacts) -> str:
     """Where it stands, in a sentence or two."""
     line = facts.line
     if line.outcome == "promoted":
-        return f"{line.challenger} took over from {line.champion}."
+        return tr("{challenger} took over from {champion}.").format(
+            challenger=line.challenger, champion=line.champion
+        )
     if line.outcome == "aborted":
-        return f"{line.challenger} was stopped; {line.champion} serves alone."
-    share = "nobody (in shadow)" if line.share == 0 else f"{line.share * 100:g} % of the customers"
+        return tr("{challenger} was stopped; {champion} serves alone.").format(
+            challenger=line.challenger, champion=line.champion
+        )
+    share = (
+        tr("nobody (in shadow)")
+        if line.share == 0
+        else tr("{share:g} % of the customers").format(share=line.share * 100)
+    )
     paused = "Paused. " if line.condition == "paused" else ""
-    return f"{paused}{line.challenger} answers {share}, {line.champion} everybody else."
+    return tr("{paused}{challenger} answers {share}, {champion} everybody else.").format(
+        paused=paused, challenger=line.challenger, share=share, champion=line.champion
+    )
 
 
 def outlook(facts: RolloutFacts) -> str:
@@ -145,15 +162,23 @@ def outlook(facts: RolloutFacts) -> str:
         return ""
     parts = []
     if facts.labels_needed:
-        parts.append(f"about {facts.labels_needed:,} more matured pairs are needed")
+        parts.append(
+            tr("about {labels_needed:,} more matured pairs are needed").format(
+                labels_needed=facts.labels_needed
+            )
+        )
     if facts.expected_at is not None:
-        parts.append(f"expected about {facts.expected_at:%Y-%m-%d}")
+        parts.append(
+            tr("expected about {expected_at:%Y-%m-%d}").format(expected_at=facts.expected_at)
+        )
     if not parts:
         forecast = facts.plan.forecast
         if forecast.expected_at is not None:
-            return f"Verdict: expected about {forecast.expected_at:%Y-%m-%d} (said at the start)."
-        return "Verdict: no date can be told yet."
-    return f"Verdict: {', '.join(parts)}."
+            return tr("Verdict: expected about {expected_at:%Y-%m-%d} (said at the start).").format(
+                expected_at=forecast.expected_at
+            )
+        return tr("Verdict: no date can be told yet.")
+    return tr("Verdict: {parts}.").format(parts=", ".join(parts))
 
 
 def stage_position(facts: RolloutFacts) -> int:
@@ -239,24 +264,34 @@ def forecast_text(plan: PlanFacts) -> str:
     """What is expected, in sentences."""
     told = plan.forecast
     if told.reachable is None or told.customers is None or told.predictions_per_day is None:
-        return (
-            "No load is known yet, so no date can be told: enter how many customers there are and "
-            "how many are scored a day."
+        return tr(
+            "No load is known yet, so no date can be told: enter how many "
+            "customers there are and how many are scored a day."
         )
     lines = [
-        f"{told.customers:,} customers with {told.predictions_per_day:,.4g} predictions a day give "
-        f"up to {told.reachable:,} matured pairs in two years, the first after "
-        f"{plan.days_to_mature:g} days."
+        tr(
+            "{customers:,} customers with {predictions_per_day:,.4g} "
+            "predictions a day give up to {reachable:,} matured pairs in two "
+            "years, the first after {days_to_mature:g} days."
+        ).format(
+            customers=told.customers,
+            predictions_per_day=told.predictions_per_day,
+            reachable=told.reachable,
+            days_to_mature=plan.days_to_mature,
+        )
     ]
     if told.labels_needed is None:
-        lines.append("Enter the gain you hope for to see when a verdict can be expected.")
+        lines.append(tr("Enter the gain you hope for to see when a verdict can be expected."))
     elif told.expected_at is None:
         lines.append(
-            f"A verdict would take about {told.labels_needed:,} pairs, more than this base gives."
+            tr(
+                "A verdict would take about {labels_needed:,} pairs, more than this base gives."
+            ).format(labels_needed=told.labels_needed)
         )
     else:
         lines.append(
-            f"A verdict takes about {told.labels_needed:,} pairs: about "
-            f"{told.expected_at:%Y-%m-%d}."
+            tr(
+                "A verdict takes about {labels_needed:,} pairs: about {expected_at:%Y-%m-%d}."
+            ).format(labels_needed=told.labels_needed, expected_at=told.expected_at)
         )
     return "\n".join(lines)

@@ -15,6 +15,7 @@ from PySide6.QtWidgets import (
 
 from churnkit_desktop.backend.rollout_facts import GateFacts, RolloutFacts
 from churnkit_desktop.desk import Desk
+from churnkit_desktop.language import tr
 from churnkit_desktop.plots.chart import Chart
 from churnkit_desktop.screens.rollout.presenter import RolloutPresenter
 from churnkit_desktop.screens.rollout.start_page import StartPage
@@ -42,14 +43,14 @@ class RolloutView(ScreenFrame):
     """Binds to its presenter."""
 
     def __init__(self, presenter: RolloutPresenter, theme: Theme) -> None:
-        super().__init__("Rollout")
+        super().__init__(tr("Rollout"))
         self.presenter = presenter
         self.chosen = QComboBox()
-        self.chosen.setAccessibleName("Rollout")
+        self.chosen.setAccessibleName(tr("Rollout"))
         self.chosen.setMinimumContentsLength(24)
-        self.look = QPushButton("Look now")
-        self.look.setToolTip("Take in the outcomes that matured, and do what is decided.")
-        self.start = QPushButton("Start a rollout …")
+        self.look = QPushButton(tr("Look now"))
+        self.look.setToolTip(tr("Take in the outcomes that matured, and do what is decided."))
+        self.start = QPushButton(tr("Start a rollout …"))
         for part in (self.chosen, self.look, self.start):
             self.buttons.addWidget(part)
         self.banner = Banner()
@@ -58,10 +59,12 @@ class RolloutView(ScreenFrame):
         self.body.addWidget(self.pages)
         self.pages.addWidget(
             Empty(
-                "No rollout yet",
-                "A rollout lets a challenger prove itself on live customers before it takes over: "
-                "first in shadow, then for a few, then for all.",
-                "Start a rollout",
+                tr("No rollout yet"),
+                tr(
+                    "A rollout lets a challenger prove itself on live customers before "
+                    "it takes over: first in shadow, then for a few, then for all."
+                ),
+                tr("Start a rollout"),
                 presenter.begin_start,
             )
         )
@@ -81,7 +84,7 @@ class RolloutView(ScreenFrame):
         column = QVBoxLayout(content)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(14)
-        stages = Card("Stages")
+        stages = Card(tr("Stages"))
         self.ladder = Ladder(theme)
         self.standing = label("", wrap=True)
         self.reason = label("", "faint", wrap=True)
@@ -89,47 +92,51 @@ class RolloutView(ScreenFrame):
             stages.body.addWidget(part)
         column.addWidget(stages)
 
-        evidence = Card("Evidence")
+        evidence = Card(tr("Evidence"))
         bar = QHBoxLayout()
         self.drawn = QComboBox()
-        self.drawn.setAccessibleName("What the chart shows")
+        self.drawn.setAccessibleName(tr("What the chart shows"))
         self.outlook = label("", wrap=True)
         bar.addWidget(self.drawn)
         bar.addWidget(self.outlook, 1)
         evidence.body.addLayout(bar)
-        self.chart = Chart(theme, "evidence", x_label="matured pairs", y_label="gain")
+        self.chart = Chart(theme, "evidence", x_label=tr("matured pairs"), y_label="gain")
         self.chart.setFixedHeight(300)
         evidence.body.addWidget(self.chart)
         evidence.body.addWidget(
             label(
-                "The bounds hold at every look together, so looking often costs nothing. Gains are "
-                "above 0 where the challenger is better.",
+                tr(
+                    "The bounds hold at every look together, so looking often costs "
+                    "nothing. Gains are above 0 where the challenger is better."
+                ),
                 "faint",
                 wrap=True,
             )
         )
         self.gates = RowsModel(
             (
-                Column("Gate or guardrail"),
-                Column("State"),
-                Column("Gain so far", _figure, number=True),
-                Column("At least", _figure, number=True),
-                Column("At most", _figure, number=True),
-                Column("Line", "{:g}".format, number=True, hint="What the bound has to pass."),
-                Column("Pairs", whole, number=True),
-                Column("Then"),
+                Column(tr("Gate or guardrail")),
+                Column(tr("State")),
+                Column(tr("Gain so far"), _figure, number=True),
+                Column(tr("At least"), _figure, number=True),
+                Column(tr("At most"), _figure, number=True),
+                Column(
+                    tr("Line"), "{:g}".format, number=True, hint=tr("What the bound has to pass.")
+                ),
+                Column(tr("Pairs"), whole, number=True),
+                Column(tr("Then")),
             )
         )
-        self.gate_table = Table("Gates and guardrails", self.gates)
+        self.gate_table = Table(tr("Gates and guardrails"), self.gates)
         evidence.body.addWidget(self.gate_table)
         self.notes = label("", "faint", wrap=True)
         evidence.body.addWidget(self.notes)
         column.addWidget(evidence)
 
-        self.decide = Card("Decide")
+        self.decide = Card(tr("Decide"))
         self.why = QLineEdit(self.presenter.why)
-        self.why.setPlaceholderText("Why? The reason is kept in the journal.")
-        self.why.setAccessibleName("Reason of the decision")
+        self.why.setPlaceholderText(tr("Why? The reason is kept in the journal."))
+        self.why.setAccessibleName(tr("Reason of the decision"))
         line = QHBoxLayout()
         line.addWidget(self.why, 1)
         self.moves: dict[str, QPushButton] = {}
@@ -146,18 +153,18 @@ class RolloutView(ScreenFrame):
             lambda _i: self.presenter.show_metric(self.drawn.currentData())
         )
 
-        journal = Card("Journal")
+        journal = Card(tr("Journal"))
         self.journal = RowsModel(
             (
-                Column("When", day),
-                Column("What"),
-                Column("Stage"),
-                Column("Pairs", whole, number=True),
-                Column("Who"),
-                Column("Why"),
+                Column(tr("When"), day),
+                Column(tr("What")),
+                Column(tr("Stage")),
+                Column(tr("Pairs"), whole, number=True),
+                Column(tr("Who")),
+                Column(tr("Why")),
             )
         )
-        self.journal_table = Table("Journal", self.journal)
+        self.journal_table = Table(tr("Journal"), self.journal)
         journal.body.addWidget(self.journal_table)
         column.addWidget(journal)
         column.addStretch(1)
@@ -171,14 +178,14 @@ class RolloutView(ScreenFrame):
         else:
             self.banner.show_notice(presenter.said)
         if presenter.lines is None and not presenter.starting:
-            self.subtitle.setText("Reading …")
+            self.subtitle.setText(tr("Reading …"))
             return
         self.look.setEnabled(presenter.moves.look and not presenter.busy)
         self.start.setVisible(not presenter.starting and not presenter.someone_runs)
         for part in (self.chosen, self.look):
             part.setVisible(not presenter.starting and presenter.facts is not None)
         if presenter.starting:
-            self.subtitle.setText("A plan is fixed before the first prediction.")
+            self.subtitle.setText(tr("A plan is fixed before the first prediction."))
             self.pages.setCurrentIndex(2)
             self.start_page.show_state()
             return
@@ -186,7 +193,7 @@ class RolloutView(ScreenFrame):
         self.pages.setCurrentIndex(0 if facts is None else 1)
         if facts is None:
             self.start.hide()
-            self.subtitle.setText("Whether a new model may take over.")
+            self.subtitle.setText(tr("Whether a new model may take over."))
             return
         self._show_choice(facts)
         self._show_stages(facts)
@@ -201,8 +208,16 @@ class RolloutView(ScreenFrame):
     def _show_choice(self, facts: RolloutFacts) -> None:
         line = facts.line
         self.subtitle.setText(
-            f"{line.rollout_id}: {line.challenger} wants to take over from {line.champion}"
-            f" (attempt {line.attempt}), since {day(line.created_at)}."
+            tr(
+                "{rollout_id}: {challenger} wants to take over from {champion} "
+                "(attempt {attempt}), since {created_at}."
+            ).format(
+                rollout_id=line.rollout_id,
+                challenger=line.challenger,
+                champion=line.champion,
+                attempt=line.attempt,
+                created_at=day(line.created_at),
+            )
         )
         lines = self.presenter.lines or ()
         with QSignalBlocker(self.chosen):
@@ -210,23 +225,37 @@ class RolloutView(ScreenFrame):
             for one in reversed(lines):
                 state = one.outcome or one.condition
                 self.chosen.addItem(
-                    f"{one.rollout_id}  {one.challenger} against {one.champion}, {state}",
+                    tr("{rollout_id}  {challenger} against {champion}, {state}").format(
+                        rollout_id=one.rollout_id,
+                        challenger=one.challenger,
+                        champion=one.champion,
+                        state=state,
+                    ),
                     one.rollout_id,
                 )
             self.chosen.setCurrentIndex(self.chosen.findData(line.rollout_id))
 
     def _show_stages(self, facts: RolloutFacts) -> None:
         steps = [
-            (s.name, f"{whole(s.minimum_customers)} customers, {s.minimum_days:g} d")
+            (
+                s.name,
+                tr("{minimum_customers} customers, {minimum_days:g} d").format(
+                    minimum_customers=whole(s.minimum_customers), minimum_days=s.minimum_days
+                ),
+            )
             for s in facts.plan.stages
         ]
         self.ladder.show_steps(
-            [*steps, ("all", "when proven")], stage_position(facts), facts.line.condition
+            [*steps, ("all", tr("when proven"))], stage_position(facts), facts.line.condition
         )
         self.standing.setText(standing(facts))
-        looked = f" Looked {day(facts.line.looked_at)}." if facts.line.looked_at else ""
+        looked = (
+            tr(" Looked {looked_at}.").format(looked_at=day(facts.line.looked_at))
+            if facts.line.looked_at
+            else ""
+        )
         reason = (
-            facts.reason[:1].upper() + facts.reason[1:] if facts.reason else "Nobody looked yet"
+            facts.reason[:1].upper() + facts.reason[1:] if facts.reason else tr("Nobody looked yet")
         )
         self.reason.setText(f"{reason}.{looked}")
         self.reason.setVisible(facts.line.outcome is None)
@@ -244,7 +273,11 @@ class RolloutView(ScreenFrame):
                     self.drawn.addItem(title, key)
             self.drawn.setCurrentIndex(self.drawn.findData(course.key))
         text = outlook(facts)
-        waiting = f" Waiting for outcomes of {facts.waiting_for}." if facts.waiting_for else ""
+        waiting = (
+            tr(" Waiting for outcomes of {waiting_for}.").format(waiting_for=facts.waiting_for)
+            if facts.waiting_for
+            else ""
+        )
         self.outlook.setText(text + waiting if facts.line.outcome is None else "")
         self._draw(course)
         self.gates.fill([_gate_row(reading) for reading in facts.readings or facts.plan.gates])
@@ -260,10 +293,15 @@ class RolloutView(ScreenFrame):
                 chart.drop(name)
         chart.units(course.unit)
         chart.band("bounds", course.x, course.lower, course.upper)
-        chart.line("gain so far", course.x, course.mean)
+        chart.line(tr("gain so far"), course.x, course.mean)
         chart.level("line", course.line, text=course.line_text)
         for at, verdict in course.marks:
-            chart.level(f"mark {at} {verdict}", at, upright=True, text=verdict)
+            chart.level(
+                tr("mark {at} {verdict}").format(at=at, verdict=verdict),
+                at,
+                upright=True,
+                text=verdict,
+            )
         chart.look_at(*course.reach)
 
     def _why_changed(self, text: str) -> None:
@@ -275,7 +313,7 @@ class RolloutView(ScreenFrame):
         moves, facts = presenter.moves, presenter.facts
         self.decide.setVisible(presenter.running)
         paused = facts is not None and facts.line.condition == "paused"
-        hint = "" if presenter.why.strip() else "Give a reason first."
+        hint = "" if presenter.why.strip() else tr("Give a reason first.")
         for verb, button in self.moves.items():
             button.setEnabled(getattr(moves, verb) and not presenter.busy)
             button.setToolTip(hint)
@@ -300,9 +338,11 @@ def _gate_row(reading: GateFacts) -> tuple[object, ...]:
         reading.upper,
         line,
         reading.n,
-        {"promote": "it may take over", "abort": "it is stopped", "pause": "it is paused"}[
-            reading.action
-        ],
+        {
+            "promote": tr("it may take over"),
+            "abort": tr("it is stopped"),
+            "pause": tr("it is paused"),
+        }[reading.action],
     )
 
 

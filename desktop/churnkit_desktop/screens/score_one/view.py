@@ -6,6 +6,7 @@ from PySide6.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout
 
 from churnkit.errors import NoChampion
 from churnkit_desktop.desk import Desk
+from churnkit_desktop.language import tr
 from churnkit_desktop.screens.score_one.presenter import ScoreOnePresenter
 from churnkit_desktop.theme.style import Theme
 from churnkit_desktop.widgets.banner import Banner
@@ -19,23 +20,25 @@ class ScoreOneView(ScreenFrame):
     """Binds to its presenter."""
 
     def __init__(self, presenter: ScoreOnePresenter, theme: Theme) -> None:
-        super().__init__("Score one")
+        super().__init__(tr("Score one"))
         self.presenter = presenter
-        self.subtitle.setText("Enter what is known of a customer; what is not known stays missing.")
-        clear = QPushButton("Clear the form")
+        self.subtitle.setText(
+            tr("Enter what is known of a customer; what is not known stays missing.")
+        )
+        clear = QPushButton(tr("Clear the form"))
         clear.clicked.connect(self._clear)
         self.buttons.addWidget(clear)
         self.banner = Banner()
         self.above.addWidget(self.banner)
         line = QHBoxLayout()
         line.setSpacing(14)
-        self.entry = Card("The customer")
+        self.entry = Card(tr("The customer"))
         self.form = RowForm(presenter.change)
         self.entry.body.addWidget(self.form)
         self.entry.body.addStretch(1)
         line.addWidget(self.entry, 1)
         right = QVBoxLayout()
-        self.answer = Card("What the model says")
+        self.answer = Card(tr("What the model says"))
         self.figure = label("", "figure")
         self.text = label("", "faint", wrap=True)
         self.reasons = ReasonBars(theme)
@@ -53,7 +56,7 @@ class ScoreOneView(ScreenFrame):
         presenter = self.presenter
         missing = isinstance(presenter.error, NoChampion)
         if missing:
-            self.banner.show_notice("There is no model yet.", "Train one first.")
+            self.banner.show_notice(tr("There is no model yet."), tr("Train one first."))
         else:
             self.banner.show_error(presenter.error)
         self.entry.setVisible(bool(presenter.fields))

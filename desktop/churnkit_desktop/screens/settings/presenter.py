@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from churnkit.errors import ChurnkitError
+from churnkit_desktop import formats
 from churnkit_desktop.backend.opening import try_service
 from churnkit_desktop.desk import Console, Desk
+from churnkit_desktop.language import tr
 from churnkit_desktop.screens.presenter import Presenter
 from churnkit_desktop.session import connections
 
@@ -52,6 +54,24 @@ class SettingsPresenter(Presenter):
         """Open what was open last, or the first page."""
         self.console.memory.remember(reopen=wanted)
 
+    @property
+    def language(self) -> str:
+        """The language of the next start."""
+        return str(self.console.memory.general().get("language", "en"))
+
+    def choose_language(self, language: str) -> None:
+        """Speak it from the next start on."""
+        self.console.memory.remember(language=language)
+        self.said = tr("The language changes when the console starts the next time.")
+        self.changed()
+
+    def choose_format(self, what: str, how: str) -> None:
+        """Write numbers, shares, amounts or dates so; the screens are read anew."""
+        chosen = replace(formats.in_use(), **{what: how})
+        formats.use(chosen)
+        self.console.memory.remember(formats=chosen.to_json())
+        self.desk.changed()
+
     def choose_theme(self, choice: str) -> None:
         """Follow the system, or be light or dark."""
         self.console.choose_theme(choice)
@@ -60,7 +80,7 @@ class SettingsPresenter(Presenter):
     def forget_layout(self) -> None:
         """The window as it is at the first start."""
         self.console.forget_layout()
-        self.said = "The window has its first size and place again."
+        self.said = tr("The window has its first size and place again.")
         self.changed()
 
     def add(self) -> None:
@@ -74,7 +94,7 @@ class SettingsPresenter(Presenter):
     def test(self, url: str) -> None:
         """See whether a service answers and knows the key."""
         keys = self.console.keys
-        self._say(url, "testing …")
+        self._say(url, tr("testing …"))
 
         def failed(error: ChurnkitError) -> None:
             self._say(url, error.what)
@@ -82,7 +102,7 @@ class SettingsPresenter(Presenter):
         self.desk.runner.run(
             f"settings test {url}",
             lambda: try_service(url, keys.get(url)),
-            lambda _none: self._say(url, "answers, and knows the key"),
+            lambda _none: self._say(url, tr("answers, and knows the key")),
             failed,
         )
 
@@ -92,7 +112,7 @@ class SettingsPresenter(Presenter):
         connections.remove(self.console.memory, url)
 
         def forgotten(_none: None) -> None:
-            self.said = keys.trouble or f"{url} and its key are forgotten."
+            self.said = keys.trouble or tr("{url} and its key are forgotten.").format(url=url)
             self.load()
 
         self.read(lambda: keys.forget(url), forgotten, "forget")

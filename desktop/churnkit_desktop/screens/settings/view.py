@@ -6,7 +6,9 @@ from PySide6.QtCore import QUrl
 from PySide6.QtGui import QDesktopServices
 from PySide6.QtWidgets import QCheckBox, QComboBox, QFormLayout, QHBoxLayout, QPushButton
 
+from churnkit_desktop import formats
 from churnkit_desktop.desk import Desk
+from churnkit_desktop.language import LANGUAGES, tr
 from churnkit_desktop.screens.settings.presenter import SettingsPresenter
 from churnkit_desktop.session.keys import NO_KEYRING
 from churnkit_desktop.theme.style import CHOICES, Theme
@@ -14,19 +16,19 @@ from churnkit_desktop.widgets.banner import Banner
 from churnkit_desktop.widgets.layout import Card, ScreenFrame, label
 from churnkit_desktop.widgets.table import Column, RowsModel, Table
 
-_THEMES = {"system": "as the system", "light": "light", "dark": "dark"}
+_THEMES = {"system": tr("as the system"), "light": tr("light"), "dark": tr("dark")}
 
 
 class SettingsView(ScreenFrame):
     """Binds to its presenter."""
 
     def __init__(self, presenter: SettingsPresenter, theme: Theme) -> None:
-        super().__init__("Settings")
+        super().__init__(tr("Settings"))
         self.presenter, self._theme = presenter, theme
-        self.subtitle.setText("Of this console on this computer; changes take effect at once.")
+        self.subtitle.setText(tr("Of this console on this computer; changes take effect at once."))
         self.banner = Banner()
         self.above.addWidget(self.banner)
-        look = Card("Look and start")
+        look = Card(tr("Look and start"))
         form = QFormLayout()
         form.setHorizontalSpacing(18)
         self.theme = QComboBox()
@@ -36,35 +38,45 @@ class SettingsView(ScreenFrame):
         self.theme.activated.connect(
             lambda _i: presenter.choose_theme(str(self.theme.currentData()))
         )
-        form.addRow("Colours", self.theme)
-        self.reopen = QCheckBox("Open what was open last when the console starts")
+        form.addRow(tr("Colours"), self.theme)
+        self.language = QComboBox()
+        for name, title in LANGUAGES.items():
+            self.language.addItem(title, name)
+        self.language.setCurrentIndex(max(self.language.findData(presenter.language), 0))
+        self.language.setMaximumWidth(220)
+        self.language.activated.connect(
+            lambda _i: presenter.choose_language(str(self.language.currentData()))
+        )
+        form.addRow(tr("Language"), self.language)
+        self.reopen = QCheckBox(tr("Open what was open last when the console starts"))
         self.reopen.setChecked(presenter.reopens)
         self.reopen.toggled.connect(presenter.set_reopens)
-        form.addRow("Start", self.reopen)
-        self.layout_button = QPushButton("Forget size and panels")
+        form.addRow(tr("Start"), self.reopen)
+        self.layout_button = QPushButton(tr("Forget size and panels"))
         self.layout_button.setMaximumWidth(220)
         self.layout_button.clicked.connect(presenter.forget_layout)
-        form.addRow("Window", self.layout_button)
+        form.addRow(tr("Window"), self.layout_button)
         look.body.addLayout(form)
         self.body.addWidget(look)
-        services = Card("Services")
+        self.body.addWidget(self._formats())
+        services = Card(tr("Services"))
         self.keyring = label("", "faint", wrap=True)
         services.body.addWidget(self.keyring)
-        self.rows = RowsModel((Column("Address"), Column("Key"), Column("Connection")))
-        self.table = Table("Services", self.rows)
+        self.rows = RowsModel((Column(tr("Address")), Column(tr("Key")), Column(tr("Connection"))))
+        self.table = Table(tr("Services"), self.rows)
         self.table.activated.connect(lambda index: presenter.open(self.rows.rows[index.row()][0]))
         services.body.addWidget(self.table)
-        self.none = label("No service is known yet.", "faint")
+        self.none = label(tr("No service is known yet."), "faint")
         services.body.addWidget(self.none)
         bar = QHBoxLayout()
-        self.add = QPushButton("Add …")
+        self.add = QPushButton(tr("Add …"))
         self.add.clicked.connect(presenter.add)
         bar.addWidget(self.add)
         self.chosen = []
         for word, run in (
-            ("Test", presenter.test),
-            ("Open", presenter.open),
-            ("Remove", presenter.remove),
+            (tr("Test"), presenter.test),
+            (tr("Open"), presenter.open),
+            (tr("Remove"), presenter.remove),
         ):
             button = QPushButton(word)
             button.clicked.connect(lambda _=False, run=run: self._with_chosen(run))
@@ -73,19 +85,22 @@ class SettingsView(ScreenFrame):
         bar.addStretch(1)
         services.body.addLayout(bar)
         self.body.addWidget(services)
-        kept = Card("What is kept, and where")
+        kept = Card(tr("What is kept, and where"))
         folder = str(presenter.console.memory.folder)
         kept.body.addWidget(
             label(
-                "Drafts, sizes and recent places are written as they change; keys never are. "
-                "Money, currency and roles of columns belong to the project: its churnkit.toml.",
+                tr(
+                    "Drafts, sizes and recent places are written as they change; keys "
+                    "never are. Money, currency and roles of columns belong to the "
+                    "project: its churnkit.toml."
+                ),
                 "faint",
                 wrap=True,
             )
         )
         line = QHBoxLayout()
         line.addWidget(label(folder, wrap=True), 1)
-        show = QPushButton("Show the folder")
+        show = QPushButton(tr("Show the folder"))
         show.clicked.connect(lambda: QDesktopServices.openUrl(QUrl.fromLocalFile(folder)))
         line.addWidget(show)
         kept.body.addLayout(line)
@@ -98,6 +113,29 @@ class SettingsView(ScreenFrame):
         theme.changed.connect(self._show_theme)
         self.destroyed.connect(lambda: theme.changed.disconnect(self._show_theme))
 
+    def _formats(self) -> Card:
+        """One choice for each thing that can be written in several ways."""
+        card = Card(tr("Units and formats"))
+        form = QFormLayout()
+        form.setHorizontalSpacing(18)
+        self.formats: dict[str, QComboBox] = {}
+        for what, title in (
+            ("numbers", tr("Numbers")),
+            ("shares", tr("Shares")),
+            ("amounts", tr("Amounts")),
+            ("dates", tr("Dates")),
+        ):
+            box = self.formats[what] = QComboBox()
+            box.addItems(formats.CHOICES[what])
+            box.setCurrentText(getattr(formats.in_use(), what))
+            box.setMaximumWidth(220)
+            box.textActivated.connect(
+                lambda how, what=what: self.presenter.choose_format(what, how)
+            )
+            form.addRow(title, box)
+        card.body.addLayout(form)
+        return card
+
     def show_state(self) -> None:
         """Draw what the presenter holds."""
         presenter = self.presenter
@@ -107,9 +145,9 @@ class SettingsView(ScreenFrame):
             self.banner.show_notice(presenter.said)
         self._show_theme()
         if presenter.has_keyring is None:
-            self.keyring.setText("Looking for the system's keyring …")
+            self.keyring.setText(tr("Looking for the system's keyring …"))
         elif presenter.has_keyring:
-            self.keyring.setText("Keys are kept in the system's keyring.")
+            self.keyring.setText(tr("Keys are kept in the system's keyring."))
         else:
             self.keyring.setText(NO_KEYRING)
         chosen = self._chosen()

@@ -6,6 +6,7 @@ from churnkit.errors import ChurnkitError
 from churnkit_desktop.actions import Action, Argument
 from churnkit_desktop.backend.facts import ModelDetail
 from churnkit_desktop.desk import Desk
+from churnkit_desktop.language import tr
 from churnkit_desktop.screens.presenter import Presenter
 from churnkit_desktop.screens.train.state import SearchNews
 from churnkit_desktop.work.bench import Job
@@ -59,7 +60,7 @@ class TrainPresenter(Presenter):
         self.made = None
         if self.interrupted is not None:
             self.desk.bench.dismiss(self.interrupted)
-        self.start(Action("train", arguments, "Training models"))
+        self.start(Action("train", arguments, tr("Training models")))
 
     def cancel(self) -> None:
         """Stop; no model is admitted."""

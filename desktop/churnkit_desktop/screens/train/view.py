@@ -6,6 +6,7 @@ from PySide6.QtWidgets import QFormLayout, QLineEdit, QPushButton, QSpinBox
 
 from churnkit_desktop.backend.facts import ModelDetail
 from churnkit_desktop.desk import Desk
+from churnkit_desktop.language import tr
 from churnkit_desktop.plots.chart import Chart
 from churnkit_desktop.screens.train.presenter import TrainPresenter
 from churnkit_desktop.screens.train.state import Tried
@@ -21,22 +22,25 @@ class TrainView(ScreenFrame):
     """Binds to its presenter."""
 
     def __init__(self, presenter: TrainPresenter, theme: Theme) -> None:
-        super().__init__("Train")
+        super().__init__(tr("Train"))
         self.presenter = presenter
         self.subtitle.setText(
-            "Several kinds of models are tried by cross-validation; the best is judged once, on "
-            "customers it never saw. The first model serves; later ones wait as challengers."
+            tr(
+                "Several kinds of models are tried by cross-validation; the best "
+                "is judged once, on customers it never saw. The first model "
+                "serves; later ones wait as challengers."
+            )
         )
-        self.start_button = QPushButton("Train")
+        self.start_button = QPushButton(tr("Train"))
         self.start_button.setObjectName("primary")
         self.start_button.clicked.connect(presenter.begin)
         self.buttons.addWidget(self.start_button)
         self.banner = Banner()
-        self.banner.offer("Start again", presenter.begin)
+        self.banner.offer(tr("Start again"), presenter.begin)
         self.job_card = JobCard(presenter.cancel)
         self.above.addWidget(self.banner)
         self.above.addWidget(self.job_card)
-        card = Card("How long, and why")
+        card = Card(tr("How long, and why"))
         form = QFormLayout()
         form.setHorizontalSpacing(18)
         self.budget = QSpinBox()
@@ -46,34 +50,37 @@ class TrainView(ScreenFrame):
         self.budget.setMaximumWidth(180)
         self.budget.valueChanged.connect(presenter.set_budget)
         self.why = QLineEdit(presenter.why)
-        self.why.setPlaceholderText("for the journal, such as “March data” (may be empty)")
+        self.why.setPlaceholderText(tr("for the journal, such as “March data” (may be empty)"))
         self.why.textChanged.connect(presenter.set_why)
-        form.addRow("Search for", self.budget)
-        form.addRow("Reason", self.why)
+        form.addRow(tr("Search for"), self.budget)
+        form.addRow(tr("Reason"), self.why)
         card.body.addLayout(form)
         self.body.addWidget(card)
-        self.search = Card("The search")
+        self.search = Card(tr("The search"))
         self.chart = Chart(
-            theme, "search", x_label="models tried", y_label="log loss (lower is better)"
+            theme, "search", x_label=tr("models tried"), y_label=tr("log loss (lower is better)")
         )
         self.chart.setFixedHeight(250)
         self.search.body.addWidget(self.chart)
         self.trials = RowsModel(
             (
-                Column("Model", lambda name: name.replace("_", " ")),
-                Column("ROC AUC", "{:.4f}".format, number=True),
+                Column(tr("Model"), lambda name: name.replace("_", " ")),
+                Column(tr("ROC AUC"), "{:.4f}".format, number=True),
                 Column(
-                    "Log loss", "{:.4f}".format, number=True, hint="The search chooses the lowest."
+                    tr("Log loss"),
+                    "{:.4f}".format,
+                    number=True,
+                    hint=tr("The search chooses the lowest."),
                 ),
-                Column("Seconds", "{:.1f}".format, number=True),
+                Column(tr("Seconds"), "{:.1f}".format, number=True),
             )
         )
-        self.table = Table("Models tried", self.trials, sorts=True)
+        self.table = Table(tr("Models tried"), self.trials, sorts=True)
         self.search.body.addWidget(self.table)
         self.body.addWidget(self.search)
-        self.result = Card("The model")
+        self.result = Card(tr("The model"))
         self.result_text = label("", wrap=True)
-        self.compare = QPushButton("Look at it, and compare")
+        self.compare = QPushButton(tr("Look at it, and compare"))
         self.compare.clicked.connect(self._compare)
         self.result.body.addWidget(self.result_text)
         self.result.body.addWidget(self.compare)
@@ -88,8 +95,8 @@ class TrainView(ScreenFrame):
         running = bool(job and job.running)
         if presenter.interrupted is not None:
             self.banner.show_notice(
-                "A training was interrupted when the console ended.",
-                "No model was admitted, nothing is half-written.",
+                tr("A training was interrupted when the console ended."),
+                tr("No model was admitted, nothing is half-written."),
             )
         else:
             self.banner.show_error(presenter.error)
@@ -107,13 +114,20 @@ class TrainView(ScreenFrame):
         if made is not None:
             metrics = made.version.metrics
             held = f" ({', '.join(made.aliases)})" if made.aliases else ""
-            self.result.heading.setText(f"The model {made.version.version}{held}")
+            self.result.heading.setText(
+                tr("The model {version}{held}").format(version=made.version.version, held=held)
+            )
             self.result_text.setText(
-                f"{made.version.candidate.replace('_', ' ')}, judged on {_tested(made)}"
-                "customers it never saw:\n"
-                f"ROC AUC {estimate(metrics['roc_auc'])}\n"
-                f"Brier score {estimate(metrics['brier'])}\n"
-                f"Share by segment and money: on the next screen."
+                tr(
+                    "{value}, judged on {made}customers it never saw:\nROC AUC "
+                    "{roc_auc}\nBrier score {brier}\nShare by segment and money: on the "
+                    "next screen."
+                ).format(
+                    value=made.version.candidate.replace("_", " "),
+                    made=_tested(made),
+                    roc_auc=estimate(metrics["roc_auc"]),
+                    brier=estimate(metrics["brier"]),
+                )
             )
 
     def _trials(self) -> list[Tried]:
@@ -140,7 +154,7 @@ class TrainView(ScreenFrame):
             here = [(i + 1, t.log_loss) for i, t in enumerate(trials) if t.candidate == name]
             x, y = zip(*here, strict=True)
             self.chart.line(name.replace("_", " "), x, y, colour=colour, dots=True, style="dot")
-        self.chart.line("best so far", range(1, len(best) + 1), best, colour=6)
+        self.chart.line(tr("best so far"), range(1, len(best) + 1), best, colour=6)
 
     def _compare(self) -> None:
         if self.presenter.made is not None:
