@@ -18,6 +18,9 @@ from churnkit_desktop.theme.style import Theme
 SMALLEST_LETTERS = 10.5
 """Points; a system that sets larger letters keeps them."""
 
+LOCK_SECONDS = 0.001
+"""So long a thread may keep Python's lock when another one wants it."""
+
 
 def make_application() -> QApplication:
     """The one QApplication of the process."""
@@ -30,6 +33,8 @@ def make_application() -> QApplication:
     font = application.font()
     font.setPointSizeF(max(font.pointSizeF(), SMALLEST_LETTERS))
     application.setFont(font)
+    # The event loop waits less long for Python's lock while workers compute.
+    sys.setswitchinterval(LOCK_SECONDS)
     if application.findChild(Garbage) is None:
         Garbage(application).start()
     return application

@@ -8,6 +8,8 @@ from typing import Any
 NUMBERS = {"1,234.5": (",", "."), "1.234,5": (".", ","), "1 234.5": ("\u202f", "."),
            "1 234,5": ("\u202f", ",")}  # fmt: skip
 """By how they look: what stands between thousands, and before the decimals."""
+LOCALES = {"1,234.5": "en_US", "1.234,5": "de_DE", "1 234.5": "C", "1 234,5": "fr_FR"}
+"""Whose fields for numbers are alike."""
 SHARES = ("12.3 %", "0.123")
 AMOUNTS = ("100 EUR", "EUR 100")
 DATES = {

@@ -15,8 +15,8 @@ from PySide6.QtCore import QObject, QTimer
 TICK_MS = 500
 FULL_EVERY = 20
 """Ticks between two collections of what has lived for long."""
-MOST_OLD = 60_000
-"""Objects that one full collection goes through; more of them came from imports, and stay."""
+MOST = 60_000
+"""Objects that one collection goes through; more of them came from imports, and stay."""
 
 
 class Garbage(QObject):
@@ -50,9 +50,9 @@ class Garbage(QObject):
     def tick(self) -> None:
         """Collect what is young; now and then all that came since the imports."""
         self._ticks += 1
-        if self._ticks % FULL_EVERY:
-            gc.collect(1)
-        elif len(gc.get_objects(generation=2)) > MOST_OLD:
+        full = self._ticks % FULL_EVERY == 0
+        made = gc.get_count()[0]
+        if made > MOST or (full and made + len(gc.get_objects(generation=2)) > MOST):
             gc.freeze()
         else:
-            gc.collect()
+            gc.collect(2 if full else 1)

@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from PySide6.QtCore import QByteArray, QRect, QSignalBlocker, QSize, Qt, QTimer
-from PySide6.QtGui import QAction, QCloseEvent, QDragEnterEvent, QDropEvent, QKeySequence
+from PySide6.QtCore import QLocale, QSignalBlocker, QSize, Qt, QTimer
+from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent
 from PySide6.QtWidgets import (
     QFileDialog,
     QHBoxLayout,
-    QLabel,
     QListWidget,
     QListWidgetItem,
     QMainWindow,
-    QPushButton,
-    QStackedWidget,
     QVBoxLayout,
     QWidget,
 )
 
 from churnkit.errors import ChurnkitError
-from churnkit_desktop import formats
+from churnkit_desktop import formats, window_layout
 from churnkit_desktop.about import AboutDialog
 from churnkit_desktop.actions import Action
 from churnkit_desktop.backend.opening import is_address, make_bench, make_script, open_backend
@@ -32,23 +28,24 @@ from churnkit_desktop.connect_dialog import ConnectDialog
 from churnkit_desktop.connection import Connection
 from churnkit_desktop.desk import Console, Desk
 from churnkit_desktop.language import tr
+from churnkit_desktop.menus import Item, add_keys, fill_menus, name_edits
 from churnkit_desktop.palette import Command, CommandPalette
 from churnkit_desktop.runner import Runner
-from churnkit_desktop.screens.catalog import SCREENS, Entry, warm
-from churnkit_desktop.screens.presenter import Presenter
+from churnkit_desktop.screens.catalog import SCREENS, warm
 from churnkit_desktop.script_panel import ScriptPanel
 from churnkit_desktop.session import connections
 from churnkit_desktop.session.keys import Keys
 from churnkit_desktop.session.memory import Memory
 from churnkit_desktop.session.undo import Edits
+from churnkit_desktop.shelf import Shelf
 from churnkit_desktop.shortcuts import ShortcutsDialog
+from churnkit_desktop.theme.choices import THEMES
 from churnkit_desktop.theme.icons import icon
-from churnkit_desktop.theme.style import CHOICES, Theme
+from churnkit_desktop.theme.style import Theme
 from churnkit_desktop.welcome import Welcome
-from churnkit_desktop.widgets.empty import Empty
+from churnkit_desktop.work_bar import WorkBar
 
 _SCREEN = "screen"
-_AHEAD_MS = 30
 
 
 class MainWindow(QMainWindow):
@@ -63,6 +60,8 @@ class MainWindow(QMainWindow):
     def __init__(self, theme: Theme, memory: Memory, keys: Keys | None = None) -> None:
         super().__init__()
         self.theme, self.memory = theme, memory
+        formats.use(formats.remembered(memory.general().get("formats")))
+        QLocale.setDefault(QLocale(formats.LOCALES[formats.in_use().numbers]))
         self.runner = Runner()
         # Opening has a thread of its own: others may wait for a lost connection.
         self.opener = Runner(threads=1)
@@ -70,8 +69,6 @@ class MainWindow(QMainWindow):
         self.connection = Connection()
         self.desk: Desk | None = None
         self._made_by: Action | None = None
-        self._views: dict[str, QWidget] = {}
-        self._current = ""
         self.setWindowTitle("churnkit")
         self.setMinimumSize(940, 620)
         self.setAcceptDrops(True)
@@ -81,7 +78,7 @@ class MainWindow(QMainWindow):
         self.navigation.setFixedWidth(184)
         self.navigation.setIconSize(QSize(20, 20))
         self.navigation.currentItemChanged.connect(self._navigate)
-        self.stack = QStackedWidget()
+        self.stack = Shelf(theme)
         self.welcome = Welcome(self)
         self.stack.addWidget(self.welcome)
         centre = QWidget()
@@ -99,15 +96,12 @@ class MainWindow(QMainWindow):
         self.script_panel = ScriptPanel(self)
         self.addDockWidget(Qt.DockWidgetArea.BottomDockWidgetArea, self.script_panel)
         self.script_panel.hide()
-        self.work_label = QLabel("")
-        self.stop_button = QPushButton(tr("Cancel"))
-        self.stop_button.clicked.connect(self._cancel_all)
-        self.stop_button.hide()
-        self.statusBar().addPermanentWidget(self.work_label)
-        self.statusBar().addPermanentWidget(self.stop_button)
-        formats.use(formats.remembered(memory.general().get("formats")))
-        self._actions()
-        self._restore()
+        self.work = WorkBar(self.statusBar(), lambda: self.desk.bench if self.desk else None)
+        menus = fill_menus(self, self._menu_items())
+        name_edits(menus[tr("&Edit")], self._editor)
+        add_keys(self, self._screen_commands()[:9])
+        add_keys(self, [Command(tr("Keyboard shortcuts"), "?", self.show_shortcuts)])
+        window_layout.restore(self, memory)
         theme.changed.connect(self._repaint)
         self._show_welcome()
 
@@ -152,7 +146,7 @@ class MainWindow(QMainWindow):
         place_memory = self.memory.place(backend.place)
         script = make_script(backend)
         bench = make_bench(backend, place_memory, script)
-        bench.changed.connect(self._show_work)
+        bench.changed.connect(self.work.show_work)
         self.desk = Desk(
             backend, self.runner, bench, place_memory, script, self.go, console=self._console()
         )
@@ -177,8 +171,7 @@ class MainWindow(QMainWindow):
         self._repaint()
         self.go(str(place_memory.get(_SCREEN, SCREENS[0].key)), "")
         self.navigation.blockSignals(False)
-        desk = self.desk
-        QTimer.singleShot(_AHEAD_MS, lambda: self._make_ahead(desk))
+        self.stack.make_ahead(self.desk)
 
     def _console(self) -> Console:
         return Console(
@@ -206,11 +199,7 @@ class MainWindow(QMainWindow):
             return
         self.connection.watch(None)
         self.desk.bench.close()
-        for view in self._views.values():
-            self.stack.removeWidget(view)
-            view.deleteLater()
-        self._views.clear()
-        self._current = ""
+        self.stack.clear()
         self.desk.backend.close()
         self.desk = None
 
@@ -233,144 +222,61 @@ class MainWindow(QMainWindow):
         """Show a screen, with a subject where it has one."""
         if self.desk is None:
             return
-        entry = next((entry for entry in SCREENS if entry.key == key), SCREENS[0])
-        if self._current and self._current != entry.key:
-            self._presenter(self._current, "leave")
-        view = self._views.get(entry.key)
-        if view is None:
-            view = self._views[entry.key] = self._make(entry, self.desk)
-            self.stack.addWidget(view)
-        self._current = entry.key
-        self.stack.setCurrentWidget(view)
+        entry = self.stack.show_screen(self.desk, key, subject)
         self.desk.memory.put(_SCREEN, entry.key)
         with QSignalBlocker(self.navigation):
             self.navigation.setCurrentRow(SCREENS.index(entry))
-        self._presenter(entry.key, "enter", subject)
 
-    def _make_ahead(self, desk: Desk) -> None:
-        """Make the screens before they are looked at, one in each turn of the event loop."""
-        entry = next((entry for entry in SCREENS if entry.key not in self._views), None)
-        if self.desk is not desk or entry is None:
-            return
-        view = self._views[entry.key] = self._make(entry, desk)
-        self.stack.addWidget(view)
-        QTimer.singleShot(_AHEAD_MS, lambda: self._lay_out(desk, view))
-
-    def _lay_out(self, desk: Desk, view: QWidget) -> None:
-        if self.desk is not desk:
-            return
-        # Drawing a point of it has Qt apply the style and place the parts.
-        view.resize(self.stack.size())
-        view.grab(QRect(0, 0, 1, 1))
-        QTimer.singleShot(_AHEAD_MS, lambda: self._make_ahead(desk))
-
-    def _make(self, entry: Entry, desk: Desk) -> QWidget:
-        why = desk.backend.why_not(entry.key)
-        return Empty(entry.title, why) if why else entry.make(desk, self.theme)
-
-    def _presenter(self, key: str, verb: str, *arguments: str) -> None:
-        presenter = getattr(self._views.get(key), "presenter", None)
-        if presenter is not None:
-            getattr(presenter, verb)(*arguments)
+    @property
+    def _views(self) -> dict[str, QWidget]:
+        """The screens that were made."""
+        return self.stack.views
 
     def _navigate(self, item: QListWidgetItem | None) -> None:
         if item is not None:
             self.go(str(item.data(Qt.ItemDataRole.UserRole)))
 
-    # --- work --------------------------------------------------------------------------
-
-    def _show_work(self) -> None:
-        jobs = self.desk.bench.running() if self.desk else ()
-        self.work_label.setText(" · ".join(job.action.title or job.action.verb for job in jobs))
-        self.stop_button.setVisible(bool(jobs))
-
-    def _cancel_all(self) -> None:
-        if self.desk is not None:
-            for job in self.desk.bench.running():
-                self.desk.bench.cancel(job.action.verb)
-
     # --- commands ----------------------------------------------------------------------
 
     def commands(self) -> list[Command]:
         """Everything that can be done from here, for the palette and the list of shortcuts."""
+        listed = [item.command for item in self._menu_items()]
+        return listed + (self._screen_commands() if self.desk is not None else [])
+
+    def _menu_items(self) -> list[Item]:
+        file, edit, view, help_ = tr("&File"), tr("&Edit"), tr("&View"), tr("&Help")
         listed = [
-            Command(tr("Open a project …"), "Ctrl+O", self.ask_folder),
-            Command(tr("New project from a file …"), "Ctrl+N", self.ask_file),
-            Command(tr("Connect to a service …"), "Ctrl+Shift+O", self.connect_service),
-            Command(tr("Open the sample"), "", self.welcome.open_sample),
-            Command(tr("Close the project"), "Ctrl+W", self.close_place),
-            Command(tr("Command palette"), "Ctrl+K", self.show_palette),
-            Command(tr("Python behind the clicks"), "Ctrl+P", self.toggle_script),
-            Command(tr("Read again"), "F5", self.read_again),
-            Command(tr("Undo an edit"), "Ctrl+Z", self.undo),
-            Command(tr("Redo an edit"), "Ctrl+Shift+Z", self.redo),
-            Command(tr("Keyboard shortcuts"), "F1", self.show_shortcuts),
-            Command(tr("About churnkit, and licences"), "", self.show_about),
-            Command(tr("Settings"), "Ctrl+,", partial(self.go, "settings")),
-            Command(tr("Quit"), "Ctrl+Q", self.close),
+            Item(file, Command(tr("Open a project …"), "Ctrl+O", self.ask_folder)),
+            Item(file, Command(tr("New project from a file …"), "Ctrl+N", self.ask_file)),
+            Item(file, Command(tr("Connect to a service …"), "Ctrl+Shift+O", self.connect_service)),
+            Item(file, Command(tr("Open the sample"), "", self.welcome.open_sample)),
+            Item(file, Command(tr("Close the project"), "Ctrl+W", self.close_place)),
+            Item(edit, Command(tr("Undo an edit"), "Ctrl+Z", self.undo), tr("Undo")),
+            Item(edit, Command(tr("Redo an edit"), "Ctrl+Shift+Z", self.redo), tr("Redo")),
+            Item(view, Command(tr("Command palette"), "Ctrl+K", self.show_palette)),
+            Item(view, Command(tr("Python behind the clicks"), "Ctrl+P", self.toggle_script)),
+            Item(view, Command(tr("Read again"), "F5", self.read_again)),
+            Item(help_, Command(tr("Keyboard shortcuts"), "F1", self.show_shortcuts)),
+            Item(help_, Command(tr("About churnkit, and licences"), "", self.show_about)),
+            Item(file, Command(tr("Settings"), "Ctrl+,", partial(self.go, "settings"))),
+            Item(file, Command(tr("Quit"), "Ctrl+Q", self.close)),
         ]
-        listed += [
-            Command(
-                tr("Theme: {choice}").format(choice=choice), "", partial(self.choose_theme, choice)
-            )
-            for choice in CHOICES
-        ]
-        if self.desk is not None:
-            listed += [
-                Command(
-                    tr("Go to {title}").format(title=entry.title),
-                    tr("Ctrl+{number}").format(number=number) if number < 10 else "",
-                    partial(self.go, entry.key),
-                    entry.hint,
-                )
-                for number, entry in enumerate(SCREENS, 1)
-            ]
+        for choice, word in THEMES.items():
+            title = tr("Theme: {choice}").format(choice=word)
+            command = Command(title, "", partial(self.choose_theme, choice))
+            listed.append(Item(view, command, word, tr("Theme")))
         return listed
 
-    def _actions(self) -> None:
-        bar = self.menuBar()
-        file_menu, edit_menu, view_menu, help_menu = (
-            bar.addMenu(tr("&File")),
-            bar.addMenu(tr("&Edit")),
-            bar.addMenu(tr("&View")),
-            bar.addMenu(tr("&Help")),
-        )
-
-        def add(menu: object, text: str, keys: str, call: Callable[[], object]) -> None:
-            action = QAction(text, self)
-            if keys:
-                action.setShortcut(QKeySequence(keys))
-            action.triggered.connect(lambda: call())
-            menu.addAction(action)  # type: ignore[attr-defined]
-
-        add(file_menu, tr("Open a project …"), "Ctrl+O", self.ask_folder)
-        add(file_menu, tr("New project from a file …"), "Ctrl+N", self.ask_file)
-        add(file_menu, tr("Connect to a service …"), "Ctrl+Shift+O", self.connect_service)
-        add(file_menu, tr("Open the sample"), "", self.welcome.open_sample)
-        add(file_menu, tr("Close the project"), "Ctrl+W", self.close_place)
-        file_menu.addSeparator()
-        add(file_menu, tr("Settings"), "Ctrl+,", partial(self.go, "settings"))
-        add(file_menu, tr("Quit"), "Ctrl+Q", self.close)
-        add(edit_menu, tr("Undo"), "Ctrl+Z", self.undo)
-        add(edit_menu, tr("Redo"), "Ctrl+Shift+Z", self.redo)
-        edit_menu.aboutToShow.connect(lambda: self._name_edits(*edit_menu.actions()))
-        add(view_menu, tr("Command palette"), "Ctrl+K", self.show_palette)
-        add(view_menu, tr("Python behind the clicks"), "Ctrl+P", self.toggle_script)
-        add(view_menu, tr("Read again"), "F5", self.read_again)
-        themes = view_menu.addMenu(tr("Theme"))
-        for choice in CHOICES:
-            add(themes, choice.capitalize(), "", partial(self.choose_theme, choice))
-        add(help_menu, tr("Keyboard shortcuts"), "F1", self.show_shortcuts)
-        add(help_menu, tr("About churnkit, and licences"), "", self.show_about)
-        for number, entry in enumerate(SCREENS[:9], 1):
-            action = QAction(tr("Go to {title}").format(title=entry.title), self)
-            action.setShortcut(QKeySequence(f"Ctrl+{number}"))
-            action.triggered.connect(lambda _=False, key=entry.key: self.go(key))
-            self.addAction(action)
-        question = QAction(tr("Keyboard shortcuts"), self)
-        question.setShortcut(QKeySequence("?"))
-        question.triggered.connect(self.show_shortcuts)
-        self.addAction(question)
+    def _screen_commands(self) -> list[Command]:
+        return [
+            Command(
+                tr("Go to {title}").format(title=entry.title),
+                f"Ctrl+{number}" if number < 10 else "",
+                partial(self.go, entry.key),
+                entry.hint,
+            )
+            for number, entry in enumerate(SCREENS, 1)
+        ]
 
     def ask_folder(self) -> None:
         """Ask for a project folder."""
@@ -402,10 +308,8 @@ class MainWindow(QMainWindow):
 
     def forget_layout(self) -> None:
         """The window as it is at the first start."""
-        self.memory.remember(geometry="", layout="")
         self.script_panel.hide()
-        self.showNormal()
-        self.resize(1280, 820)
+        window_layout.forget(self, self.memory)
 
     def read_again(self) -> None:
         """Read everything anew."""
@@ -428,17 +332,7 @@ class MainWindow(QMainWindow):
         """Who keeps the edits of what is shown."""
         if self.stack.currentWidget() is self.welcome:
             return self.welcome.import_page
-        presenter = getattr(self._views.get(self._current), "presenter", None)
-        return presenter if isinstance(presenter, Presenter) else None
-
-    def _name_edits(self, undo: QAction, redo: QAction) -> None:
-        editor = self._editor()
-        for action, word, what in (
-            (undo, tr("Undo"), editor.undoable if editor else ""),
-            (redo, tr("Redo"), editor.redoable if editor else ""),
-        ):
-            action.setText(f"{word}: {what}" if what else word)
-            action.setEnabled(bool(what))
+        return self.stack.presenter
 
     def show_palette(self) -> None:
         """Search all commands."""
@@ -475,16 +369,14 @@ class MainWindow(QMainWindow):
             self.import_file(name)
 
     def closeEvent(self, event: QCloseEvent) -> None:  # noqa: N802
-        self.memory.remember(
-            geometry=bytes(self.saveGeometry().toBase64().data()).decode(),
-            layout=bytes(self.saveState().toBase64().data()).decode(),
-        )
+        window_layout.keep(self, self.memory)
         self.shut()
         event.accept()
 
     def shut(self) -> None:
         """Stop work and threads; may be called twice."""
         self.theme.changed.disconnect(self._repaint)
+        self.stack.stop()
         self.connection.watch(None)
         if self.desk is not None:
             self.desk.bench.close()
@@ -493,14 +385,6 @@ class MainWindow(QMainWindow):
         self.welcome.close_work()
         self.runner.close()
         self.opener.close()
-
-    def _restore(self) -> None:
-        general = self.memory.general()
-        geometry, layout = general.get("geometry"), general.get("layout")
-        if not (geometry and self.restoreGeometry(QByteArray.fromBase64(geometry.encode()))):
-            self.resize(1280, 820)
-        if layout:
-            self.restoreState(QByteArray.fromBase64(layout.encode()))
 
     def _repaint(self) -> None:
         colour = self.theme.tokens.text

@@ -30,6 +30,8 @@ class Gaps:
 
     stalls: list[tuple[float, float, str]] = field(default_factory=list)
     """Of each turn: the stall and the whole gap, in ms, and what was being done."""
+    own: list[tuple[float, str]] = field(default_factory=list)
+    """Of each turn: what the thread itself computed, in ms of the processor, and what was done."""
     doing: str = ""
     pieces: list[float] = field(default_factory=list)
     """Of the piece of work, in ms of the processor."""
@@ -41,7 +43,7 @@ class Gaps:
         self._timer.setTimerType(Qt.TimerType.PreciseTimer)
         self._timer.setInterval(TICK_MS)
         self._timer.timeout.connect(self._turn)
-        self._last = (0.0, 0.0)
+        self._last = (0.0, 0.0, 0.0)
 
     def start(self) -> None:
         """From now on."""
@@ -66,19 +68,20 @@ class Gaps:
         """How much longer work takes here and now than it would on a quiet machine."""
         return statistics.median(self.pieces) / min(self.pieces) if self.pieces else 1.0
 
-    def _now(self) -> tuple[float, float]:
+    def _now(self) -> tuple[float, float, float]:
         waited = 0.0
         if self._waits is not None:
             self._waits.seek(0)
             waited = int(self._waits.read().split()[1]) / 1e6
-        return time.perf_counter() * 1e3, waited
+        return time.perf_counter() * 1e3, waited, time.thread_time() * 1e3
 
     def _turn(self) -> None:
-        now, waited = self._now()
+        now, waited, worked = self._now()
         gap = now - self._last[0]
         stall = gap - (waited - self._last[1]) - TICK_MS
         self.stalls.append((stall, gap, self.doing))
-        self._last = (now, waited)
+        self.own.append((worked - self._last[2], self.doing))
+        self._last = (now, waited, worked)
         if len(self.stalls) % _EACH == 0:
             begun = time.thread_time()
             sum(i * i for i in range(_LOOPS))

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 from churnkit_desktop.app import end
-from churnkit_desktop.garbage import MOST_OLD, Garbage
+from churnkit_desktop.garbage import MOST, Garbage
 from churnkit_desktop.main_window import MainWindow
 from churnkit_desktop.plots.chart import Chart
 from churnkit_desktop.session.keys import Keys
@@ -74,14 +74,17 @@ def test_nothing_is_collected_within_qt_or_in_a_thread() -> None:
     assert after == 3 < before
 
 
-def test_what_many_imports_made_is_not_gone_through(garbage: Garbage) -> None:
+@pytest.mark.parametrize("promoted", [False, True])
+def test_what_many_imports_made_is_not_gone_through(garbage: Garbage, promoted: bool) -> None:
+    gc.collect()
     garbage._ticks = -1
-    kept = [[] for _ in range(MOST_OLD + 1_000)]  # type: ignore[var-annotated]
-    gc.collect(1)
+    kept = [[] for _ in range(MOST + 1_000)]  # type: ignore[var-annotated]
     frozen = gc.get_freeze_count()
+    if promoted:
+        gc.collect(1)
     garbage.tick()
-    assert gc.get_freeze_count() > frozen + MOST_OLD
-    assert len(gc.get_objects(generation=2)) < MOST_OLD
+    assert gc.get_freeze_count() > frozen + MOST
+    assert len(gc.get_objects(generation=2)) < MOST
     assert kept
 
 

@@ -171,7 +171,7 @@ def test_a_new_window_is_where_the_last_one_was(
     # No closing: a killed console saves nothing at its end.
     other = console("", Memory(memory.folder))
     qtbot.waitUntil(lambda: other.desk is not None, timeout=WAIT_MS)
-    assert other._current == "train"
+    assert other.stack.shown == "train"
     assert _presenter(other, "train").why == "half a sent"
     assert _open(qtbot, other, "score_one").row[column] == 12.0
 
@@ -196,13 +196,13 @@ def test_keys_reach_every_screen_and_dialogs_open(qtbot: Any, console: Open, fol
             getattr(Qt.Key, f"Key_{number}"),
             Qt.KeyboardModifier.ControlModifier,
         )
-        qtbot.waitUntil(lambda key=entry.key: window._current == key, timeout=5_000)
+        qtbot.waitUntil(lambda key=entry.key: window.stack.shown == key, timeout=5_000)
     window.show_palette()
     palette = window.findChild(object, "palette")
     assert palette is not None
     qtbot.keyClicks(palette.typed, "go to models")
     qtbot.keyClick(palette.typed, Qt.Key.Key_Return)
-    assert window._current == "models"
+    assert window.stack.shown == "models"
 
 
 def test_a_thousand_redraws_leave_the_process_alive(

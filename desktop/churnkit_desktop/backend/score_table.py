@@ -6,6 +6,7 @@ or two, in a thread; any page of it then takes milliseconds, wherever one scroll
 
 from __future__ import annotations
 
+import os
 import threading
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,6 +24,8 @@ _REASON = (
     "'missing') || ' (' || printf('%+.1f', 100 * {0}_points) || ')' end as {0}"
 )
 _KEEP = 3
+_THREADS = max(1, (os.cpu_count() or 1) - 1)
+"""One processor is left to the window."""
 
 
 class ScoreTable:
@@ -132,7 +135,7 @@ class ScoreTable:
             stamp = (status.st_mtime_ns, status.st_size)
             if self._connection is None or stamp != self._stamp:
                 self._forget()
-                connection = duckdb.connect()
+                connection = duckdb.connect(config={"threads": _THREADS})
                 path = str(self.path).replace("'", "''")
                 # Read into memory: a scoring that replaces the file disturbs nobody.
                 connection.execute(f"create table scores as select * from read_parquet('{path}')")

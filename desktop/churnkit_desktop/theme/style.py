@@ -9,9 +9,8 @@ from PySide6.QtGui import QColor, QFont, QPalette
 from PySide6.QtWidgets import QApplication
 
 from churnkit_desktop.notice import Notice
+from churnkit_desktop.theme.choices import THEMES
 from churnkit_desktop.theme.tokens import DARK, LIGHT, Tokens
-
-CHOICES = ("system", "light", "dark")
 
 
 class Theme:
@@ -26,7 +25,7 @@ class Theme:
     def __init__(self, application: QApplication, choice: str = "system") -> None:
         self._application = application
         self.changed = Notice()
-        self.choice = choice if choice in CHOICES else "system"
+        self.choice = choice if choice in THEMES else "system"
         self.tokens = LIGHT
         application.styleHints().colorSchemeChanged.connect(self._system_changed)
         self._use()

@@ -69,6 +69,7 @@ class SettingsPresenter(Presenter):
         """Write numbers, shares, amounts or dates so; the screens are read anew."""
         chosen = replace(formats.in_use(), **{what: how})
         formats.use(chosen)
+        self.said = tr("Fields for numbers follow when the console starts the next time.")
         self.console.memory.remember(formats=chosen.to_json())
         self.desk.changed()
 

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 from PySide6.QtCore import QUrl
 from PySide6.QtGui import QDesktopServices
-from PySide6.QtWidgets import QCheckBox, QComboBox, QFormLayout, QHBoxLayout, QPushButton
+from PySide6.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QFormLayout,
+    QHBoxLayout,
+    QPushButton,
+    QSizePolicy,
+)
 
 from churnkit_desktop import formats
 from churnkit_desktop.desk import Desk
 from churnkit_desktop.language import LANGUAGES, tr
 from churnkit_desktop.screens.settings.presenter import SettingsPresenter
 from churnkit_desktop.session.keys import NO_KEYRING
-from churnkit_desktop.theme.style import CHOICES, Theme
+from churnkit_desktop.theme.choices import THEMES
+from churnkit_desktop.theme.style import Theme
 from churnkit_desktop.widgets.banner import Banner
 from churnkit_desktop.widgets.layout import Card, ScreenFrame, label
 from churnkit_desktop.widgets.table import Column, RowsModel, Table
-
-_THEMES = {"system": tr("as the system"), "light": tr("light"), "dark": tr("dark")}
 
 
 class SettingsView(ScreenFrame):
@@ -32,8 +38,8 @@ class SettingsView(ScreenFrame):
         form = QFormLayout()
         form.setHorizontalSpacing(18)
         self.theme = QComboBox()
-        for choice in CHOICES:
-            self.theme.addItem(_THEMES[choice], choice)
+        for choice, word in THEMES.items():
+            self.theme.addItem(word, choice)
         self.theme.setMaximumWidth(220)
         self.theme.activated.connect(
             lambda _i: presenter.choose_theme(str(self.theme.currentData()))
@@ -53,7 +59,7 @@ class SettingsView(ScreenFrame):
         self.reopen.toggled.connect(presenter.set_reopens)
         form.addRow(tr("Start"), self.reopen)
         self.layout_button = QPushButton(tr("Forget size and panels"))
-        self.layout_button.setMaximumWidth(220)
+        self.layout_button.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
         self.layout_button.clicked.connect(presenter.forget_layout)
         form.addRow(tr("Window"), self.layout_button)
         look.body.addLayout(form)
