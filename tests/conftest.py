@@ -6,7 +6,9 @@ import itertools
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
@@ -14,6 +16,7 @@ import sqlalchemy as sa
 from filelock import FileLock
 
 from churnkit.ledger.engine import make_engine, migrate
+from churnkit.registry.mlflow_store import MlflowStore
 from tests.live import make_served_project
 from tests.online_project import make_online_project
 from tests.postgres import running_postgres
@@ -117,10 +120,46 @@ def _new_database(server: str, template: str = "template1") -> str:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def ledger_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """A fresh database on each engine that the ledger runs on."""
+    """A database of the test's own on each engine that the ledger runs on."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'ledger.sqlite'}"
+    return str(request.getfixturevalue("postgres_url"))
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A database without any table, on each engine."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'ledger.sqlite'}"
     return str(request.getfixturevalue("empty_database"))
+
+
+@pytest.fixture(autouse=True, scope="session")
+def prepared_mlflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """MLflow takes seconds to make its tables: once, then each project has a copy of them."""
+    real = MlflowStore._client
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if base.name.startswith("popen-") else base
+    template = shared / "mlflow-template" / "mlflow.db"
+
+    @contextmanager
+    def client(self: MlflowStore) -> Iterator[tuple[Any, Any]]:
+        if not self.exists:
+            with FileLock(shared / "mlflow.lock"):
+                if not template.exists():
+                    making = MlflowStore(template.parent.with_suffix(".new"))
+                    with real(making) as (_, made):
+                        made.search_experiments()
+                        made.search_registered_models()
+                    making.folder.rename(template.parent)
+            self.folder.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(template, self.folder / "mlflow.db")
+        with real(self) as found:
+            yield found
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(MlflowStore, "_client", client)
+        yield
 
 
 @pytest.fixture(scope="session")

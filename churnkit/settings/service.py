@@ -18,7 +18,9 @@ class ServiceTable(Table):
     max_body_bytes: int = Field(8_000_000, ge=1_000, description="Of one request.")
     body_timeout_seconds: float = Field(10.0, gt=0, description="For a request's body to arrive.")
     idle_timeout_seconds: float = Field(75.0, gt=0, description="For the next request's head.")
-    request_timeout_seconds: float = Field(30.0, gt=0, description="For an answer to be found.")
+    request_timeout_seconds: float = Field(
+        30.0, gt=0, description="For an answer to be found, and taken."
+    )
     max_requests_in_flight: int = Field(1_024, ge=1, description="More are turned away (503).")
     rate_per_second: float = Field(
         10_000.0, ge=0, description="Requests of one API key, per process; 0: no limit."

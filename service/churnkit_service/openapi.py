@@ -15,10 +15,12 @@ from churnkit_service.endpoint import Endpoint
 from churnkit_service.problems import (
     BodyMalformed,
     BodyTooLarge,
+    ExpectationUnknown,
     Forbidden,
     InternalError,
     MediaTypeUnsupported,
     Overloaded,
+    RequestMalformed,
     RequestTimeout,
     TooManyRequests,
     Unauthorized,
@@ -28,7 +30,7 @@ from churnkit_service.problems import (
 )
 
 _REF = "#/components/schemas/{model}"
-_EVERYWHERE = (InternalError, Overloaded)
+_EVERYWHERE = (RequestMalformed, ExpectationUnknown, InternalError, Overloaded)
 _GUARDED = (Unauthorized, Forbidden, TooManyRequests)
 _WITH_BODY = (BodyMalformed, MediaTypeUnsupported, BodyTooLarge, RequestTimeout)
 _TAGS = {
@@ -223,9 +225,4 @@ def _responses(endpoint: Endpoint) -> dict[str, Any]:
         if entry["content"]:
             entry["description"] += f" Or a problem: {text}."
         entry["content"]["application/problem+json"] = {"schema": _reference(Problem)}
-    # What is no HTTP, or has a head of more than 8 KB, is refused before it is a request here.
-    malformed = responses.setdefault("400", {"description": "", "content": {}})
-    malformed["description"] += " The request's head is malformed or too long."
-    malformed["description"] = malformed["description"].strip()
-    malformed["content"]["text/plain"] = {"schema": {"type": "string"}}
     return responses

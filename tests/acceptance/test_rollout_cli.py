@@ -14,6 +14,7 @@ from pyarrow import csv
 import churnkit as ck
 from churnkit.data.samples.locate import telco_path
 from churnkit.ledger.tables import predictions, rollout_failures
+from churnkit.usecases.demo_rollout import demo_rollout
 from churnkit.usecases.rollout_arms import running_arms
 
 Cli = Callable[..., tuple[int, str, str]]
@@ -126,3 +127,13 @@ def test_a_challenger_that_cannot_read_the_file_costs_nobody_his_score(
     assert len(_rows(folder)) == ROWS
     assert {row["why"] for row in _rows(folder, rollout_failures)} == {"bundle_tampered"}
     assert len(_rows(folder, rollout_failures)) == ROWS
+
+
+@pytest.mark.long
+def test_the_demos_good_challenger_is_promoted_and_its_bad_one_stopped(tmp_path: Path) -> None:
+    shown: list[str] = []
+    made = demo_rollout(tmp_path, tell=lambda heading, _: shown.append(heading))
+    assert made.outcomes == {"r1": "promoted", "r2": "aborted"}
+    assert made.plot.stat().st_size > 10_000
+    assert len(shown) == 4
+    assert demo_rollout(tmp_path).outcomes == made.outcomes  # and is not done again

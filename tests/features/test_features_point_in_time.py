@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any, get_args
 from zoneinfo import ZoneInfo
@@ -62,6 +63,7 @@ BASE = Log(
 )
 
 
+@cache
 def row(log: Log, as_of_us: int = NOW, customer: str = "ann") -> dict[str, Any]:
     """One row, the same from every plan."""
     (one,) = built(log, SMALL, [(customer, as_of_us)], plan="arrays").values()

@@ -211,9 +211,9 @@ def test_the_database_refuses_to_change_the_journal(
     assert len(ledger.journal()) == 1
 
 
-def test_migrations_make_the_tables_that_the_code_knows(ledger_url: str) -> None:
-    Ledger.open(ledger_url).close()
-    engine = make_engine(ledger_url)
+def test_migrations_make_the_tables_that_the_code_knows(empty_url: str) -> None:
+    Ledger.open(empty_url).close()
+    engine = make_engine(empty_url)
     with engine.connect() as connection:
         context = MigrationContext.configure(
             connection, opts={"version_table": "churnkit_migrations"}
@@ -222,22 +222,22 @@ def test_migrations_make_the_tables_that_the_code_knows(ledger_url: str) -> None
     engine.dispose()
 
 
-def test_a_later_database_is_refused(ledger_url: str) -> None:
-    Ledger.open(ledger_url).close()
-    engine = make_engine(ledger_url)
+def test_a_later_database_is_refused(empty_url: str) -> None:
+    Ledger.open(empty_url).close()
+    engine = make_engine(empty_url)
     with engine.begin() as connection:
         connection.execute(sa.text("update churnkit_migrations set version_num = '9999'"))
     engine.dispose()
     with pytest.raises(errors.StorageError, match="later churnkit"):
-        Ledger.open(ledger_url)
+        Ledger.open(empty_url)
 
 
-def test_two_processes_open_a_fresh_database_at_once(ledger_url: str) -> None:
+def test_two_processes_open_a_fresh_database_at_once(empty_url: str) -> None:
     code = (
         "import sys; from churnkit.ledger.store import Ledger\n"
         "sys.stdin.readline(); Ledger.open(sys.argv[1]).close()"
     )
-    command = [sys.executable, "-c", code, ledger_url]
+    command = [sys.executable, "-c", code, empty_url]
     running = [
         subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         for _ in range(3)

@@ -192,6 +192,6 @@ def test_a_holdout_that_was_fixed_after_the_prediction_is_no_evidence(project: P
         [prediction("a", "anna", MARCH - 20 * DAY), prediction("b", "anna", MARCH)]
     )
     _record(project, _window("anna", False), _window("anna", False, MARCH - 20 * DAY))
-    holdout = _with_holdout(project).model_copy(update={"holdout_id": "all", "share": 1.0})
-    add_holdout(project.ledger.engine, holdout)
+    late = {"holdout_id": "all", "share": 1.0, "valid_from": MARCH - 30 * DAY}  # and fixed later
+    add_holdout(project.ledger.engine, _with_holdout(project).model_copy(update=late))
     assert matured_pairs(project, now=LATER).held_out.tolist() == [False, True]

@@ -11,10 +11,11 @@ from churnkit.data.simulate_pairs import simulate_pairs
 from churnkit.errors import EvidenceInvalid
 from churnkit.rollout.bets import BOLD
 from churnkit.rollout.gains import brier_gain
+from churnkit.rollout.mixture import log_evidence_paths
 from churnkit.rollout.pairs import Pairs, make_pairs
 from churnkit.rollout.plan import Gate, Guardrail, Plan, Policy, budget
 from churnkit.rollout.replay import looks_every, replay
-from tests.rollout.simulations import TERMS, first_verdicts
+from tests.rollout.simulations import METRICS, TERMS, first_true, first_verdicts
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 PLAN = Plan(policy=Policy(terms=TERMS), gates=(Gate(metric="profit", tolerance=0.5),))
@@ -66,6 +67,26 @@ def test_a_look_after_every_label_stops_where_the_simulation_says() -> None:
     expected = first_verdicts(-gains, 0.0, bets=BOLD, alpha=alpha)[0]
     assert run.position.condition == "aborted"
     assert run.pairs[-1] == expected
+
+
+def test_several_guardrails_stop_where_the_simulation_of_their_average_says() -> None:
+    """Their capitals are averaged with the parts of the budget as weights, and not added up."""
+    rules = tuple(Guardrail(metric=rule.name) for rule in METRICS)  # type: ignore[arg-type]  # text
+    plan = Plan(policy=Policy(terms=TERMS), guardrails=rules)
+    pairs = _log(700, 3, noise=4.0, per_day=24)
+    looks = looks_every(START, 1 / 24, until=START + timedelta(days=30))
+    run = replay(plan, pairs, salt="s", days_to_mature=0, looks=looks)
+    parts = budget(plan, 1).guardrails
+    capital = np.zeros((1, len(pairs)))
+    for rule in METRICS:
+        paths = log_evidence_paths(
+            -rule.gains(pairs)[None],  # type: ignore[arg-type]  # has the same columns
+            bets=plan.guardrail_bets,
+            limit=rule.limit,
+        )
+        capital += parts[rule.name] * np.exp(paths)  # type: ignore[index]  # text
+    assert run.position.condition == "aborted"
+    assert run.pairs[-1] == first_true(capital >= 1)[0]
 
 
 def test_another_plan_decides_otherwise_on_the_same_log() -> None:

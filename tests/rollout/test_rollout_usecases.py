@@ -30,6 +30,7 @@ from churnkit.usecases.rollouts import (
     rollout_status,
 )
 from tests.live import in_threads
+from tests.outcomes.projects import prediction
 from tests.rollout.worlds import HORIZON, START, World, world_project
 
 PLAN = {"gates": [{"metric": "profit", "tolerance": 0.5}]}
@@ -181,6 +182,27 @@ def test_outcomes_that_are_known_early_are_not_seen_early(project: Project) -> N
     record_outcomes(engine, stayed, now=due)
     advance_rollout(project, now=due + timedelta(hours=1))
     assert rollout_status(project).evidence.live.n == 100
+
+
+def test_what_the_models_may_have_learnt_from_is_no_evidence(project: Project) -> None:
+    """A prediction may look from a day whose outcome was known before the models were made."""
+    world = World(project, noise=1.0, per_day=20)
+    start_rollout(project, plan=PLAN, now=world.now)
+    fresh_from = rollout_status(project).evidence.fresh_from
+    assert fresh_from is not None
+    moments = [fresh_from + timedelta(days=days) for days in (-2, -1, 1, 2)]
+    rows, told = [], []
+    for number, moment in enumerate(moments):
+        answer = prediction(f"p{number}", f"c{number}", world.now, as_of=moment, rollout_id="r1")
+        shadow = {"prediction_id": f"s{number}", "shadow_of": f"p{number}", "model_version": "v2",
+                  "variant": "challenger"}  # fmt: skip
+        rows += [answer, answer.model_copy(update=shadow)]
+        told.append(Outcome(f"c{number}", churned=False, source="t", as_of=moment))
+    project.ledger.record_predictions(rows)
+    now = world.now + timedelta(days=1)
+    record_outcomes(project.ledger.engine, told, now=now)
+    advance_rollout(project, now=now + timedelta(hours=1))
+    assert rollout_status(project).evidence.live.n == 2  # of four
 
 
 def test_a_person_moves_it_with_a_reason_and_twice_is_once(project: Project) -> None:

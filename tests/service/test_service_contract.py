@@ -84,7 +84,7 @@ def _schemathesis(served: Live, seed: int, examples: int, tmp_path: Path) -> Non
 
 
 def test_schemathesis_finds_no_fault(on_postgres: Live, tmp_path: Path) -> None:
-    _schemathesis(on_postgres, 1, 10, tmp_path)
+    _schemathesis(on_postgres, 1, 5, tmp_path)
 
 
 @pytest.mark.long

@@ -22,7 +22,7 @@ from churnkit.client.messages.feed import FeedEvent, FeedPrediction, FeedPredict
 from churnkit.errors import ServiceRefused
 from churnkit.usecases import happenings
 from churnkit.usecases.keys import create_key, revoke
-from tests.live import Live, command, item, live, prepare
+from tests.live import Live, command, item, live
 
 REPLICAS = "long"
 T = TypeVar("T")
@@ -360,15 +360,13 @@ def test_numbers_of_happenings_rise_in_the_order_of_their_commits(
 def test_the_end_of_the_service_is_told_and_the_client_goes_on_elsewhere(
     served_folder: Path, postgres_url: str
 ) -> None:
-    keys = prepare(served_folder, postgres_url)
     with (
         command(served_folder, postgres_url) as (one, url_one),
-        command(served_folder, postgres_url) as (two, url_two),
+        live(served_folder, postgres_url) as second,
     ):
-        second = Live(url_two, keys)
 
         async def watch() -> list[str]:
-            async with AsyncClient(url_one, url_two, key=keys["read"]) as client:
+            async with AsyncClient(url_one, second.url, key=second.keys["read"]) as client:
                 feed = client.feed({"prediction"})
                 kinds = [(await anext(feed)).kind]
                 one.send_signal(signal.SIGTERM)
@@ -381,7 +379,6 @@ def test_the_end_of_the_service_is_told_and_the_client_goes_on_elsewhere(
 
         assert run(watch()) == ["hello", "hello", "after"]
         assert one.wait(30) == 0
-        two.kill()
 
 
 def test_every_documented_answer_of_the_feed_is_given(
@@ -393,7 +390,7 @@ def test_every_documented_answer_of_the_feed_is_given(
         project = served.service.project
         found: dict[str, str] = {}
         # Before the first request reads them; each may ask once.
-        tokens = iter([create_key(project, "once", ("read",)).token for _ in range(5)])
+        tokens = iter([create_key(project, "once", ("read",)).token for _ in range(6)])
 
         def look(**asked: Any) -> None:
             query = asked.pop("query", "")
@@ -427,6 +424,7 @@ def test_every_documented_answer_of_the_feed_is_given(
             patch.setattr(served.service.feed, "subscribe", None)
             look()
         found["400"] = _malformed(served.url)
+        look(Expect="wonders")
         assert set(found) == set(responses), found
         for status, content_type in found.items():
             (documented,) = responses[status]["content"]

@@ -20,6 +20,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from churnkit_service.local_postgres import home_for
 from churnkit_stack.acknowledged import Acknowledged
 from churnkit_stack.asking import Asking
 from churnkit_stack.faults import KINDS
@@ -152,6 +153,13 @@ def recorded_folder(served_folder: Path, tmp_path_factory: pytest.TempPathFactor
     return folder
 
 
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[Path]:
+    """A folder for `make stack`, which keeps its database for the next time; here it does not."""
+    yield tmp_path / "home"
+    shutil.rmtree(home_for(tmp_path / "home"), ignore_errors=True)
+
+
 class Command:
     """A command of the stack as a person runs it, and what it says."""
 
@@ -209,9 +217,9 @@ class Command:
 
 @pytest.mark.long
 def test_make_stack_says_where_everything_is_and_ctrl_c_ends_all_of_it(
-    recorded_folder: Path, tmp_path: Path
+    recorded_folder: Path, home: Path
 ) -> None:
-    with closing(Command("churnkit_stack", recorded_folder, "--home", tmp_path / "home")) as stack:
+    with closing(Command("churnkit_stack", recorded_folder, "--home", home)) as stack:
         stack.wait_told("Ctrl-C ends everything")
         (curl,) = [line.strip() for line in stack.lines if line.strip().startswith("curl ")]
         answered = subprocess.run(
@@ -234,8 +242,8 @@ def test_make_stack_says_where_everything_is_and_ctrl_c_ends_all_of_it(
 
 
 @pytest.mark.long
-def test_ctrl_c_while_it_starts_ends_what_had_started(served_folder: Path, tmp_path: Path) -> None:
-    words = ("churnkit_stack", served_folder, "--home", tmp_path / "home", "--without-mlflow")
+def test_ctrl_c_while_it_starts_ends_what_had_started(served_folder: Path, home: Path) -> None:
+    words = ("churnkit_stack", served_folder, "--home", home, "--without-mlflow")
     with closing(Command(*words)) as stack:
         stack.wait_told("Starting replica 2")
         assert stack.end() == 0
