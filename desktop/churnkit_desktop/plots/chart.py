@@ -8,45 +8,27 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyqtgraph as pg
 from numpy.typing import ArrayLike
-from PySide6.QtCore import Qt
 from PySide6.QtGui import (
     QAccessible,
     QAccessibleEvent,
-    QAction,
-    QColor,
     QGuiApplication,
     QImage,
-    QKeySequence,
     QShowEvent,
-    QWheelEvent,
 )
-from PySide6.QtWidgets import QFileDialog, QMenu, QMessageBox, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QVBoxLayout, QWidget
 
-from churnkit.errors import ChurnkitError
 from churnkit_desktop.language import tr
 from churnkit_desktop.plots import saving
+from churnkit_desktop.plots.actions import add_actions
+from churnkit_desktop.plots.frame import Plot, make_frame, paint_frame
 from churnkit_desktop.plots.hover import Hover
 from churnkit_desktop.plots.seen import Turns, when_seen
 from churnkit_desktop.plots.series import Series
 from churnkit_desktop.theme.style import Theme
-
-_ZOOM = 0.8
-
-
-class _Plot(pg.PlotWidget):  # type: ignore[misc]  # pyqtgraph has no types
-    """Leaves the wheel to the page, unless one works with the chart or holds Ctrl."""
-
-    def wheelEvent(self, event: QWheelEvent) -> None:  # noqa: N802 - Qt's name
-        if self.hasFocus() or event.modifiers() & Qt.KeyboardModifier.ControlModifier:
-            super().wheelEvent(event)
-        else:
-            event.ignore()
-
 
 _turns = Turns()
 
@@ -73,11 +55,11 @@ class Chart(QWidget):
         self._home: tuple[float, float] | None = None
         self.later: dict[tuple[str, str], Callable[[], None]] = {}
         """What is to be drawn when somebody looks, the latest of each."""
-        self._made: _Plot | None = None
+        self._made: Plot | None = None
         self.setMinimumHeight(180)
 
     @property
-    def plot(self) -> _Plot:
+    def plot(self) -> Plot:
         """The plot, made when it is first looked at."""
         self.make_plot()
         assert self._made is not None
@@ -102,29 +84,15 @@ class Chart(QWidget):
             _turns.add(self)
 
     def _make(self) -> None:
-        axes = {"bottom": pg.DateAxisItem(utcOffset=0)} if self._time else {}
-        plot = self._made = _Plot(axisItems=axes, enableMenu=False)
-        plot.setMinimumHeight(180)
+        plot = self._made = make_frame(*self._labels, time=self._time)
         plot.setAccessibleName(tr("Chart: {name}").format(name=self.name))
         self.setFocusProxy(plot)
-        plot.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        item = plot.getPlotItem()
-        item.hideButtons()
-        for side, words in zip(("bottom", "left"), self._labels, strict=True):
-            item.setLabel(side, words)
-        for side in ("bottom", "left"):
-            # Units stand in the label; “(×0.001)” beside it would be read past.
-            item.getAxis(side).enableAutoSIPrefix(False)
-        item.showGrid(x=True, y=True, alpha=0.18)
-        item.getViewBox().setDefaultPadding(0.03)
-        self.legend = item.addLegend(offset=(-10, 10))
+        self.legend = plot.getPlotItem().addLegend(offset=(-10, 10))
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(plot)
         self._hover = Hover(plot, self._series, self._say)
-        plot.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
-        plot.customContextMenuRequested.connect(self._menu)
-        self.actions_of_chart = self._actions()
+        self.actions_of_chart = add_actions(self, plot)
         theme = self._theme
         theme.changed.connect(self._paint)
         self.destroyed.connect(lambda: theme.changed.disconnect(self._paint))
@@ -331,17 +299,6 @@ class Chart(QWidget):
         """To the clipboard, for a spreadsheet."""
         QGuiApplication.clipboard().setText(saving.text_of(self.table()))
 
-    def export(self) -> None:
-        """Ask for a file, and write it."""
-        name, _ = QFileDialog.getSaveFileName(
-            self, tr("Export the chart"), f"{self.name}.png", saving.KINDS
-        )
-        if name:
-            try:
-                self.save(Path(name))
-            except ChurnkitError as error:
-                QMessageBox.warning(self, tr("Export the chart"), f"{error.what}\n{error.fix}")
-
     def _say(self, x: float) -> str:
         if self._time:
             return f"{datetime.fromtimestamp(x, UTC):%Y-%m-%d %H:%M}"
@@ -349,45 +306,7 @@ class Chart(QWidget):
 
     def _paint(self) -> None:
         tokens = self._theme.tokens
-        self.plot.setBackground(tokens.surface)
-        for side in ("bottom", "left"):
-            axis = self.plot.getAxis(side)
-            axis.setPen(pg.mkPen(tokens.line))
-            axis.setTextPen(pg.mkPen(tokens.faint))
-        self.legend.setLabelTextColor(tokens.text)
-        for _, words in self.legend.items:
-            words.setText(words.text, color=tokens.text)  # those that stand there already
-        behind = QColor(tokens.surface)
-        behind.setAlpha(215)
-        self.legend.setBrush(pg.mkBrush(behind))
+        paint_frame(self.plot, self.legend, tokens)
         self._hover.paint(tokens)
         for made in self._series.values():
             made.paint(tokens)
-
-    def _actions(self) -> tuple[QAction, ...]:
-        """What the menu offers; each has a key that works while the chart has the focus."""
-        made = []
-        for text, keys, run in (
-            (tr("Reset the view"), "Home", self.reset),
-            (tr("Zoom in"), "+", lambda: self.zoom(_ZOOM)),
-            (tr("Zoom out"), "-", lambda: self.zoom(1 / _ZOOM)),
-            (tr("Next value"), "Right", lambda: self.step(1)),
-            (tr("Previous value"), "Left", lambda: self.step(-1)),
-            (tr("Copy the values"), "Ctrl+C", self.copy_values),
-            (tr("Copy the picture"), "Ctrl+Shift+C", self.copy_picture),
-            (tr("Export as PNG, SVG or CSV …"), "Ctrl+E", self.export),
-        ):
-            action = QAction(text, self.plot)
-            action.setShortcut(QKeySequence(keys))
-            action.setShortcutContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
-            action.triggered.connect(lambda _=False, run=run: run())
-            self.plot.addAction(action)
-            made.append(action)
-        return tuple(made)
-
-    def _menu(self, position: Any) -> None:
-        menu = QMenu(self)
-        menu.addActions(self.actions_of_chart)
-        menu.insertSeparator(self.actions_of_chart[5])
-        menu.exec(self.plot.mapToGlobal(position))
-        menu.deleteLater()

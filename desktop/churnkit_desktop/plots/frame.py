@@ -1,0 +1,60 @@
+"""The frame of a chart: axes, their words, the grid and the legend's ground."""
+
+from __future__ import annotations
+
+import pyqtgraph as pg
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QColor, QWheelEvent
+
+from churnkit_desktop.theme.tokens import Tokens
+
+_SIDES = ("bottom", "left")
+HEIGHT = 180
+"""The least, in points of the screen."""
+
+
+class Plot(pg.PlotWidget):  # type: ignore[misc]  # pyqtgraph has no types
+    """Leaves the wheel to the page, unless one works with the chart or holds Ctrl."""
+
+    def wheelEvent(self, event: QWheelEvent) -> None:  # noqa: N802 - Qt's name
+        if self.hasFocus() or event.modifiers() & Qt.KeyboardModifier.ControlModifier:
+            super().wheelEvent(event)
+        else:
+            event.ignore()
+
+
+def make_frame(x_label: str, y_label: str, *, time: bool) -> Plot:
+    """An empty plot.
+
+    Parameters
+    ----------
+    time : whether x are seconds since 1970, shown as dates
+    """
+    axes = {"bottom": pg.DateAxisItem(utcOffset=0)} if time else {}
+    plot = Plot(axisItems=axes, enableMenu=False)
+    plot.setMinimumHeight(HEIGHT)
+    plot.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+    item = plot.getPlotItem()
+    item.hideButtons()
+    for side, words in zip(_SIDES, (x_label, y_label), strict=True):
+        item.setLabel(side, words)
+        # Units stand in the label; “(×0.001)” beside it would be read past.
+        item.getAxis(side).enableAutoSIPrefix(False)
+    item.showGrid(x=True, y=True, alpha=0.18)
+    item.getViewBox().setDefaultPadding(0.03)
+    return plot
+
+
+def paint_frame(plot: Plot, legend: pg.LegendItem, tokens: Tokens) -> None:
+    """Use the colours of a theme."""
+    plot.setBackground(tokens.surface)
+    for side in _SIDES:
+        axis = plot.getAxis(side)
+        axis.setPen(pg.mkPen(tokens.line))
+        axis.setTextPen(pg.mkPen(tokens.faint))
+    legend.setLabelTextColor(tokens.text)
+    for _, words in legend.items:
+        words.setText(words.text, color=tokens.text)  # those that stand there already
+    behind = QColor(tokens.surface)
+    behind.setAlpha(215)
+    legend.setBrush(pg.mkBrush(behind))
