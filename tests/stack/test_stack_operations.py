@@ -204,9 +204,9 @@ def _rows(engine: sa.Engine) -> list[tuple[object, ...]]:
 
 
 def test_a_ledger_of_the_first_version_comes_forward_with_its_data_and_one_step_back(
-    ledger_url: str,
+    empty_url: str,
 ) -> None:
-    engine = make_engine(ledger_url)
+    engine = make_engine(empty_url)
     _at_first_version(engine)
     before = _rows(engine)
     assert len(before) == 9
@@ -221,7 +221,7 @@ def test_a_ledger_of_the_first_version_comes_forward_with_its_data_and_one_step_
     assert step_back(engine) == (known.newest, known.back)
     assert read_schema(engine).current == known.back
     assert _rows(engine) == before
-    with Ledger.open(ledger_url) as ledger:
+    with Ledger.open(empty_url) as ledger:
         assert read_schema(engine).current == known.newest
         assert _rows(engine) == before
         assert len(ledger.journal()) == 0
@@ -229,9 +229,9 @@ def test_a_ledger_of_the_first_version_comes_forward_with_its_data_and_one_step_
 
 
 def test_every_step_back_that_there_is_can_be_gone_and_the_others_are_refused(
-    ledger_url: str,
+    empty_url: str,
 ) -> None:
-    engine = make_engine(ledger_url)
+    engine = make_engine(empty_url)
     _at_first_version(engine)
     before = _rows(engine)
     script = ScriptDirectory.from_config(_config())
