@@ -120,6 +120,7 @@ class Feed:
         self._cursor = Cursor(0, 0)
         self._wake = asyncio.Event()
         self._opening = asyncio.Lock()
+        self._looking = asyncio.Lock()
         self._seen: dict[str, datetime] = {}
         self._since = self._counted_until = datetime.now(UTC)
 
@@ -141,6 +142,8 @@ class Feed:
         async with self._opening:
             if not self._subscribers:
                 await self._begin()
+            elif after is not None:
+                await self._catch_up(after)
             self._subscribers.add(subscriber)
             here = self._cursor
         try:
@@ -173,6 +176,15 @@ class Feed:
             asyncio.create_task(self._look_on(), name="churnkit-feed"),
             asyncio.create_task(self._listen(), name="churnkit-feed-listen"),
         ]
+
+    async def _catch_up(self, place: Cursor) -> None:
+        """Another replica may have told more than this one, which looks now and then."""
+        before = None
+        while self._cursor != before and (
+            place.journal > self._cursor.journal or place.happenings > self._cursor.happenings
+        ):
+            before = self._cursor
+            await self._tell_happenings()
 
     async def _missed(self, after: Cursor, here: Cursor) -> list[Event]:
         """What happened between two places."""
@@ -223,15 +235,19 @@ class Feed:
             self._wake.clear()
 
     async def _tell_happenings(self) -> None:
-        at, project = self._cursor, self._project
-        entries = await self._queries.run(usecases.journal_after, project, at.journal, _MOST_TOLD)
-        told = await self._queries.run(
-            usecases.happenings_after, project, at.happenings, _MOST_TOLD
-        )
-        both: list[JournalEntry | Happening] = [*entries, *told]
-        for one in both:
-            self._cursor, event = _told(self._cursor, one)
-            self._put(event)
+        project = self._project
+        async with self._looking:
+            at = self._cursor
+            entries = await self._queries.run(
+                usecases.journal_after, project, at.journal, _MOST_TOLD
+            )
+            told = await self._queries.run(
+                usecases.happenings_after, project, at.happenings, _MOST_TOLD
+            )
+            both: list[JournalEntry | Happening] = [*entries, *told]
+            for one in both:
+                self._cursor, event = _told(self._cursor, one)
+                self._put(event)
         if max(len(entries), len(told)) == _MOST_TOLD:
             self._wake.set()  # there may be more
 

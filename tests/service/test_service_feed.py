@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 import aiohttp
 import pytest
+from churnkit_service import feed as feed_module
 
 import churnkit as ck
 from churnkit.client.asynchronous import AsyncClient
@@ -197,6 +198,33 @@ def test_another_replicas_happenings_and_changes_of_who_serves_are_told(
         "promote", "v2", "better",
     )  # fmt: skip
     assert "evidence" not in entry.data
+
+
+def test_one_goes_on_at_a_replica_that_has_not_looked_yet(
+    two: tuple[Live, Live], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the one replica told is neither told again by the other nor taken for lost."""
+    here, there = two
+    monkeypatch.setattr(feed_module, "_SHORTEST_PAUSE", 0.9)
+    monkeypatch.setattr(feed_module, "_LOOK_SECONDS", 0.9)
+
+    async def watch() -> list[FeedEvent]:
+        async with watching(there, "job"):
+            await asyncio.sleep(0.2)
+            async with watching(here, "job") as following:
+                await asyncio.sleep(0.8)  # the other one has looked just now
+                announce(here, "job", number="seen")
+                seen = await following("job")
+            async with AsyncClient(there.url, key=there.keys["read"]) as client:
+                feed = client.feed({"job"}, last_event_id=seen.id)
+                announce(here, "job", number="new")
+                events = [await anext(feed) for _ in range(2)]
+                await feed.aclose()
+                return events
+
+    hello, event = run(watch())
+    assert hello.kind == "hello"
+    assert event.data["number"] == "new"
 
 
 def test_an_announcement_is_told_at_once_on_postgresql(two: tuple[Live, Live]) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -224,3 +226,22 @@ def test_a_rollout_that_stands_still_is_found(
         watch.note(one, now=AT)
     found = watch.wrong(long=long)
     assert [wrong in text for text in found] == ([True] if wrong else []), found
+
+
+def test_a_process_that_is_being_started_is_noted_before_ctrl_c_is_heard(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = subprocess.Popen
+
+    def interrupted(*given: Any, **named: Any) -> subprocess.Popen[bytes]:
+        process: subprocess.Popen[bytes] = made(*given, **named)
+        signal.raise_signal(signal.SIGINT)
+        return process
+
+    monkeypatch.setattr(subprocess, "Popen", interrupted)
+    part = Part("it", ["sleep", "60"], tmp_path / "log", lambda: True)
+    with pytest.raises(KeyboardInterrupt):
+        part.start()
+    assert part.runs
+    part.kill()
+    assert not part.runs

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,6 +17,26 @@ _LOOK_SECONDS = 0.05
 
 class NotStarted(Exception):
     """A part does not become ready."""
+
+
+@contextmanager
+def _signals_wait() -> Iterator[None]:
+    """Ctrl-C waits until the new process is noted: one that nobody notes would never be ended."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # signals are handled by the main thread
+        return
+    came: list[int] = []
+    before = {
+        number: signal.signal(number, lambda number, _: came.append(number))
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    for one in came:
+        signal.raise_signal(one)
 
 
 @dataclass
@@ -52,7 +73,7 @@ class Part:
     def start(self) -> None:
         """Begin; it may not be ready yet."""
         self.wanted = True
-        with self.log.open("ab") as log:
+        with self.log.open("ab") as log, _signals_wait():
             self.process = subprocess.Popen(
                 self.command,
                 env={**os.environ, **self.environ},
