@@ -9,6 +9,7 @@ through everything that was ever imported, which takes longer than a turn of the
 from __future__ import annotations
 
 import gc
+import sys
 
 from PySide6.QtCore import QObject, QTimer
 
@@ -16,7 +17,7 @@ TICK_MS = 500
 FULL_EVERY = 20
 """Ticks between two collections of what has lived for long."""
 MOST = 60_000
-"""Objects that one collection goes through; more of them came from imports, and stay."""
+"""What outlives a full collection and is more than this is not gone through again."""
 
 
 class Garbage(QObject):
@@ -30,6 +31,7 @@ class Garbage(QObject):
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._ticks = 0
+        self._modules = 0
         self._timer = QTimer(self)
         self._timer.setInterval(TICK_MS)
         self._timer.timeout.connect(self.tick)
@@ -38,6 +40,7 @@ class Garbage(QObject):
         """From now on; what is there already is taken to stay."""
         gc.disable()
         gc.freeze()
+        self._modules = len(sys.modules)
         self._timer.start()
 
     def stop(self) -> None:
@@ -48,11 +51,13 @@ class Garbage(QObject):
         gc.enable()
 
     def tick(self) -> None:
-        """Collect what is young; now and then all that came since the imports."""
+        """Collect what is young, now and then all; what was imported meanwhile stays, unseen."""
         self._ticks += 1
         full = self._ticks % FULL_EVERY == 0
-        made = gc.get_count()[0]
-        if made > MOST or (full and made + len(gc.get_objects(generation=2)) > MOST):
+        before, self._modules = self._modules, len(sys.modules)
+        if self._modules > before:
             gc.freeze()
-        else:
-            gc.collect(2 if full else 1)
+            return
+        gc.collect(2 if full else 1)
+        if full and len(gc.get_objects(generation=2)) > MOST:
+            gc.freeze()
