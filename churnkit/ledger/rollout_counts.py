@@ -85,12 +85,10 @@ def first_answers(
 ) -> list[sa.ColumnElement[bool]]:
     """That a prediction answered its customer's first request, and that in (since, until]."""
     earlier = predictions.alias("earlier")
-    before = sa.or_(
-        earlier.c.made_at < answer.c.made_at,
-        sa.and_(
-            earlier.c.made_at == answer.c.made_at,
-            earlier.c.prediction_id < answer.c.prediction_id,
-        ),
+    # Compared as pairs: so an index finds the customer's first prediction and looks at no other,
+    # while with an OR each of his predictions is held against each other one.
+    before = sa.tuple_(earlier.c.made_at, earlier.c.prediction_id) < sa.tuple_(
+        answer.c.made_at, answer.c.prediction_id
     )
     repeated = (
         sa.select(1)

@@ -19,9 +19,12 @@ from pathlib import Path
 import psutil
 import urllib3
 
-from churnkit.data.samples.locate import telco_path
-from tests.live import command, item, make_served_project, prepare
-from tests.postgres import own_postgres
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))
+
+from churnkit.data.samples.locate import telco_path  # noqa: E402 - from a checkout
+from tests.live import command, item, make_served_project, prepare  # noqa: E402
+from tests.postgres import own_postgres  # noqa: E402
 
 MB = 1 << 20
 
