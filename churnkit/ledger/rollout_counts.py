@@ -85,8 +85,9 @@ def first_answers(
 ) -> list[sa.ColumnElement[bool]]:
     """That a prediction answered its customer's first request, and that in (since, until]."""
     earlier = predictions.alias("earlier")
-    # Compared as pairs: so an index finds the customer's first prediction and looks at no other,
-    # while with an OR each of his predictions is held against each other one.
+    # Written for the index of customers: compared as pairs, the first of a customer's predictions
+    # settles it. A bare rollout_id would let a database with old statistics, which has never seen
+    # this rollout, go through all of its predictions for each of them.
     before = sa.tuple_(earlier.c.made_at, earlier.c.prediction_id) < sa.tuple_(
         answer.c.made_at, answer.c.prediction_id
     )
@@ -94,7 +95,7 @@ def first_answers(
         sa.select(1)
         .where(
             earlier.c.customer_id == answer.c.customer_id,
-            earlier.c.rollout_id == rollout_id,
+            sa.func.coalesce(earlier.c.rollout_id, "") == rollout_id,
             earlier.c.shadow_of.is_(None),
             before,
         )
