@@ -153,6 +153,6 @@ def wait_for_writers(engine: sa.Engine, *, at_most_seconds: float) -> None:
                 " still write what was to be erased.",
                 fix="Run the command again when they have ended; it goes on from here.",
             )
-        time.sleep(_LOOK_SECONDS)
+        time.sleep(_LOOK_SECONDS)  # the database tells nobody when a transaction ends
         with reading(engine) as connection:
             before &= set(connection.execute(_WRITERS).scalars())

@@ -190,7 +190,7 @@ def _supervise(
             signal.signal(number, stop)
         while not stopping:
             # Also what keeps workers that end at once from being started without a pause.
-            time.sleep(_RESTART_SECONDS)
+            time.sleep(_RESTART_SECONDS)  # a signal wakes it; the workers are looked at in between
             for i, worker in enumerate(workers):
                 if worker.poll() is not None and not stopping:
                     # Its gauges count no more.
