@@ -189,8 +189,9 @@ def _supervise(
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, stop)
         while not stopping:
-            # Also what keeps workers that end at once from being started without a pause.
-            time.sleep(_RESTART_SECONDS)  # a signal wakes it; the workers are looked at in between
+            # One pause for all workers; it also keeps those that end at once from being started
+            # again without one.
+            time.sleep(_RESTART_SECONDS)
             for i, worker in enumerate(workers):
                 if worker.poll() is not None and not stopping:
                     # Its gauges count no more.
