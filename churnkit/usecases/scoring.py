@@ -27,7 +27,7 @@ from churnkit.domain.rollouts import RolloutFailure
 from churnkit.errors import AsOfInvalid, DataEmpty
 from churnkit.inference.batch import ScoreNotes, score_batches
 from churnkit.inference.predictor import Predictor
-from churnkit.ledger.store import Recording
+from churnkit.ledger.prediction_rows import Recording
 from churnkit.project import Project
 from churnkit.registry.bundle import Bundle
 from churnkit.reporting.tables import escape_text
