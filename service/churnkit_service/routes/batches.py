@@ -18,7 +18,8 @@ from churnkit.client.messages.jobs import JobsQuery
 from churnkit.domain.jobs import Job
 from churnkit.errors import JobActive, LedgerBusy, StorageUnreachable, UnknownJob
 from churnkit.usecases import jobs as usecases
-from churnkit.usecases.batches import BatchRequest, Tally
+from churnkit.usecases.batch_answers import BatchRequest
+from churnkit.usecases.batches import Tally
 from churnkit_service import job_answers
 from churnkit_service.downloads import stream
 from churnkit_service.endpoint import Call, Endpoint, json_response, read_query
