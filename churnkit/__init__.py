@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from churnkit.usecases.erasing import erase
     from churnkit.usecases.evaluating import evaluate
     from churnkit.usecases.event_importing import import_facts
+    from churnkit.usecases.event_receiving import receive_events
     from churnkit.usecases.experiment_assigning import assign_experiment
     from churnkit.usecases.experiment_sizes import plan_experiment
     from churnkit.usecases.experiments import (
@@ -50,7 +51,8 @@ if TYPE_CHECKING:
         verify_models,
     )
     from churnkit.usecases.monitoring import monitor
-    from churnkit.usecases.online_state import online_features, rebuild_online, receive_events
+    from churnkit.usecases.online_building import rebuild_online
+    from churnkit.usecases.online_reading import online_features
     from churnkit.usecases.outcomes import import_outcomes, outcome_status
     from churnkit.usecases.profiling import profile
     from churnkit.usecases.reports import write_report
@@ -93,9 +95,9 @@ _HOMES = {
     "set_features": "churnkit.usecases.feature_editing",
     "customer_timeline": "churnkit.usecases.timelines",
     "export_features": "churnkit.usecases.feature_exporting",
-    "rebuild_online": "churnkit.usecases.online_state",
-    "receive_events": "churnkit.usecases.online_state",
-    "online_features": "churnkit.usecases.online_state",
+    "rebuild_online": "churnkit.usecases.online_building",
+    "receive_events": "churnkit.usecases.event_receiving",
+    "online_features": "churnkit.usecases.online_reading",
     "train": "churnkit.usecases.training",
     "repeat": "churnkit.usecases.training",
     "retrain": "churnkit.usecases.retraining",

@@ -37,7 +37,7 @@ from churnkit.usecases.bundles import find_bundle
 from churnkit.usecases.drifting import note_features
 from churnkit.usecases.feature_notes import MOST
 from churnkit.usecases.job_work import Outcome, Work, now
-from churnkit.usecases.online_state import online_features
+from churnkit.usecases.online_reading import online_features
 from churnkit.usecases.serving import bundle_predictor, find_version
 from churnkit.usecases.suppressing import KnownErasures, erased_within
 

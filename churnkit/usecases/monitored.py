@@ -8,14 +8,9 @@ from pathlib import Path
 
 from rich.console import RenderableType
 
-from churnkit.monitoring.alerts import (
-    Alert,
-)
+from churnkit.monitoring.alerts import Alert
 from churnkit.monitoring.drift_report import DriftReport
-from churnkit.monitoring.label_free import (
-    Beside,
-    LabelFree,
-)
+from churnkit.monitoring.label_free import Beside, LabelFree
 from churnkit.monitoring.performance import Quality
 from churnkit.reporting.monitor_view import monitor_view
 from churnkit.usecases.notifying import Sent

@@ -18,11 +18,7 @@ from churnkit.monitoring.baseline import SCORE, Baseline, baseline_of
 from churnkit.monitoring.counting import count_customers
 from churnkit.monitoring.drift import DriftTest
 from churnkit.monitoring.drift_report import DriftReport
-from churnkit.monitoring.label_free import (
-    Beside,
-    beside_the_truth,
-    estimate_without_labels,
-)
+from churnkit.monitoring.label_free import Beside, beside_the_truth, estimate_without_labels
 from churnkit.monitoring.performance import Matured, Quality, matured_quality
 from churnkit.project import Project
 from churnkit.registry.bundle import read_bundle

@@ -30,10 +30,11 @@ from churnkit.ledger.tables import metadata
 from churnkit.project import Project
 from churnkit.usecases import (
     batches,
+    event_receiving,
     experiment_assigning,
     feature_building,
     jobs,
-    online_state,
+    online_reading,
     outcomes,
     treatments,
 )
@@ -304,7 +305,7 @@ def test_events_and_features(
         with project.ledger.reading() as connection:
             table = metadata.tables["online_state"]
             name, other = sorted(connection.execute(sa.select(table.c.customer_id)).scalars())[:2]
-        real, times = online_state.erased_within, []
+        real, times = event_receiving.erased_within, []
 
         def erased_within(given: Project) -> Any:
             if not times:
@@ -314,15 +315,15 @@ def test_events_and_features(
 
         event = {"event_time": END.isoformat(), "event_type": "purchase", "amount": 1, "cds": 1}
         with monkeypatch.context() as patch:
-            patch.setattr(online_state, "erased_within", erased_within)
-            taken = online_state.receive_events(
+            patch.setattr(event_receiving, "erased_within", erased_within)
+            taken = event_receiving.receive_events(
                 project,
                 [{**event, "customer_id": one} for one in (name, other)],
                 now=END,
                 on_error="skip",
             )
         assert times and (taken.new + taken.duplicate + len(taken.rejected)) >= 1
-        known = [one.known for one in online_state.online_features(project, [name, other])]
+        known = [one.known for one in online_reading.online_features(project, [name, other])]
         assert known == [False, True]
 
         output = project.folder / "features.parquet"

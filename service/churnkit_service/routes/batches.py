@@ -7,13 +7,7 @@ from typing import Any
 
 from aiohttp import web
 
-from churnkit.client.messages.batches import (
-    Batch,
-    BatchesPage,
-    BatchQuery,
-    BrokenRow,
-    ResultQuery,
-)
+from churnkit.client.messages.batches import Batch, BatchesPage, BatchQuery, BrokenRow, ResultQuery
 from churnkit.client.messages.jobs import JobsQuery
 from churnkit.domain.jobs import Job
 from churnkit.errors import JobActive, LedgerBusy, StorageUnreachable, UnknownJob
@@ -23,11 +17,7 @@ from churnkit.usecases.batches import Tally
 from churnkit_service import job_answers
 from churnkit_service.downloads import stream
 from churnkit_service.endpoint import Call, Endpoint, json_response, read_query
-from churnkit_service.problems import (
-    IdempotencyKeyReused,
-    RequestInFlight,
-    RequestInvalid,
-)
+from churnkit_service.problems import IdempotencyKeyReused, RequestInFlight, RequestInvalid
 from churnkit_service.uploaded_jobs import upload_job
 from churnkit_service.uploads import CSV, NDJSON, PARQUET, UPLOAD_TYPES, Received
 
