@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from churnkit.training.estimator import ChurnClassifier
     from churnkit.usecases.contact_list import contact_list
     from churnkit.usecases.create import create_project
-    from churnkit.usecases.create_events import LogOptions, create_event_project
+    from churnkit.usecases.create_events import create_event_project
     from churnkit.usecases.doctor import doctor
     from churnkit.usecases.erasing import erase
     from churnkit.usecases.evaluating import evaluate
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from churnkit.usecases.holdouts import set_holdout, show_holdouts
     from churnkit.usecases.importing import import_data
     from churnkit.usecases.labels import labels
+    from churnkit.usecases.log_settings import LogOptions
     from churnkit.usecases.maturing import matured_pairs
     from churnkit.usecases.models import (
         export_head,
@@ -84,7 +85,7 @@ _HOMES = {
     "create_project": "churnkit.usecases.create",
     "import_data": "churnkit.usecases.importing",
     "create_event_project": "churnkit.usecases.create_events",
-    "LogOptions": "churnkit.usecases.create_events",
+    "LogOptions": "churnkit.usecases.log_settings",
     "import_facts": "churnkit.usecases.event_importing",
     "labels": "churnkit.usecases.labels",
     "profile": "churnkit.usecases.profiling",
