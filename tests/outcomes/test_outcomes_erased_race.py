@@ -38,6 +38,7 @@ from churnkit.usecases import (
     outcomes,
     treatments,
 )
+from churnkit.usecases.batch_scoring import PieceScorer
 from churnkit.usecases.erasing import allow_again, erase
 from churnkit.usecases.experiment_assigning import assign_experiment
 from churnkit.usecases.experiments import start_experiment
@@ -278,7 +279,7 @@ def test_a_batch_of_the_service(
         jobs.submit_upload(project, job.job_id, {"format": "csv"})
         claimed = jobs.claim_job(project)
         assert claimed is not None
-        real, times = batches._score, []
+        real, times = PieceScorer.score, []
 
         def scored(*given: Any) -> Any:
             done = real(*given)
@@ -287,7 +288,7 @@ def test_a_batch_of_the_service(
                 erase(project, NAME, now=NOW)
             return done
 
-        monkeypatch.setattr(batches, "_score", scored)
+        monkeypatch.setattr(PieceScorer, "score", scored)
         (tmp_path / "work").mkdir()
         outcome = batches.score_batch(Work(project, claimed, tmp_path / "work"))
         assert outcome.progress is not None and outcome.progress.rows_total == 20
