@@ -34,7 +34,7 @@ async def ask_job(
         job = usecases.new_job(kind, call.caller.key_id, asked, uploading=False)
         body = orjson.dumps(describe(job).model_dump(mode="json"))
         answer = None if request is None else request.keep(ACCEPTED, body, datetime.now(UTC))
-        kept = await service.queries.run(usecases.submit_job, service.project, job, answer)
+        kept = await call.ask(usecases.submit_job, job, answer)
         if not kept:
             # Another process answered the same request a moment earlier: its answer counts.
             assert request is not None

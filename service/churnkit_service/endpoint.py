@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 import orjson
 from aiohttp import web
@@ -16,9 +16,12 @@ from churnkit_service.auth import Caller
 from churnkit_service.problems import BodyMalformed, MediaTypeUnsupported, invalid
 
 if TYPE_CHECKING:
+    from churnkit.project import Project
     from churnkit_service.service import Service
 
 M = TypeVar("M", bound=BaseModel)
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 @dataclass(slots=True)
@@ -30,6 +33,18 @@ class Call:
     caller: Caller
     request_id: str
     body: bytes
+
+    async def ask(
+        self, usecase: Callable[Concatenate[Project, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Call a use case of the service's project, which may ask the database.
+
+        Raises
+        ------
+        PoolExhausted, StorageUnreachable : see ``Queries.run``
+        """
+        service = self.service
+        return await service.queries.run(usecase, service.project, *args, **kwargs)
 
 
 Handler = Callable[[Call], Awaitable[web.StreamResponse]]

@@ -70,19 +70,14 @@ async def show(call: Call, kind: JobKind) -> Job:
     ------
     UnknownJob : there is none
     """
-    service = call.service
-    return await service.queries.run(
-        usecases.show_job, service.project, kind, job_id_of(call, kind)
-    )
+    return await call.ask(usecases.show_job, kind, job_id_of(call, kind))
 
 
 async def page(call: Call, kind: JobKind, name: str, describe: Describe) -> web.Response:
     """Jobs of a kind, page by page, under a name."""
     asked = read_query(call, JobsQuery)
-    service = call.service
-    found = await service.queries.run(
+    found = await call.ask(
         usecases.list_jobs,
-        service.project,
         kind,
         state=asked.state,
         after=None if asked.cursor is None else read_cursor(asked.cursor),
@@ -100,14 +95,10 @@ async def page(call: Call, kind: JobKind, name: str, describe: Describe) -> web.
 
 async def cancel(call: Call, kind: JobKind) -> Job:
     """Ask the job that the address names to stop."""
-    service = call.service
-    return await service.queries.run(
-        usecases.cancel_job, service.project, kind, job_id_of(call, kind)
-    )
+    return await call.ask(usecases.cancel_job, kind, job_id_of(call, kind))
 
 
 async def delete(call: Call, kind: JobKind) -> web.Response:
     """Delete the job that the address names."""
-    service = call.service
-    await service.queries.run(usecases.delete_job, service.project, kind, job_id_of(call, kind))
+    await call.ask(usecases.delete_job, kind, job_id_of(call, kind))
     return web.Response(status=204, headers={"Cache-Control": "no-store"})

@@ -42,13 +42,11 @@ async def upload_job(
 
     async def keep(number: int, content: bytes) -> None:
         if number == 0:
-            await service.queries.run(usecases.submit_job, service.project, job)
-        await service.queries.run(usecases.add_upload, service.project, job.job_id, number, content)
+            await call.ask(usecases.submit_job, job)
+        await call.ask(usecases.add_upload, job.job_id, number, content)
 
     async with claimed_key(call) as key:
-        known = key is not None and await service.queries.run(
-            usecases.key_is_known, service.project, call.caller.key_id, key
-        )
+        known = key is not None and await call.ask(usecases.key_is_known, call.caller.key_id, key)
         try:
             received = await receive(call, form, None if known else keep)
             asked = request_of(received)
@@ -59,9 +57,7 @@ async def upload_job(
             if replayed is not None:
                 return replayed
             answer = None if keyed is None else keyed.keep(ACCEPTED, body, datetime.now(UTC))
-            kept = await service.queries.run(
-                usecases.submit_upload, service.project, job.job_id, asked, answer
-            )
+            kept = await call.ask(usecases.submit_upload, job.job_id, asked, answer)
         except BaseException:
             await _forget(call, job)
             raise
@@ -96,9 +92,6 @@ def _keyed(call: Call, key: str, received: Received) -> KeyedRequest:
 
 async def _forget(call: Call, job: Job) -> None:
     """What came of an upload that broke off; what stays goes with the old jobs."""
-    service = call.service
-    forgotten = asyncio.ensure_future(
-        service.queries.run(usecases.drop_upload, service.project, job.job_id)
-    )
+    forgotten = asyncio.ensure_future(call.ask(usecases.drop_upload, job.job_id))
     with suppress(ChurnkitError, asyncio.CancelledError):
         await asyncio.shield(forgotten)

@@ -45,10 +45,8 @@ async def list_(call: Call) -> web.Response:
         )
         raise RequestInvalid("a cursor and an offset were given.", faults=(fault,))
     order = asked.order or ("asc" if asked.sort == "customer_id" else "desc")
-    service = call.service
-    page = await service.queries.run(
+    page = await call.ask(
         usecases.customers_page,
-        service.project,
         usecases.CustomerFilter(
             risk_band=asked.risk_band,
             model_version=asked.model_version,
@@ -127,10 +125,8 @@ async def show(call: Call) -> web.Response:
     name = call.request.match_info["customer_id"]
     if len(name) > LONGEST_CUSTOMER_ID or "\0" in name:
         raise UnknownCustomer("no customer has such an id.", fix="It has 1 to 200 characters.")
-    service = call.service
-    found = await service.queries.run(
+    found = await call.ask(
         usecases.one_customer,
-        service.project,
         name,
         after=None if asked.cursor is None else place(asked.cursor),
         limit=asked.limit + 1,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 from aiohttp import web
@@ -63,10 +62,7 @@ async def show(call: Call) -> web.Response:
 async def profile(call: Call) -> web.Response:
     """A data set in figures."""
     name = job_answers.job_id_of(call, "dataset")
-    service = call.service
-    content = await service.queries.run(
-        partial(usecases.whole_file, service.project, "dataset", name, PROFILE)
-    )
+    content = await call.ask(usecases.whole_file, "dataset", name, PROFILE)
     told = DatasetProfile.model_validate_json(content)
     return json_response(told.model_dump(mode="json"))
 

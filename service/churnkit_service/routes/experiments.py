@@ -49,9 +49,8 @@ async def create(call: Call) -> web.Response:
 
 async def _start(call: Call, salt: str | None) -> ExperimentView:
     asked = read_body(call, ExperimentStart)
-    return await call.service.queries.run(
+    return await call.ask(
         experiments.start_experiment,
-        call.service.project,
         asked.plan,
         why=asked.why,
         who=who(call),
@@ -61,32 +60,27 @@ async def _start(call: Call, salt: str | None) -> ExperimentView:
 
 async def index(call: Call) -> web.Response:
     """All experiments."""
-    service = call.service
-    found = await service.queries.run(experiments.experiments, service.project)
+    found = await call.ask(experiments.experiments)
     return json_response(told(ExperimentsAnswer, found.to_json()))
 
 
 async def show(call: Call) -> web.Response:
     """One experiment, with what may be read off it."""
-    service = call.service
-    view = await service.queries.run(experiments.experiment_status, service.project, _named(call))
+    view = await call.ask(experiments.experiment_status, _named(call))
     return json_response(told(Experiment, view.to_json()))
 
 
 async def history(call: Call) -> web.Response:
     """What was done with it."""
-    service = call.service
-    found = await service.queries.run(experiments.experiment_history, service.project, _named(call))
+    found = await call.ask(experiments.experiment_history, _named(call))
     return json_response(told(ExperimentHistoryAnswer, found.to_json()))
 
 
 async def assign(call: Call) -> web.Response:
     """Draw customers into the arms."""
     asked = read_body(call, ExperimentAssign)
-    service = call.service
-    done = await service.queries.run(
+    done = await call.ask(
         experiment_assigning.assign_experiment,
-        service.project,
         _named(call),
         asked.customers,
         who=who(call),
@@ -98,9 +92,7 @@ async def stop(call: Call) -> web.Response:
     """Let nobody enter any more."""
     asked = read_body(call, ExperimentStop)
     service = call.service
-    view = await service.queries.run(
-        experiments.stop_experiment, service.project, _named(call), asked.why, who=who(call)
-    )
+    view = await call.ask(experiments.stop_experiment, _named(call), asked.why, who=who(call))
     service.rollouts.look_now()
     return json_response(told(Experiment, view.to_json()))
 
@@ -108,10 +100,8 @@ async def stop(call: Call) -> web.Response:
 async def plan(call: Call) -> web.Response:
     """How many customers it takes."""
     asked = read_body(call, ExperimentSizesAsked)
-    service = call.service
-    found = await service.queries.run(
+    found = await call.ask(
         experiments.plan_experiment,
-        service.project,
         asked.plan,
         effect=asked.effect,
         retention=asked.retention,

@@ -72,7 +72,7 @@ async def _scorer(call: Call, version: str | None) -> Scorer:
     champion = service.champion.scorer
     if version in (None, "champion", champion.version):
         return champion
-    known = await service.queries.run(find_version, service.project, version)
+    known = await call.ask(find_version, version)
     found = service.warm.get(known.version)
     if found is None and known.version != champion.version:
         raise ModelNotReady(
@@ -85,16 +85,15 @@ async def _scorer(call: Call, version: str | None) -> Scorer:
 async def show(call: Call) -> web.Response:
     """The reasons that were recorded with a prediction."""
     name = call.request.match_info["prediction_id"]
-    service = call.service
     row = None
     if _ID.fullmatch(name):
-        row = await service.queries.run(usecases.find_prediction, service.project, name)
+        row = await call.ask(usecases.find_prediction, name)
     if row is None:
         raise NotFound(
             "there is no prediction with this id.",
             fix="Use an id from the answer of POST /v1/predictions.",
         )
-    base = await service.queries.run(usecases.base_probability, service.project, row.model_version)
+    base = await call.ask(usecases.base_probability, row.model_version)
     told = row.model_dump(mode="json", exclude={"request_id", "rollout_id", "shadow_of", "reasons"})
     points = sum(reason.points for reason in row.reasons)
     return json_response(

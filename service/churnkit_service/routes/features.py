@@ -30,8 +30,7 @@ _TYPES = {"csv": f"{CSV}; charset=utf-8", "parquet": PARQUET}
 async def create(call: Call) -> web.Response:
     """Let features be suggested, built or shown."""
     asked = read_body(call, FeaturesRequest)
-    service = call.service
-    await service.queries.run(usecases.show_job, service.project, "dataset", asked.dataset_id)
+    await call.ask(usecases.show_job, "dataset", asked.dataset_id)
     return await ask_job(call, "features", asked.model_dump(mode="json"), describe)
 
 
@@ -49,10 +48,7 @@ async def show(call: Call) -> web.Response:
 async def definition(call: Call) -> web.Response:
     """The features as a features.toml."""
     name = job_answers.job_id_of(call, "features")
-    service = call.service
-    text = await service.queries.run(
-        partial(usecases.whole_file, service.project, "features", name, DEFINITION)
-    )
+    text = await call.ask(usecases.whole_file, "features", name, DEFINITION)
     return web.Response(
         body=text,
         headers={"Content-Type": "application/toml; charset=utf-8", "Cache-Control": "no-store"},

@@ -56,8 +56,7 @@ _ACTIONS: Mapping[str, Literal["promote", "challenge"]] = {
 
 async def list_(call: Call) -> web.Response:
     """All model versions."""
-    service = call.service
-    found = await service.queries.run(usecases.list_models, service.project)
+    found = await call.ask(usecases.list_models)
     return json_response(
         {
             "models": [_model(version, found.holders) for version in found.versions],
@@ -69,8 +68,7 @@ async def list_(call: Call) -> web.Response:
 
 async def show(call: Call) -> web.Response:
     """One model version, with its card and columns."""
-    service = call.service
-    detail = await service.queries.run(usecases.model_detail, service.project, _version(call))
+    detail = await call.ask(usecases.model_detail, _version(call))
     manifest = detail.manifest
     told = _model(detail.version, dict.fromkeys(detail.aliases, detail.version.version))
     columns = [column.model_dump(mode="json") for column in detail.inputs]
@@ -96,16 +94,14 @@ async def show(call: Call) -> web.Response:
 
 async def show_run(call: Call) -> web.Response:
     """The run that made a version."""
-    service = call.service
-    known, record = await service.queries.run(run_of, service.project, _version(call))
+    known, record = await call.ask(run_of, _version(call))
     return json_response({"version": known.version, "record": record.model_dump(mode="json")})
 
 
 async def aliases(call: Call) -> web.Response:
     """Who holds which alias."""
     asked = read_query(call, AliasesQuery)
-    service = call.service
-    held = await service.queries.run(usecases.holders_at, service.project, asked.at)
+    held = await call.ask(usecases.holders_at, asked.at)
     at = None if asked.at is None else asked.at.isoformat()
     return json_response({"champion": held["champion"], "challenger": held["challenger"], "at": at})
 
@@ -166,9 +162,8 @@ async def _changed(
         return request.keep(200, answer(entry), now)
 
     try:
-        entry = await service.queries.run(
+        entry = await call.ask(
             usecases.change_alias,
-            service.project,
             change,
             now=now,
             keep=None if request is None else keep,
@@ -189,10 +184,7 @@ async def _changed(
 async def history(call: Call) -> web.Response:
     """The journal, page by page."""
     asked = read_query(call, JournalQuery)
-    service = call.service
-    rows = await service.queries.run(
-        usecases.journal_page, service.project, before=asked.before, limit=asked.limit + 1
-    )
+    rows = await call.ask(usecases.journal_page, before=asked.before, limit=asked.limit + 1)
     page = rows[: asked.limit]
     return json_response(
         {
@@ -205,8 +197,7 @@ async def history(call: Call) -> web.Response:
 async def verify(call: Call) -> web.Response:
     """Check the journal's chain, and with ``files`` every model's files."""
     asked = read_query(call, VerifyQuery)
-    service = call.service
-    checks = await service.queries.run(usecases.verify_journal, service.project, files=asked.files)
+    checks = await call.ask(usecases.verify_journal, files=asked.files)
     return json_response(
         {
             "ok": all(check.state != "failed" for check in checks),
@@ -218,9 +209,8 @@ async def verify(call: Call) -> web.Response:
 async def load(call: Call) -> web.Response:
     """Let every replica make a model ready; this one begins at once."""
     service = call.service
-    known = await service.queries.run(
+    known = await call.ask(
         usecases.ask_for_load,
-        service.project,
         _version(call),
         now=datetime.now(UTC),
         by=_who(call),
@@ -231,16 +221,14 @@ async def load(call: Call) -> web.Response:
 
 async def show_load(call: Call) -> web.Response:
     """Where a model is ready."""
-    service = call.service
-    known = await service.queries.run(find_version, service.project, _version(call))
+    known = await call.ask(find_version, _version(call))
     return json_response(await _load(call, known.version))
 
 
 async def _load(call: Call, version: str) -> dict[str, Any]:
-    service = call.service
-    wanted = await service.queries.run(usecases.wanted_loads, service.project)
+    wanted = await call.ask(usecases.wanted_loads)
     now = datetime.now(UTC)
-    found = await service.queries.run(usecases.live_replicas, service.project, now)
+    found = await call.ask(usecases.live_replicas, now)
     told = [_in_replica(replica, version) for replica in found]
     return {
         "version": version,

@@ -56,9 +56,8 @@ async def _create_outcomes(call: Call) -> RecordedAnswer:
         for item in asked.request.items
     ]
     skip = asked.request.on_error == "skip"
-    service = call.service
-    recorded, unusable, n_suppressed = await service.queries.run(
-        take_outcomes, service.project, rows, now=datetime.now(UTC), skip=skip
+    recorded, unusable, n_suppressed = await call.ask(
+        take_outcomes, rows, now=datetime.now(UTC), skip=skip
     )
     faults = _faults(unusable, recorded, asked.places)
     if faults and not skip:
@@ -95,9 +94,8 @@ async def _create_treatments(call: Call) -> RecordedAnswer:
         for item in asked.request.items
     ]
     skip = asked.request.on_error == "skip"
-    service = call.service
-    recorded, unusable, n_suppressed, n_violations = await service.queries.run(
-        take_treatments, service.project, rows, now=datetime.now(UTC), skip=skip
+    recorded, unusable, n_suppressed, n_violations = await call.ask(
+        take_treatments, rows, now=datetime.now(UTC), skip=skip
     )
     faults = _faults(unusable, recorded, asked.places)
     if faults and not skip:
@@ -114,10 +112,8 @@ async def _create_treatments(call: Call) -> RecordedAnswer:
 async def list_outcomes(call: Call) -> web.Response:
     """Recorded outcomes, page by page."""
     asked = read_query(call, OutcomesQuery)
-    service = call.service
-    found = await service.queries.run(
+    found = await call.ask(
         show_outcomes,
-        service.project,
         asked.customer_id,
         after=None if asked.cursor is None else place_of(asked.cursor),
         limit=asked.limit + 1,
@@ -137,10 +133,8 @@ async def list_outcomes(call: Call) -> web.Response:
 async def list_treatments(call: Call) -> web.Response:
     """Recorded treatments, page by page."""
     asked = read_query(call, TreatmentsQuery)
-    service = call.service
-    found = await service.queries.run(
+    found = await call.ask(
         show_treatments,
-        service.project,
         asked.customer_id,
         campaign=asked.campaign,
         after=None if asked.cursor is None else place_of(asked.cursor),

@@ -65,10 +65,9 @@ async def _create(call: Call, request: KeyedRequest | None) -> web.Response:
 async def show(call: Call) -> web.Response:
     """One recorded prediction."""
     name = call.request.match_info["prediction_id"]
-    service = call.service
     row = None
     if _ID.fullmatch(name):
-        row = await service.queries.run(usecases.find_prediction, service.project, name)
+        row = await call.ask(usecases.find_prediction, name)
     if row is None:
         raise NotFound(
             "there is no prediction with this id.",
@@ -80,10 +79,8 @@ async def show(call: Call) -> web.Response:
 async def history(call: Call) -> web.Response:
     """Recorded predictions, page by page."""
     asked = read_query(call, PredictionsQuery)
-    service = call.service
-    rows = await service.queries.run(
+    rows = await call.ask(
         usecases.predictions_page,
-        service.project,
         customer_id=asked.customer_id,
         model_version=asked.model_version,
         since=asked.from_,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 from aiohttp import web
 
 from churnkit.client.messages.jobs import JobsQuery
@@ -38,8 +36,7 @@ _HEADERS = {
 async def create(call: Call) -> web.Response:
     """Let a report be written."""
     asked = read_body(call, ReportRequest)
-    service = call.service
-    version = await service.queries.run(find_version, service.project, asked.version)
+    version = await call.ask(find_version, asked.version)
     return await ask_job(call, "report", {"version": version.version}, describe)
 
 
@@ -56,10 +53,7 @@ async def show(call: Call) -> web.Response:
 async def content(call: Call) -> web.Response:
     """The page."""
     name = job_answers.job_id_of(call, "report")
-    service = call.service
-    page = await service.queries.run(
-        partial(usecases.whole_file, service.project, "report", name, REPORT)
-    )
+    page = await call.ask(usecases.whole_file, "report", name, REPORT)
     return web.Response(body=page, headers=_HEADERS)
 
 

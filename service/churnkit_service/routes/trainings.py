@@ -18,8 +18,7 @@ from churnkit_service.problems import IdempotencyKeyReused, RequestInFlight, Req
 async def create(call: Call) -> web.Response:
     """Let a model be learnt."""
     asked = read_body(call, TrainingRequest)
-    service = call.service
-    await service.queries.run(usecases.show_job, service.project, "dataset", asked.dataset_id)
+    await call.ask(usecases.show_job, "dataset", asked.dataset_id)
     told = asked.model_dump(mode="json")
     told["money"] = {k: v for k, v in (told["money"] or {}).items() if v is not None}
     return await ask_job(call, "training", told, describe)
