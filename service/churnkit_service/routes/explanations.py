@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 
 from aiohttp import web
 
@@ -25,9 +24,8 @@ from churnkit_service.endpoint import Call, Endpoint, json_response, read_body
 from churnkit_service.explaining import NOTE, explain_rows
 from churnkit_service.problems import ModelNotReady, NotFound, RequestInvalid
 from churnkit_service.reading import Asked
+from churnkit_service.recorded import named_prediction
 from churnkit_service.scoring import complete, refused
-
-_ID = re.compile(r"[0-9A-Za-z_-]{1,64}", re.ASCII)
 
 
 async def create(call: Call) -> web.Response:
@@ -84,15 +82,7 @@ async def _scorer(call: Call, version: str | None) -> Scorer:
 
 async def show(call: Call) -> web.Response:
     """The reasons that were recorded with a prediction."""
-    name = call.request.match_info["prediction_id"]
-    row = None
-    if _ID.fullmatch(name):
-        row = await call.ask(usecases.find_prediction, name)
-    if row is None:
-        raise NotFound(
-            "there is no prediction with this id.",
-            fix="Use an id from the answer of POST /v1/predictions.",
-        )
+    row = await named_prediction(call)
     base = await call.ask(usecases.base_probability, row.model_version)
     told = row.model_dump(mode="json", exclude={"request_id", "rollout_id", "shadow_of", "reasons"})
     points = sum(reason.points for reason in row.reasons)

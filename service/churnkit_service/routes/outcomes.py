@@ -26,7 +26,8 @@ from churnkit.errors import LedgerBusy, StorageUnreachable
 from churnkit.usecases.outcomes import show_outcomes, take_outcomes
 from churnkit.usecases.row_import import CONTRADICTORY, Unusable
 from churnkit.usecases.treatments import show_treatments, take_treatments
-from churnkit_service.bulk import cursor_of, place_of, read_items
+from churnkit_service.bulk import read_items
+from churnkit_service.cursors import NAMES, read_cursor, write_cursor
 from churnkit_service.endpoint import Call, Endpoint, json_response, read_query
 from churnkit_service.idempotency import KeyedRequest, keyed
 from churnkit_service.problems import IdempotencyKeyReused, RequestInFlight, RequestInvalid
@@ -115,7 +116,7 @@ async def list_outcomes(call: Call) -> web.Response:
     found = await call.ask(
         show_outcomes,
         asked.customer_id,
-        after=None if asked.cursor is None else place_of(asked.cursor),
+        after=None if asked.cursor is None else read_cursor(asked.cursor, NAMES),
         limit=asked.limit + 1,
     )
     page = found.rows[: asked.limit]
@@ -125,7 +126,7 @@ async def list_outcomes(call: Call) -> web.Response:
             RecordedOutcome(outcome_id=name, recorded_at=at, **asdict(row))
             for at, name, row in page
         ),
-        next_cursor=cursor_of(page[-1][0], page[-1][1]) if more else None,
+        next_cursor=write_cursor(page[-1][0], page[-1][1]) if more else None,
     )
     return json_response(answer.model_dump(mode="json"))
 
@@ -137,14 +138,14 @@ async def list_treatments(call: Call) -> web.Response:
         show_treatments,
         asked.customer_id,
         campaign=asked.campaign,
-        after=None if asked.cursor is None else place_of(asked.cursor),
+        after=None if asked.cursor is None else read_cursor(asked.cursor, NAMES),
         limit=asked.limit + 1,
     )
     page = found.rows[: asked.limit]
     more = len(found.rows) > asked.limit
     answer = TreatmentsPage(
         treatments=tuple(RecordedTreatment(**asdict(row)) for row in page),
-        next_cursor=cursor_of(page[-1].at, page[-1].treatment_id) if more else None,
+        next_cursor=write_cursor(page[-1].at, page[-1].treatment_id) if more else None,
     )
     return json_response(answer.model_dump(mode="json"))
 
