@@ -89,11 +89,21 @@ class Endpoint:
 
 def json_response(content: Any, *, status: int = 200, **headers: str) -> web.Response:
     """An answer in JSON."""
+    return json_bytes(orjson.dumps(content), status=status, **headers)
+
+
+def json_bytes(body: bytes, *, status: int = 200, **headers: str) -> web.Response:
+    """An answer whose JSON was written already."""
     return web.Response(
         status=status,
-        body=orjson.dumps(content),
+        body=body,
         headers={"Content-Type": "application/json", "Cache-Control": "no-store", **headers},
     )
+
+
+def told(model: type[BaseModel], plain: object) -> web.Response:
+    """An answer in JSON, checked against what was promised."""
+    return json_response(model.model_validate(plain).model_dump(mode="json"))
 
 
 def read_json(call: Call) -> Any:

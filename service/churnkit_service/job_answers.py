@@ -63,7 +63,7 @@ def job_id_of(call: Call, kind: JobKind) -> str:
     return name
 
 
-async def show(call: Call, kind: JobKind) -> Job:
+async def named(call: Call, kind: JobKind) -> Job:
     """The job that the address names.
 
     Raises
@@ -71,6 +71,11 @@ async def show(call: Call, kind: JobKind) -> Job:
     UnknownJob : there is none
     """
     return await call.ask(usecases.show_job, kind, job_id_of(call, kind))
+
+
+async def show(call: Call, kind: JobKind, describe: Describe) -> web.Response:
+    """Answer with the job that the address names."""
+    return json_response(describe(await named(call, kind)).model_dump(mode="json"))
 
 
 async def page(call: Call, kind: JobKind, name: str, describe: Describe) -> web.Response:
@@ -93,9 +98,10 @@ async def page(call: Call, kind: JobKind, name: str, describe: Describe) -> web.
     )
 
 
-async def cancel(call: Call, kind: JobKind) -> Job:
+async def cancel(call: Call, kind: JobKind, describe: Describe) -> web.Response:
     """Ask the job that the address names to stop."""
-    return await call.ask(usecases.cancel_job, kind, job_id_of(call, kind))
+    job = await call.ask(usecases.cancel_job, kind, job_id_of(call, kind))
+    return json_response(describe(job).model_dump(mode="json"))
 
 
 async def delete(call: Call, kind: JobKind) -> web.Response:

@@ -15,7 +15,7 @@ from aiohttp import web
 from churnkit.domain.jobs import Job, JobKind
 from churnkit.errors import ChurnkitError
 from churnkit.usecases import jobs as usecases
-from churnkit_service.endpoint import Call
+from churnkit_service.endpoint import Call, json_bytes
 from churnkit_service.idempotency import Claim, KeyedRequest, claimed_key
 from churnkit_service.job_answers import Describe
 from churnkit_service.uploads import Received, receive
@@ -73,15 +73,7 @@ async def upload_job(
 
 def accepted(call: Call, job: Job, body: bytes) -> web.Response:
     """The answer to whoever asked for a job."""
-    return web.Response(
-        status=ACCEPTED,
-        body=body,
-        headers={
-            "Content-Type": "application/json",
-            "Cache-Control": "no-store",
-            "Location": f"{call.request.path}/{job.job_id}",
-        },
-    )
+    return json_bytes(body, status=ACCEPTED, Location=f"{call.request.path}/{job.job_id}")
 
 
 def _keyed(call: Call, key: str, received: Received) -> KeyedRequest:

@@ -56,7 +56,7 @@ async def listed(call: Call) -> web.Response:
 
 async def show(call: Call) -> web.Response:
     """One data set."""
-    return json_response(describe(await job_answers.show(call, "dataset")).model_dump(mode="json"))
+    return await job_answers.show(call, "dataset", describe)
 
 
 async def profile(call: Call) -> web.Response:
@@ -69,8 +69,7 @@ async def profile(call: Call) -> web.Response:
 
 async def cancel(call: Call) -> web.Response:
     """Stop looking at a data set."""
-    job = await job_answers.cancel(call, "dataset")
-    return json_response(describe(job).model_dump(mode="json"))
+    return await job_answers.cancel(call, "dataset", describe)
 
 
 async def delete(call: Call) -> web.Response:

@@ -31,9 +31,9 @@ from churnkit.errors import (
 )
 from churnkit.usecases import experiment_assigning, experiments
 from churnkit.usecases.experiment_views import ExperimentView
-from churnkit_service.endpoint import Call, Endpoint, json_response, read_body
+from churnkit_service.endpoint import Call, Endpoint, read_body, told
 from churnkit_service.problems import IdempotencyKeyReused, RequestInFlight, RequestInvalid
-from churnkit_service.starting import start_once, told, who
+from churnkit_service.starting import start_once
 
 
 async def create(call: Call) -> web.Response:
@@ -53,7 +53,7 @@ async def _start(call: Call, salt: str | None) -> ExperimentView:
         experiments.start_experiment,
         asked.plan,
         why=asked.why,
-        who=who(call),
+        who=call.caller.name,
         salt=salt,
     )
 
@@ -61,19 +61,19 @@ async def _start(call: Call, salt: str | None) -> ExperimentView:
 async def index(call: Call) -> web.Response:
     """All experiments."""
     found = await call.ask(experiments.experiments)
-    return json_response(told(ExperimentsAnswer, found.to_json()))
+    return told(ExperimentsAnswer, found.to_json())
 
 
 async def show(call: Call) -> web.Response:
     """One experiment, with what may be read off it."""
     view = await call.ask(experiments.experiment_status, _named(call))
-    return json_response(told(Experiment, view.to_json()))
+    return told(Experiment, view.to_json())
 
 
 async def history(call: Call) -> web.Response:
     """What was done with it."""
     found = await call.ask(experiments.experiment_history, _named(call))
-    return json_response(told(ExperimentHistoryAnswer, found.to_json()))
+    return told(ExperimentHistoryAnswer, found.to_json())
 
 
 async def assign(call: Call) -> web.Response:
@@ -83,18 +83,19 @@ async def assign(call: Call) -> web.Response:
         experiment_assigning.assign_experiment,
         _named(call),
         asked.customers,
-        who=who(call),
+        who=call.caller.name,
     )
-    return json_response(told(ExperimentAssigned, done.to_json()))
+    return told(ExperimentAssigned, done.to_json())
 
 
 async def stop(call: Call) -> web.Response:
     """Let nobody enter any more."""
     asked = read_body(call, ExperimentStop)
-    service = call.service
-    view = await call.ask(experiments.stop_experiment, _named(call), asked.why, who=who(call))
-    service.rollouts.look_now()
-    return json_response(told(Experiment, view.to_json()))
+    view = await call.ask(
+        experiments.stop_experiment, _named(call), asked.why, who=call.caller.name
+    )
+    call.service.rollouts.look_now()
+    return told(Experiment, view.to_json())
 
 
 async def plan(call: Call) -> web.Response:
@@ -110,7 +111,7 @@ async def plan(call: Call) -> web.Response:
         customers_per_day=asked.customers_per_day,
         simulations=asked.simulations,
     )
-    return json_response(told(ExperimentSizes, found.to_json()))
+    return told(ExperimentSizes, found.to_json())
 
 
 def _named(call: Call) -> str:

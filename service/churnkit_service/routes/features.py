@@ -20,7 +20,7 @@ from churnkit.usecases import jobs as usecases
 from churnkit_service import job_answers
 from churnkit_service.asked_jobs import ask_job
 from churnkit_service.downloads import stream
-from churnkit_service.endpoint import Call, Endpoint, json_response, read_body
+from churnkit_service.endpoint import Call, Endpoint, read_body
 from churnkit_service.problems import IdempotencyKeyReused, RequestInFlight, RequestInvalid
 from churnkit_service.uploads import CSV, PARQUET
 
@@ -41,8 +41,7 @@ async def listed(call: Call) -> web.Response:
 
 async def show(call: Call) -> web.Response:
     """What came of it."""
-    job = await job_answers.show(call, "features")
-    return json_response(describe(job).model_dump(mode="json"))
+    return await job_answers.show(call, "features", describe)
 
 
 async def definition(call: Call) -> web.Response:
@@ -57,7 +56,7 @@ async def definition(call: Call) -> web.Response:
 
 async def result(call: Call) -> web.StreamResponse:
     """The file that was built."""
-    job = await job_answers.show(call, "features")
+    job = await job_answers.named(call, "features")
     form = str(job.request.get("format", "parquet"))
     service = call.service
     return await stream(
@@ -70,8 +69,7 @@ async def result(call: Call) -> web.StreamResponse:
 
 async def cancel(call: Call) -> web.Response:
     """Stop it."""
-    job = await job_answers.cancel(call, "features")
-    return json_response(describe(job).model_dump(mode="json"))
+    return await job_answers.cancel(call, "features", describe)
 
 
 async def delete(call: Call) -> web.Response:

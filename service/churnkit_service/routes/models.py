@@ -39,8 +39,15 @@ from churnkit.errors import (
 from churnkit.usecases import serving_models as usecases
 from churnkit.usecases.serving import find_version
 from churnkit.usecases.trained_runs import run_of
-from churnkit_service.endpoint import Call, Endpoint, json_response, read_body, read_query
-from churnkit_service.idempotency import KeyedRequest, keyed
+from churnkit_service.endpoint import (
+    Call,
+    Endpoint,
+    json_bytes,
+    json_response,
+    read_body,
+    read_query,
+)
+from churnkit_service.idempotency import AnsweredMeanwhile, KeyedRequest, answer_once
 from churnkit_service.problems import (
     IdempotencyKeyReused,
     NotFound,
@@ -115,7 +122,7 @@ async def set_alias(call: Call) -> web.Response:
     change = usecases.Change(
         action=_ACTIONS[alias],
         version=asked.version,
-        who=_who(call),
+        who=call.caller.name,
         why=asked.why,
         unless_held=True,
         **_expected(asked),
@@ -127,7 +134,7 @@ async def rollback(call: Call) -> web.Response:
     """Let the champion before this one serve again."""
     asked = read_body(call, Rollback)
     change = usecases.Change(
-        action="rollback", version=None, who=_who(call), why=asked.why, **_expected(asked)
+        action="rollback", version=None, who=call.caller.name, why=asked.why, **_expected(asked)
     )
     return await _change(call, change)
 
@@ -137,48 +144,29 @@ def _expected(asked: AliasChange | Rollback) -> dict[str, Any]:
     return {"expected_previous": asked.expected_previous} if given else {}
 
 
-def _who(call: Call) -> str:
-    return f"API key {call.caller.key_id}"
-
-
 async def _change(call: Call, change: usecases.Change) -> web.Response:
     """Make a change once, and let this replica follow it at once."""
-    async with keyed(call) as request:
-        replayed = None if request is None else await request.replay()
-        return replayed or await _changed(call, change, request)
-
-
-async def _changed(
-    call: Call, change: usecases.Change, request: KeyedRequest | None
-) -> web.Response:
-    service = call.service
-    now = datetime.now(UTC)
 
     def answer(entry: JournalEntry) -> bytes:
         return orjson.dumps(entry.model_dump(mode="json"))
 
-    def keep(entry: JournalEntry) -> IdempotentAnswer:
-        assert request is not None
-        return request.keep(200, answer(entry), now)
+    async def make(request: KeyedRequest | None) -> web.Response:
+        now = datetime.now(UTC)
 
-    try:
-        entry = await call.ask(
-            usecases.change_alias,
-            change,
-            now=now,
-            keep=None if request is None else keep,
-        )
-    except usecases.AnsweredAlready:
-        # Another replica answered the same request a moment earlier: its answer counts.
-        replayed = None if request is None else await request.replay()
-        if replayed is None:
-            raise
-        return replayed
-    service.champion.look_now()
-    return web.Response(
-        body=answer(entry),
-        headers={"Content-Type": "application/json", "Cache-Control": "no-store"},
-    )
+        def keep(entry: JournalEntry) -> IdempotentAnswer:
+            assert request is not None
+            return request.keep(200, answer(entry), now)
+
+        try:
+            entry = await call.ask(
+                usecases.change_alias, change, now=now, keep=None if request is None else keep
+            )
+        except usecases.AnsweredAlready:
+            raise AnsweredMeanwhile from None
+        call.service.champion.look_now()
+        return json_bytes(answer(entry))
+
+    return await answer_once(call, make)
 
 
 async def history(call: Call) -> web.Response:
@@ -208,14 +196,13 @@ async def verify(call: Call) -> web.Response:
 
 async def load(call: Call) -> web.Response:
     """Let every replica make a model ready; this one begins at once."""
-    service = call.service
     known = await call.ask(
         usecases.ask_for_load,
         _version(call),
         now=datetime.now(UTC),
-        by=_who(call),
+        by=call.caller.name,
     )
-    await service.presence.round()
+    await call.service.presence.round()
     return json_response(await _load(call, known.version), status=202)
 
 

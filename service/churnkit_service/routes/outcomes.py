@@ -28,8 +28,8 @@ from churnkit.usecases.row_import import CONTRADICTORY, Unusable
 from churnkit.usecases.treatments import show_treatments, take_treatments
 from churnkit_service.bulk import read_items
 from churnkit_service.cursors import NAMES, read_cursor, write_cursor
-from churnkit_service.endpoint import Call, Endpoint, json_response, read_query
-from churnkit_service.idempotency import KeyedRequest, keyed
+from churnkit_service.endpoint import Call, Endpoint, json_bytes, json_response, read_query
+from churnkit_service.idempotency import AnsweredMeanwhile, KeyedRequest, answer_once
 from churnkit_service.problems import IdempotencyKeyReused, RequestInFlight, RequestInvalid
 
 _SOURCE = "rest"
@@ -152,25 +152,16 @@ async def list_treatments(call: Call) -> web.Response:
 
 async def _once(call: Call, work: Callable[[Call], Awaitable[RecordedAnswer]]) -> web.Response:
     """Under an Idempotency-Key the answer is kept; the work itself may be done twice unharmed."""
-    async with keyed(call) as request:
-        if request is not None:
-            replayed = await request.replay()
-            if replayed is not None:
-                return replayed
-        content = (await work(call)).model_dump(mode="json")
-        if request is not None:
-            return await _kept(call, request, orjson.dumps(content))
-        return json_response(content)
 
+    async def record(request: KeyedRequest | None) -> web.Response:
+        body = orjson.dumps((await work(call)).model_dump(mode="json"))
+        if request is not None:
+            kept = request.keep(200, body, datetime.now(UTC))
+            if not await call.service.writer.submit((), kept):
+                raise AnsweredMeanwhile
+        return json_bytes(body)
 
-async def _kept(call: Call, request: KeyedRequest, body: bytes) -> web.Response:
-    committed = await call.service.writer.submit((), request.keep(200, body, datetime.now(UTC)))
-    if not committed:
-        # Another process answered the same request a moment earlier: its answer counts.
-        replayed = await request.replay()
-        if replayed is not None:
-            return replayed
-    return json_response(orjson.loads(body))
+    return await answer_once(call, record)
 
 
 def _faults(

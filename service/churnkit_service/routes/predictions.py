@@ -17,8 +17,15 @@ from churnkit.errors import LedgerBusy, NoChampion, StorageUnreachable
 from churnkit.usecases import online as usecases
 from churnkit_service.answering import answer
 from churnkit_service.cursors import read_cursor, write_cursor
-from churnkit_service.endpoint import Call, Endpoint, json_response, read_json, read_query
-from churnkit_service.idempotency import KeyedRequest, keyed
+from churnkit_service.endpoint import (
+    Call,
+    Endpoint,
+    json_bytes,
+    json_response,
+    read_json,
+    read_query,
+)
+from churnkit_service.idempotency import AnsweredMeanwhile, KeyedRequest, answer_once
 from churnkit_service.problems import (
     CustomerErased,
     IdempotencyKeyReused,
@@ -32,28 +39,18 @@ from churnkit_service.recorded import named_prediction, recorded
 
 async def create(call: Call) -> web.Response:
     """Score; the answer is sent when the predictions are committed."""
-    if "Idempotency-Key" not in call.request.headers:
-        return await _create(call, None)
-    async with keyed(call) as request:
-        assert request is not None
-        return await request.replay() or await _create(call, request)
 
+    async def score(request: KeyedRequest | None) -> web.Response:
+        answered = await answer(call, read_request(read_json(call)))
+        kept = None if request is None else request.keep(200, answered.body, datetime.now(UTC))
+        if answered.parts or kept is not None:
+            committed = await call.service.writer.submit(answered.parts, kept)
+            if not committed and request is not None:
+                raise AnsweredMeanwhile
+        call.service.committed(answered)
+        return json_bytes(answered.body)
 
-async def _create(call: Call, request: KeyedRequest | None) -> web.Response:
-    answered = await answer(call, read_request(read_json(call)))
-    kept = None if request is None else request.keep(200, answered.body, datetime.now(UTC))
-    if answered.parts or kept is not None:
-        committed = await call.service.writer.submit(answered.parts, kept)
-        if not committed and request is not None:
-            # Another process answered the same request a moment earlier: its answer counts.
-            replayed = await request.replay()
-            if replayed is not None:
-                return replayed
-    call.service.committed(answered)
-    return web.Response(
-        body=answered.body,
-        headers={"Content-Type": "application/json", "Cache-Control": "no-store"},
-    )
+    return await answer_once(call, score)
 
 
 async def show(call: Call) -> web.Response:

@@ -20,7 +20,7 @@ from churnkit.usecases import jobs as usecases
 from churnkit.usecases.serving import find_version
 from churnkit_service import job_answers
 from churnkit_service.asked_jobs import ask_job
-from churnkit_service.endpoint import Call, Endpoint, json_response, read_body
+from churnkit_service.endpoint import Call, Endpoint, read_body
 from churnkit_service.problems import IdempotencyKeyReused, RequestInFlight, RequestInvalid
 
 _HEADERS = {
@@ -47,7 +47,7 @@ async def listed(call: Call) -> web.Response:
 
 async def show(call: Call) -> web.Response:
     """One report's state."""
-    return json_response(describe(await job_answers.show(call, "report")).model_dump(mode="json"))
+    return await job_answers.show(call, "report", describe)
 
 
 async def content(call: Call) -> web.Response:
@@ -59,8 +59,7 @@ async def content(call: Call) -> web.Response:
 
 async def cancel(call: Call) -> web.Response:
     """Stop a report."""
-    job = await job_answers.cancel(call, "report")
-    return json_response(describe(job).model_dump(mode="json"))
+    return await job_answers.cancel(call, "report", describe)
 
 
 async def delete(call: Call) -> web.Response:

@@ -11,7 +11,7 @@ from churnkit.errors import JobActive, LedgerBusy, StorageUnreachable, UnknownJo
 from churnkit.usecases import jobs as usecases
 from churnkit_service import job_answers
 from churnkit_service.asked_jobs import ask_job
-from churnkit_service.endpoint import Call, Endpoint, json_response, read_body
+from churnkit_service.endpoint import Call, Endpoint, read_body
 from churnkit_service.problems import IdempotencyKeyReused, RequestInFlight, RequestInvalid
 
 
@@ -31,14 +31,12 @@ async def listed(call: Call) -> web.Response:
 
 async def show(call: Call) -> web.Response:
     """One training."""
-    job = await job_answers.show(call, "training")
-    return json_response(describe(job).model_dump(mode="json"))
+    return await job_answers.show(call, "training", describe)
 
 
 async def cancel(call: Call) -> web.Response:
     """Stop a training."""
-    job = await job_answers.cancel(call, "training")
-    return json_response(describe(job).model_dump(mode="json"))
+    return await job_answers.cancel(call, "training", describe)
 
 
 async def delete(call: Call) -> web.Response:
