@@ -32,10 +32,7 @@ def receive(
     json: Json = False,
 ) -> None:
     """Take events into the states: late ones, doubled ones, in any order."""
-    session = Session.begin(ctx, folder, json)
-    with session.project() as project:
-        result = receive_file(project, data)
-    session.show(result)
+    Session.begin(ctx, folder, json).answer(receive_file, data)
 
 
 @app.command()
@@ -50,7 +47,4 @@ def show(
     json: Json = False,
 ) -> None:
     """The features of one customer, from the online state."""
-    session = Session.begin(ctx, folder, json)
-    with session.project() as project:
-        result = show_online(project, customer, as_of=as_of)
-    session.show(result)
+    Session.begin(ctx, folder, json).answer(show_online, customer, as_of=as_of)
