@@ -9,13 +9,7 @@ from aiohttp import web
 from churnkit.client.messages.datasets import Dataset, DatasetProfile, DatasetQuery, DatasetsPage
 from churnkit.client.messages.jobs import JobsQuery
 from churnkit.domain.jobs import PROFILE, Job
-from churnkit.errors import (
-    JobActive,
-    JobHasNoResult,
-    LedgerBusy,
-    StorageUnreachable,
-    UnknownJob,
-)
+from churnkit.errors import JobActive, JobHasNoResult, LedgerBusy, StorageUnreachable, UnknownJob
 from churnkit.usecases import jobs as usecases
 from churnkit.usecases.job_projects import DatasetRequest
 from churnkit_service import job_answers

@@ -11,12 +11,7 @@ from churnkit.client.messages.explanations import (
     ExplanationsAnswer,
     RecordedExplanation,
 )
-from churnkit.errors import (
-    BundleError,
-    NoChampion,
-    StorageUnreachable,
-    UnknownModelVersion,
-)
+from churnkit.errors import BundleError, NoChampion, StorageUnreachable, UnknownModelVersion
 from churnkit.usecases import online as usecases
 from churnkit.usecases.online import Scorer
 from churnkit.usecases.serving import find_version

@@ -9,13 +9,7 @@ from aiohttp import web
 from churnkit.client.messages.features import FeatureJob, FeatureJobsPage, FeaturesRequest
 from churnkit.client.messages.jobs import JobsQuery
 from churnkit.domain.jobs import BUILT, DEFINITION, Job
-from churnkit.errors import (
-    JobActive,
-    JobHasNoResult,
-    LedgerBusy,
-    StorageUnreachable,
-    UnknownJob,
-)
+from churnkit.errors import JobActive, JobHasNoResult, LedgerBusy, StorageUnreachable, UnknownJob
 from churnkit.usecases import jobs as usecases
 from churnkit_service import job_answers
 from churnkit_service.asked_jobs import ask_job
