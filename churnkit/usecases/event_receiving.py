@@ -14,7 +14,7 @@ from rich.console import RenderableType
 from churnkit.domain.events import EventFault
 from churnkit.domain.moments import to_us
 from churnkit.domain.recording import IdempotentAnswer
-from churnkit.errors import BadEvents, BadValue, DataUnreadable
+from churnkit.errors import BadValue, DataUnreadable
 from churnkit.features.online_backfill import LONG_AGO_US
 from churnkit.features.online_events import read_event
 from churnkit.features.online_layout import OnlineEvent
@@ -25,6 +25,13 @@ from churnkit.project import Project
 from churnkit.usecases.online_layouts import stored_layouts
 from churnkit.usecases.result import Result
 from churnkit.usecases.suppressing import erased_within
+
+
+class BadEvents(BadValue):
+    """Delivered events that cannot be read; none of them was taken in."""
+
+    faults: tuple[EventFault, ...] = ()
+    """Each event that cannot be read, and why."""
 
 
 @dataclass(frozen=True, repr=False)

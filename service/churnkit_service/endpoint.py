@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import orjson
 from aiohttp import web
@@ -12,12 +12,10 @@ from pydantic import BaseModel, ValidationError
 
 from churnkit.domain.keys import Scope
 from churnkit.errors import ChurnkitError
+from churnkit.project import Project
 from churnkit_service.auth import Caller
 from churnkit_service.problems import BodyMalformed, MediaTypeUnsupported, invalid
-
-if TYPE_CHECKING:
-    from churnkit.project import Project
-    from churnkit_service.service import Service
+from churnkit_service.service import Service
 
 M = TypeVar("M", bound=BaseModel)
 P = ParamSpec("P")
