@@ -9,7 +9,8 @@ ChurnkitError
 │   Ambiguous: AmbiguousTarget · AmbiguousLog · AmbiguousSheet
 ├── FeatureError: FeaturesExist · AsOfInvalid · TooLittleMemory
 ├── TrainingError: TooFewRows · BudgetTooSmall · UnknownRun · RunUnreadable · CannotRepeat
-├── RegistryError: NoChampion · UnknownModelVersion · NothingToRollBack · AliasMoved · ParityFailed ·
+├── RegistryError: NoChampion · UnknownModelVersion · NothingToRollBack · AliasMoved ·
+│   ParityFailed ·
 │   BundleError: BundleUnreadable · BundleTampered · BundleTooNew · BundleForeign · UntrustedType
 ├── RolloutError: PlanInvalid · EvidenceInvalid · RolloutOver · StepNotAllowed · UnknownRollout ·
 │   RolloutRunning · RolloutChanged · UnknownExperiment · ExperimentRunning · ExperimentOver
