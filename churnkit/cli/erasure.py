@@ -55,5 +55,5 @@ def retain(
     folder: Folder = None,
     json: Json = False,
 ) -> None:
-    """Delete what is older than [retention] in churnkit.toml allows."""
+    r"""Delete what is older than \[retention] in churnkit.toml allows."""
     Session.begin(ctx, folder, json).answer(retention.retain, apply=apply)
