@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 import pyarrow as pa
 
+from churnkit.data.column_facts import read_sample
 from churnkit.data.event_store import EVENT_KEY_COLUMNS, EventStore, Merged
 from churnkit.data.event_tables import ATTRIBUTES, EVENTS, SUBSCRIPTIONS
 from churnkit.data.fact_batches import (
@@ -20,8 +21,8 @@ from churnkit.data.fact_batches import (
     SubscriptionReader,
     check_columns,
 )
+from churnkit.data.fact_columns import attribute_kind
 from churnkit.data.fact_sources import OpenPart, Part
-from churnkit.data.infer import typed_column
 from churnkit.data.rejected import Rejected
 from churnkit.data.suppressed import Suppressed, without_suppressed
 from churnkit.domain.events import AttributeColumn
@@ -34,7 +35,6 @@ FactTable = Literal["events", "attributes", "subscriptions"]
 _TIMES = {"events": "t_us", "attributes": "valid_from_us", "subscriptions": "start_us"}
 _TABLES = {"events": EVENTS, "attributes": ATTRIBUTES, "subscriptions": SUBSCRIPTIONS}
 _REASONS = 10
-_SAMPLE_ROWS = 50_000
 
 
 @dataclass(frozen=True)
@@ -200,26 +200,17 @@ def attribute_columns(settings: Settings, request: Request) -> tuple[AttributeCo
     told = settings.attributes
     if told is None:
         raise _no_table("attributes")
-    opened = OpenPart(request.parts[0], query=request.query)
-    batches = []
-    n_rows = 0
-    for batch, _, _ in opened.batches():
-        batches.append(batch)
-        n_rows += batch.num_rows
-        if n_rows >= _SAMPLE_ROWS:
-            break
-    table = pa.Table.from_batches(batches)
+    sample = read_sample(request.parts, query=request.query)
     roles = {told.customer_id, told.valid_from, told.known_at}
-    names = told.columns or tuple(name for name in table.column_names if name not in roles)
-    found = []
-    for name in names:
-        if name not in table.column_names:
-            continue  # the reader says so, with its file
-        kind = typed_column(
-            table.column(name), name, mark=".", file=opened.name, row_offset=1
-        ).kind  # fmt: skip
-        found.append(AttributeColumn(name=name, kind="category" if kind == "time" else kind))
-    return tuple(found)
+    names = told.columns or tuple(name for name in sample.table.column_names if name not in roles)
+    # A column that is not there the reader reports, with its file.
+    return tuple(
+        AttributeColumn(
+            name=name, kind=attribute_kind(sample.table.column(name), told.decimal_mark)
+        )
+        for name in names
+        if name in sample.table.column_names
+    )
 
 
 def _set_aside(
@@ -228,10 +219,23 @@ def _set_aside(
     places = np.flatnonzero(read.bad()).tolist()
     if not places:
         return
-    raw = pa.Table.from_batches([batch]).take(pa.array(places)).to_pylist()
+    raw = _shown(pa.Table.from_batches([batch]).take(pa.array(places)))
     for place, values in zip(places, raw, strict=True):
         problem = next(one for one in read.problems if one.where[place])
         aside.add(file, rows[place], problem.column, problem.reason, values)
+
+
+def _shown(rows: pa.Table) -> list[dict[str, object]]:
+    """Rows as they were; a moment that Python has no date for is the file's number."""
+    columns = []
+    for column in rows.columns:
+        try:
+            column.to_pylist()
+        except (OverflowError, ValueError, KeyError):  # the last: an unknown zone
+            column = column.cast(pa.int32() if pa.types.is_date32(column.type) else pa.int64())
+        columns.append(column)
+    shown: list[dict[str, object]] = pa.table(columns, names=rows.column_names).to_pylist()
+    return shown
 
 
 def _refuse_too_many(aside: Rejected, n_rows: int, settings: Settings, request: Request) -> None:
