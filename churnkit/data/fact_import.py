@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -11,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from churnkit.data.column_facts import read_sample
-from churnkit.data.event_store import EVENT_KEY_COLUMNS, EventStore, Merged
+from churnkit.data.event_store import DEFAULT_EVENT_KEY, EVENT_KEY_COLUMNS, EventStore, Merged
 from churnkit.data.event_tables import ATTRIBUTES, EVENTS, SUBSCRIPTIONS
 from churnkit.data.fact_batches import (
     AttributeReader,
@@ -35,6 +36,7 @@ FactTable = Literal["events", "attributes", "subscriptions"]
 _TIMES = {"events": "t_us", "attributes": "valid_from_us", "subscriptions": "start_us"}
 _TABLES = {"events": EVENTS, "attributes": ATTRIBUTES, "subscriptions": SUBSCRIPTIONS}
 _REASONS = 10
+_PANDAS_INDEX = re.compile(r"__index_level_\d+__")
 
 
 @dataclass(frozen=True)
@@ -173,7 +175,10 @@ def _reader(
             told = store.entry(EVENT_KEY_COLUMNS)
             # The first import decides which columns make an event: a later file with one more
             # would otherwise hold nothing that is known already.
-            key = tuple(json.loads(told)) if told else tuple(sorted(_all_columns(request)))
+            key = tuple(json.loads(told)) if told else _default_key(
+                request, json.loads(store.entry(DEFAULT_EVENT_KEY) or "[]")
+            )  # fmt: skip
+            store.set_entry(DEFAULT_EVENT_KEY, json.dumps(key))
         store.set_entry(EVENT_KEY_COLUMNS, json.dumps(key))
         return EventReader(settings.events, zone, key), key
     if request.table == "attributes":
@@ -185,14 +190,19 @@ def _reader(
     return SubscriptionReader(settings.subscriptions, zone), ()
 
 
-def _all_columns(request: Request) -> set[str]:
-    names: set[str] = set()
+def _default_key(request: Request, before: Sequence[str]) -> tuple[str, ...]:
+    """All columns; in a rebuild those of before, so that the same files give the same log."""
+    held: list[set[str]] = []
     for part in request.parts:
         try:
-            names |= set(OpenPart(part, query=request.query).columns())
+            held.append(set(OpenPart(part, query=request.query).columns()))
         except DataEmpty:
             continue
-    return names
+    names = set().union(*held)
+    if before and names.issuperset(before):
+        names = set(before).union(set.intersection(*held))
+    # A row's place in a table of pandas, without a name, says nothing of the event.
+    return tuple(sorted(name for name in names if not _PANDAS_INDEX.fullmatch(name)))
 
 
 def attribute_columns(settings: Settings, request: Request) -> tuple[AttributeColumn, ...]:

@@ -163,3 +163,34 @@ def test_broken_values_do_not_make_an_attribute_text(tmp_path: Path) -> None:
     assert rows(tmp_path, "select max(a_price) from attributes") == [(1_290.5,)]
     aside = Path(done.tables[0].rejected_file).read_text(encoding="utf-8").splitlines()
     assert json.loads(aside[1].split(",", 4)[4][1:-1].replace('""', '"'))["price"] == "cheap"
+
+
+def test_a_rebuild_makes_an_event_of_the_same_columns(tmp_path: Path) -> None:
+    """A later file with a column more repeats events of an earlier one, rebuilt or not."""
+    lines = ["1,2024-01-01,buy,1", "1,2024-01-02,buy,2"]
+    first = written(tmp_path / "a.csv", HEAD, *lines)
+    second = pa.table(
+        {
+            "customer": ["1", "1", "2"],
+            "time": ["2024-01-01", "2024-01-02", "2024-01-03"],
+            "type": ["buy"] * 3,
+            "amount": [1.0, 2.0, 3.0],
+            "note": ["x", "y", "z"],
+            "__index_level_0__": [7, 8, 9],
+        }
+    )
+    parquet.write_table(second, tmp_path / "b.parquet")
+    import_into(tmp_path, log_settings(), first)
+    added = import_into(tmp_path, log_settings(), tmp_path / "b.parquet")
+    assert (added.log.n_events, added.tables[0].merged.n_known) == (3, 2)
+    rebuilt = import_into(tmp_path, log_settings(), first, tmp_path / "b.parquet", rebuild=True)
+    assert rebuilt.log.fingerprint == added.log.fingerprint
+    # A column that all files have by now does tell events apart; a table's index never does.
+    alone = import_into(tmp_path, log_settings(), tmp_path / "b.parquet", rebuild=True)
+    moved = second.set_column(5, "__index_level_0__", pa.array([70, 80, 90]))
+    parquet.write_table(moved, tmp_path / "c.parquet")
+    again = import_into(tmp_path, log_settings(), tmp_path / "c.parquet")
+    assert (alone.log.n_events, again.changed) == (3, False)
+    noted = moved.set_column(4, "note", pa.array(["x", "y", "other"]))
+    parquet.write_table(noted, tmp_path / "d.parquet")
+    assert import_into(tmp_path, log_settings(), tmp_path / "d.parquet").log.n_events == 4
