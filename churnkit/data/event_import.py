@@ -19,7 +19,8 @@ from churnkit.data.zones import moment_us
 from churnkit.domain.events import LogSchema, ValueColumn
 from churnkit.domain.frozen import Frozen
 from churnkit.domain.progress import Cancel, Progress, Step, silent
-from churnkit.errors import DiskFull, LogChanged, StorageError, storage_errors
+from churnkit.errors import DiskFull, LogChanged, StorageError
+from churnkit.files import storage_errors
 from churnkit.settings.whole import Settings
 
 

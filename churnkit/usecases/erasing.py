@@ -19,15 +19,12 @@ from churnkit.data.erasing import (
     mentions,
 )
 from churnkit.domain.progress import Progress, Step, silent
-from churnkit.errors import DataError, SettingsInvalid, storage_errors
+from churnkit.errors import DataError, SettingsInvalid
+from churnkit.files import storage_errors
 from churnkit.ledger.erasers import clean_pages, erase_rows, overwriting
 from churnkit.ledger.jobs import running_jobs
 from churnkit.ledger.replicas import alive
-from churnkit.ledger.suppressions import (
-    add_suppression,
-    remove_suppression,
-    wait_for_writers,
-)
+from churnkit.ledger.suppressions import add_suppression, remove_suppression, wait_for_writers
 from churnkit.project import Project, user_name
 from churnkit.registry.journal import holders, seal
 from churnkit.usecases.journal_head import write_head
