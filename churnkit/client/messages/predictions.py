@@ -20,7 +20,6 @@ CustomerId = Annotated[
     StringConstraints(min_length=1, max_length=LONGEST_CUSTOMER_ID, pattern=r"^[^\x00]+$"),
     Field(examples=["7590-VHVEG"]),
 ]
-Feature = str | bool | int | float | None
 COLUMN_VALUES: list[JsonValue] = [
     {
         "type": "object",
