@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
 from churnkit.data.erasing import is_distinctive
-from churnkit.domain.models import JournalEntry
 from churnkit.domain.progress import Progress, Step, silent
 from churnkit.errors import SettingsInvalid
 from churnkit.ledger.erasers import clean_pages, erase_rows, overwriting
 from churnkit.ledger.jobs import running_jobs
-from churnkit.ledger.journal_rows import JournalTurn
 from churnkit.ledger.replicas import alive
 from churnkit.ledger.suppressions import add_suppression, remove_suppression, wait_for_writers
 from churnkit.project import Project, user_name
-from churnkit.registry.journal import holders, seal
 from churnkit.usecases.folder_erasing import erase_from_databases, erase_from_files, sources_outside
 from churnkit.usecases.journal_head import write_head
+from churnkit.usecases.journal_notes import note
 from churnkit.usecases.result import Result
 from churnkit.usecases.suppressing import erasure_key
 
@@ -156,7 +152,9 @@ def erase(
                 "key_id": key.key_id,
                 "removed": {name: n for name, n in removed.items() if n},
             }
-            journal = _noted(turn, "erase", evidence, who=who, why=why, at=now)
+            journal = note(
+                turn, "erase", evidence, alias="champion", who=who or user_name(), why=why, at=now
+            )
         for name, n in _from_replicas(project, wanted, now, progress).items():
             rows[name] = rows.get(name, 0) + n
         write_head(project, journal, project.journal_head, now)
@@ -213,34 +211,11 @@ def allow_again(
         if not remove_suppression(turn.connection, pseudonym):
             return AllowedAgain(pseudonym, was_erased=False)
         evidence = {"pseudonym": pseudonym, "key_id": key.key_id}
-        journal = _noted(turn, "allow", evidence, who=who, why=why, at=now)
+        journal = note(
+            turn, "allow", evidence, alias="champion", who=who or user_name(), why=why, at=now
+        )
     write_head(project, journal, project.journal_head, now)
     return AllowedAgain(pseudonym, was_erased=True)
-
-
-def _noted(
-    turn: JournalTurn,
-    action: Literal["erase", "allow"],
-    evidence: Mapping[str, Any],
-    *,
-    who: str,
-    why: str,
-    at: datetime,
-) -> tuple[JournalEntry, ...]:
-    """The journal with an entry that says what was done."""
-    known = turn.entries()
-    entry = seal(
-        at=at,
-        who=who or user_name(),
-        action=action,
-        alias="champion",
-        version=holders(known)["champion"],
-        why=why,
-        evidence=evidence,
-        journal=known,
-    )
-    turn.append([entry])
-    return (*known, entry)
 
 
 def _from_replicas(
