@@ -29,11 +29,7 @@ Each says what was wrong, where (file, row, column, field, …) and what to do a
 from __future__ import annotations
 
 import difflib
-import errno
-import os
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Iterable, Sequence
 from typing import ClassVar
 
 
@@ -466,38 +462,3 @@ class MissingDependency(ChurnkitError):
 
 class Cancelled(ChurnkitError):
     """The user stopped the work; what was there before is unchanged."""
-
-
-@contextmanager
-def storage_errors(path: Path | str) -> Iterator[None]:
-    """Turn the operating system's refusals to write into our errors.
-
-    Raises
-    ------
-    DiskFull : no space, or a quota is used up
-    FolderReadOnly : no permission, or a read-only file system
-    StorageError : a folder stands where the file should be, or a file where a folder should
-    """
-    try:
-        yield
-    except OSError as error:
-        # The last one: a limit on the size of files, which the system set for this process.
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            raise DiskFull(
-                "the disk is full; nothing was changed.",
-                fix="Free some space and run the command again.",
-                path=path,
-            ) from error
-        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-            raise FolderReadOnly(
-                "churnkit may not write here.",
-                fix="Give yourself write permission, or choose another folder.",
-                path=path,
-            ) from error
-        if error.errno in (errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG):
-            raise StorageError(
-                f"this cannot be written: {os.strerror(error.errno).lower()}.",
-                fix="Choose another name.",
-                path=path,
-            ) from error
-        raise

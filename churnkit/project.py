@@ -18,7 +18,8 @@ from filelock import FileLock, Timeout
 from pydantic import ValidationError
 
 from churnkit.domain.runs import RunRecord
-from churnkit.errors import ProjectBusy, RunUnreadable, UnknownRun, did_you_mean, storage_errors
+from churnkit.errors import ProjectBusy, RunUnreadable, UnknownRun, did_you_mean
+from churnkit.files import storage_errors, write_whole
 from churnkit.ledger.engine import Pool
 from churnkit.ledger.store import Ledger
 from churnkit.registry.mlflow_store import MlflowStore
@@ -146,11 +147,7 @@ class Project:
         """Keep the record of a training run; gives the SHA-256 (hex) of what was written."""
         path = self._run_path(record.run_id)
         content = record.model_dump_json(indent=1).encode()
-        with storage_errors(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            temporary = path.with_suffix(".json.new")
-            temporary.write_bytes(content)
-            temporary.replace(path)
+        write_whole(path, content)
         return hashlib.sha256(content).hexdigest()
 
     def run_hash(self, run_id: str) -> str | None:

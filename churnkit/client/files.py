@@ -16,7 +16,8 @@ from urllib.parse import urlencode
 from pydantic import BaseModel
 
 from churnkit.client.call import Call
-from churnkit.errors import DataUnreadable, storage_errors
+from churnkit.errors import DataUnreadable
+from churnkit.files import storage_errors
 
 M = TypeVar("M", bound=BaseModel)
 PIECE_BYTES = 1 << 18

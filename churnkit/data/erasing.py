@@ -30,7 +30,8 @@ from churnkit.data.importing import write_table
 from churnkit.data.reading import read_arrow, read_schema
 from churnkit.data.rejected import HEADER
 from churnkit.data.zones import moment_us
-from churnkit.errors import DataUnreadable, storage_errors
+from churnkit.errors import DataUnreadable
+from churnkit.files import storage_errors, write_whole
 
 _OURS = ("format", "source", "schema", "blanks")
 
@@ -316,7 +317,4 @@ def _read(path: Path, zipped: bool) -> bytes:
 
 
 def _write(path: Path, content: bytes, zipped: bool) -> None:
-    with storage_errors(path):
-        temporary = path.with_name(path.name + ".new")
-        temporary.write_bytes(gzip.compress(content) if zipped else content)
-        temporary.replace(path)
+    write_whole(path, gzip.compress(content) if zipped else content)

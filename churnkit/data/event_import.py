@@ -26,8 +26,8 @@ from churnkit.errors import (
     DiskFull,
     LogChanged,
     StorageError,
-    storage_errors,
 )
+from churnkit.files import storage_errors
 from churnkit.settings.whole import Settings
 
 

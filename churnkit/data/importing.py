@@ -20,7 +20,8 @@ from churnkit.data.sources import Source
 from churnkit.data.suppressed import Suppressed, without_suppressed
 from churnkit.domain.columns import TableColumn, TableSchema
 from churnkit.domain.progress import Cancel, Progress, Step, silent
-from churnkit.errors import DataEmpty, DiskFull, StorageError, storage_errors
+from churnkit.errors import DataEmpty, DiskFull, StorageError
+from churnkit.files import storage_errors
 
 MAX_CATEGORIES = 1_000
 

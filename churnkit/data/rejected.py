@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, TextIO
 
-from churnkit.errors import storage_errors
+from churnkit.files import storage_errors
 
 if TYPE_CHECKING:
     import _csv  # the only place where the type of a writer has a name

@@ -10,7 +10,7 @@ from typing import IO
 
 import pyarrow as pa
 
-from churnkit.errors import storage_errors
+from churnkit.files import storage_errors
 
 
 class Spool:

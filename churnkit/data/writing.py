@@ -11,7 +11,8 @@ from pathlib import Path
 import pyarrow as pa
 from pyarrow import csv, parquet
 
-from churnkit.errors import DataEmpty, DataUnreadable, storage_errors
+from churnkit.errors import DataEmpty, DataUnreadable
+from churnkit.files import storage_errors
 
 
 class Writer:

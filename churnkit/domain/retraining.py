@@ -8,7 +8,6 @@ from typing import Any, Literal
 from churnkit.domain.frozen import Frozen
 
 RetrainingStep = Literal["data", "train", "compare", "rollout", "done"]
-STEPS: tuple[RetrainingStep, ...] = ("data", "train", "compare", "rollout", "done")
 """In their order; the row names the one that comes next."""
 
 

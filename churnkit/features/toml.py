@@ -11,7 +11,7 @@ import tomlkit
 from pydantic import BaseModel, ValidationError
 from tomlkit.items import Table
 
-from churnkit.errors import FeatureError, FeaturesExist, did_you_mean, storage_errors
+from churnkit.errors import FeatureError, FeaturesExist, did_you_mean
 from churnkit.features.definitions import (
     Aggregate,
     AttributeFeature,
@@ -23,6 +23,7 @@ from churnkit.features.definitions import (
     SubscriptionFeature,
     Trend,
 )
+from churnkit.files import write_whole
 
 FILE_NAME = "features.toml"
 FORMAT = 1
@@ -98,10 +99,7 @@ def write_features(path: Path, features: FeatureSet, *, replace: bool = False) -
             fix="Use --force to replace it, or move it away.",
             file=path,
         )
-    with storage_errors(path):
-        temporary = path.with_suffix(".toml.new")
-        temporary.write_text(features_text(features), encoding="utf-8")
-        temporary.replace(path)
+    write_whole(path, features_text(features).encode())
 
 
 def read_features(path: Path) -> FeatureSet:

@@ -24,8 +24,8 @@ from churnkit.errors import (
     BundleTampered,
     BundleTooNew,
     BundleUnreadable,
-    storage_errors,
 )
+from churnkit.files import storage_errors
 from churnkit.registry.skops_file import dump_pipeline, load_pipeline
 from churnkit.settings.models import ServingTable
 

@@ -17,7 +17,8 @@ from typing import Any
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from churnkit.errors import MissingDependency, StorageError, storage_errors
+from churnkit.errors import MissingDependency, StorageError
+from churnkit.files import storage_errors
 
 MODEL_NAME = "churn"
 VERSION_TAG = "churnkit_version"

@@ -6,7 +6,8 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-from churnkit.errors import BundleUnreadable, UntrustedType, storage_errors
+from churnkit.errors import BundleUnreadable, UntrustedType
+from churnkit.files import storage_errors
 
 TRUSTED = (
     "numpy.dtype",

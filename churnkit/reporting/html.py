@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
@@ -13,7 +12,6 @@ from churnkit.domain.models import ModelVersion
 from churnkit.domain.predictions import Explanation
 from churnkit.domain.profiles import TableProfile
 from churnkit.domain.runs import RunRecord
-from churnkit.errors import storage_errors
 from churnkit.reporting import figures
 from churnkit.reporting.brief import brief
 from churnkit.reporting.wording import (
@@ -96,21 +94,3 @@ def render_report(
         ],  # our own drawing
         style=Markup(environment.get_template("report.css").render()),  # our own file
     )
-
-
-def write_report(path: Path, html: str) -> None:
-    """Write the file in one step.
-
-    Raises
-    ------
-    DiskFull, FolderReadOnly : it cannot be written; an earlier one is unchanged
-    """
-    with storage_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.new")
-        try:
-            temporary.write_text(html, encoding="utf-8")
-            temporary.replace(path)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise

@@ -13,7 +13,6 @@ from churnkit.domain.models import ModelVersion
 from churnkit.domain.predictions import Explanation
 from churnkit.domain.profiles import TableProfile
 from churnkit.domain.runs import RunRecord
-from churnkit.errors import storage_errors
 from churnkit.reporting import figures
 from churnkit.reporting.brief import brief
 from churnkit.reporting.wording import candidate_title, headline, interval, points, shown_value
@@ -97,24 +96,6 @@ def render_pdf(
 
     document.build(story, onFirstPage=foot, onLaterPages=foot)
     return stream.getvalue()
-
-
-def write_pdf(path: Path, content: bytes) -> None:
-    """Write the file in one step.
-
-    Raises
-    ------
-    DiskFull, FolderReadOnly : it cannot be written; an earlier one is unchanged
-    """
-    with storage_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.new")
-        try:
-            temporary.write_bytes(content)
-            temporary.replace(path)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
 
 
 class _Styles:

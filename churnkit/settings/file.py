@@ -11,7 +11,8 @@ from typing import Any
 import tomlkit
 from pydantic import ValidationError
 
-from churnkit.errors import ProjectNotFound, SettingsInvalid, storage_errors
+from churnkit.errors import ProjectNotFound, SettingsInvalid
+from churnkit.files import write_whole
 from churnkit.settings.whole import Settings
 
 FILE_NAME = "churnkit.toml"
@@ -48,10 +49,7 @@ def read_settings(folder: Path, environ: Mapping[str, str] = os.environ) -> Sett
 def write_settings(folder: Path, settings: Settings) -> None:
     """Write ``folder/churnkit.toml`` in one step, with each key's meaning as a comment."""
     path = folder / FILE_NAME
-    with storage_errors(path):
-        temporary = path.with_suffix(".toml.new")
-        temporary.write_text(settings_text(settings), encoding="utf-8")
-        temporary.replace(path)
+    write_whole(path, settings_text(settings).encode())
 
 
 def settings_text(settings: Settings) -> str:

@@ -21,7 +21,7 @@ from pyarrow import csv
 from churnkit.data.simulate import snapshot, snapshot_probability
 from churnkit.domain.outcomes import Outcome
 from churnkit.domain.progress import Cancel, Progress, Step, silent
-from churnkit.errors import storage_errors
+from churnkit.files import storage_errors, write_whole
 from churnkit.project import Project, open_project
 from churnkit.reporting.figures import Draw, sheet
 from churnkit.reporting.rollout_figures import course, draw_course
@@ -226,8 +226,4 @@ def _draw(path: Path, histories: list[RolloutHistory]) -> None:
             ]
         )
     content = sheet(rows, "png")
-    with storage_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(path.name + ".new")
-        temporary.write_bytes(content)
-        temporary.replace(path)
+    write_whole(path, content)

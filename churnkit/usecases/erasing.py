@@ -2,45 +2,31 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from churnkit.data.erasing import (
-    erase_from_file,
-    erase_from_log,
-    erase_from_table,
-    is_distinctive,
-    mentions,
-)
+from churnkit.data.erasing import is_distinctive
 from churnkit.domain.progress import Progress, Step, silent
-from churnkit.errors import DataError, SettingsInvalid, storage_errors
+from churnkit.errors import SettingsInvalid
 from churnkit.ledger.erasers import clean_pages, erase_rows, overwriting
 from churnkit.ledger.jobs import running_jobs
 from churnkit.ledger.replicas import alive
-from churnkit.ledger.suppressions import (
-    add_suppression,
-    remove_suppression,
-    wait_for_writers,
-)
+from churnkit.ledger.suppressions import add_suppression, remove_suppression, wait_for_writers
 from churnkit.project import Project, user_name
-from churnkit.registry.journal import holders, seal
+from churnkit.usecases.folder_erasing import erase_from_databases, erase_from_files, sources_outside
 from churnkit.usecases.journal_head import write_head
+from churnkit.usecases.journal_notes import note
 from churnkit.usecases.result import Result
 from churnkit.usecases.suppressing import erasure_key
 
-_MADE_AGAIN = ("reports", "store/artifacts", "store/jobs", "store/batches", "store/rejected")
-"""Folders whose files can be made again: one that names the customer is deleted."""
 _WRITING_SECONDS = 300.0
 """So long a transaction may take that began to write before."""
 _ON_THE_WAY_SECONDS = 1.0
 """What a replica answered before it knew is committed after so long."""
-_NOT_ROWS = (".duckdb", ".sqlite", ".sqlite-wal", ".sqlite-shm", ".db", ".lock", ".skops")
 
 
 @dataclass(frozen=True, repr=False)
@@ -152,43 +138,36 @@ def erase(
         progress(Step("waiting for what is being written"))
         wait_for_writers(project.ledger.engine, at_most_seconds=_WRITING_SECONDS)
         progress(Step("erasing from the imported data"))
-        log_rows = _from_databases(project, wanted, now)
+        log_rows = erase_from_databases(project, wanted, now)
         progress(Step("erasing from files"))
-        file_rows, deleted, remains = _from_files(project, wanted)
+        files = erase_from_files(project, wanted)
         progress(Step("erasing from the ledger"))
         with project.ledger.journal_turn() as turn:
             overwriting(turn.connection)
             rows = erase_rows(turn.connection, wanted)
-            known = turn.entries()
-            removed = {**rows, **log_rows, "files": sum(file_rows.values()) + len(deleted)}
-            entry = seal(
-                at=now,
-                who=who or user_name(),
-                action="erase",
-                alias="champion",
-                version=holders(known)["champion"],
-                why=why,
-                evidence={
-                    "pseudonym": pseudonym,
-                    "key_id": key.key_id,
-                    "removed": {name: n for name, n in removed.items() if n},
-                },
-                journal=known,
+            n_files = sum(files.rows.values()) + len(files.deleted)
+            removed = {**rows, **log_rows, "files": n_files}
+            evidence = {
+                "pseudonym": pseudonym,
+                "key_id": key.key_id,
+                "removed": {name: n for name, n in removed.items() if n},
+            }
+            journal = note(
+                turn, "erase", evidence, alias="champion", who=who or user_name(), why=why, at=now
             )
-            turn.append([entry])
         for name, n in _from_replicas(project, wanted, now, progress).items():
             rows[name] = rows.get(name, 0) + n
-        write_head(project, (*known, entry), project.journal_head, now)
+        write_head(project, journal, project.journal_head, now)
         progress(Step("cleaning the ledger's pages"))
         clean = clean_pages(project.ledger.engine, rewrite=rewrite)
     return Erased(
         pseudonym=pseudonym,
         rows=rows,
         log_rows=log_rows,
-        file_rows=file_rows,
-        deleted_files=tuple(deleted),
-        remains=tuple(remains),
-        sources=_outside(project),
+        file_rows=files.rows,
+        deleted_files=files.deleted,
+        remains=files.remains,
+        sources=sources_outside(project),
         clean=clean,
         note=_note(project, wanted, rewrite),
         running_jobs=running_jobs(project.ledger.engine),
@@ -231,19 +210,11 @@ def allow_again(
     with project.ledger.journal_turn() as turn:
         if not remove_suppression(turn.connection, pseudonym):
             return AllowedAgain(pseudonym, was_erased=False)
-        known = turn.entries()
-        entry = seal(
-            at=now,
-            who=who or user_name(),
-            action="allow",
-            alias="champion",
-            version=holders(known)["champion"],
-            why=why,
-            evidence={"pseudonym": pseudonym, "key_id": key.key_id},
-            journal=known,
+        evidence = {"pseudonym": pseudonym, "key_id": key.key_id}
+        journal = note(
+            turn, "allow", evidence, alias="champion", who=who or user_name(), why=why, at=now
         )
-        turn.append([entry])
-    write_head(project, (*known, entry), project.journal_head, now)
+    write_head(project, journal, project.journal_head, now)
     return AllowedAgain(pseudonym, was_erased=True)
 
 
@@ -278,75 +249,6 @@ def _check(project: Project, customer_id: str, why: str) -> None:
             "the reason names the customer, and the journal keeps it for ever.",
             fix="Give a reason without the id.",
         )
-
-
-def _from_databases(project: Project, customer_id: str, now: datetime) -> dict[str, int]:
-    removed: dict[str, int] = {}
-    is_log = project.settings.events is not None
-    for path in sorted(project.store.glob("*.duckdb")):
-        if is_log and path == project.database:
-            n = erase_from_log(path, customer_id, now=now)
-        else:
-            n = erase_from_table(path, customer_id, id_column=project.settings.columns.id)
-        if n:
-            removed[path.name] = n
-    return removed
-
-
-def _from_files(project: Project, customer_id: str) -> tuple[dict[str, int], list[str], list[str]]:
-    removed: dict[str, int] = {}
-    deleted: list[str] = []
-    remains: list[str] = []
-    again = [project.folder / name for name in _MADE_AGAIN]
-    if not is_distinctive(customer_id):  # a short id is found in rows only: it may be any number
-        again = [project.reports]
-    settings = project.settings
-    columns = {"customer_id", settings.columns.id, settings.outcomes.customer_id,
-               settings.treatments.customer_id}  # fmt: skip
-    tables = (settings.events, settings.attributes, settings.subscriptions)
-    columns |= {table.customer_id for table in tables if table is not None}
-    columns.discard("")
-    for path in sorted(project.folder.rglob("*")):
-        if path.is_symlink() or not path.is_file() or path.name.endswith(_NOT_ROWS):
-            continue
-        name = str(path.relative_to(project.folder))
-        try:
-            n = erase_from_file(path, customer_id, columns)
-        except DataError:
-            remains.append(f"{name} (perhaps: it cannot be read)")
-            continue
-        if n:
-            removed[name] = n
-        if not mentions(path, customer_id):
-            continue
-        if n is not None and path.suffix in (".parquet", ".pq", ".xlsx", ".gz"):
-            continue  # compressed bytes that look like a short id
-        if any(path.is_relative_to(folder) for folder in again):
-            with storage_errors(path):
-                path.unlink()
-            deleted.append(name)
-        elif (
-            name != "churnkit.toml"
-            and is_distinctive(customer_id)
-            and not path.is_relative_to(project.store / "bundles")
-        ):
-            remains.append(name)
-    for path in project.store.glob(".import-*"):  # of an import that was killed
-        shutil.rmtree(path, ignore_errors=True)
-    return removed, deleted, remains
-
-
-def _outside(project: Project) -> tuple[str, ...]:
-    settings = project.settings
-    tables = (settings.events, settings.attributes, settings.subscriptions)
-    named = [settings.data.source, *(s for table in tables if table for s in table.source)]
-    found = []
-    for source in named:
-        path = Path(source).expanduser()
-        inside = not path.is_absolute() or path.is_relative_to(project.folder)
-        if source and ("://" in source or not inside):
-            found.append(source.partition("@")[2] or source if "://" in source else source)
-    return tuple(dict.fromkeys(found))
 
 
 def _note(project: Project, customer_id: str, rewrite: bool) -> str:

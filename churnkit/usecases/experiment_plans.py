@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,9 @@ from pydantic import ValidationError
 
 from churnkit.domain.experiments import ExperimentPlan
 from churnkit.errors import PlanInvalid
+from churnkit.usecases.plan_files import read_plan_file
 
+_FIX = "A plan is a TOML file with [[arms]], each with name, weight, and offer or model."
 AskedPlan = ExperimentPlan | Mapping[str, Any] | Path | str
 
 
@@ -24,7 +25,7 @@ def read_experiment_plan(asked: AskedPlan) -> ExperimentPlan:
     """
     if isinstance(asked, ExperimentPlan):
         return asked
-    values = _read(asked) if isinstance(asked, Path | str) else dict(asked)
+    values = read_plan_file(asked, fix=_FIX) if isinstance(asked, Path | str) else dict(asked)
     try:
         return ExperimentPlan.model_validate(values)
     except ValidationError as error:
@@ -36,16 +37,4 @@ def read_experiment_plan(asked: AskedPlan) -> ExperimentPlan:
             fix="Correct the plan; an experiment keeps the plan that it was started with. "
             f"It has: {', '.join(ExperimentPlan.model_fields)}.",
             key=place or None,
-        ) from error
-
-
-def _read(path: Path | str) -> dict[str, Any]:
-    file = Path(path).expanduser()
-    try:
-        return tomllib.loads(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise PlanInvalid(
-            f"the plan cannot be read: {error}.",
-            fix="A plan is a TOML file with [[arms]], each with name, weight, and offer or model.",
-            file=file,
         ) from error

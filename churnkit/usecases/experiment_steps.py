@@ -15,7 +15,7 @@ from churnkit.domain.experiments import (
 from churnkit.domain.models import JournalEntry
 from churnkit.ledger.journal_rows import JournalTurn
 from churnkit.project import user_name
-from churnkit.registry.journal import holders, seal
+from churnkit.usecases.journal_notes import note
 
 
 def experiment_step(
@@ -42,24 +42,20 @@ def journalled(
     turn: JournalTurn, row: ExperimentRow, step: ExperimentStep, evidence: Mapping[str, Any]
 ) -> tuple[JournalEntry, ...]:
     """The journal with a start or a stop in it: an experiment leaves the aliases as they are."""
-    entries = turn.entries()
-    entry = seal(
-        at=step.at,
-        who=step.who,
-        action="start" if step.action == "start" else "stop",
-        alias="challenger",
-        version=holders(entries)["challenger"],
-        why=step.why,
-        evidence={
+    return note(
+        turn,
+        "start" if step.action == "start" else "stop",
+        {
             "experiment": row.experiment_id,
             "kind": row.kind,
             "versions": row.versions,
             **evidence,
         },
-        journal=entries,
+        alias="challenger",
+        who=step.who,
+        why=step.why,
+        at=step.at,
     )
-    turn.append((entry,))
-    return (*entries, entry)
 
 
 def read_then(seen: ExperimentStatus) -> dict[str, Any]:

@@ -11,14 +11,9 @@ from rich.console import RenderableType
 from churnkit.data.database import opened
 from churnkit.data.event_tables import ATTRIBUTES, CUSTOMERS, EVENTS, SUBSCRIPTIONS
 from churnkit.domain.progress import Progress, Step, silent
-from churnkit.errors import (
-    ProjectExists,
-    storage_errors,
-)
-from churnkit.features.toml import (
-    FILE_NAME,
-    write_features,
-)
+from churnkit.errors import ProjectExists
+from churnkit.features.toml import FILE_NAME, write_features
+from churnkit.files import storage_errors
 from churnkit.project import Project
 from churnkit.reporting.tables import escape_text
 from churnkit.usecases.features import open_features

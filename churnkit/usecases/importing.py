@@ -15,7 +15,8 @@ from churnkit.data.sources import Source, lasting_name, open_source
 from churnkit.data.target import check_target
 from churnkit.domain.columns import SchemaChange, TableSchema
 from churnkit.domain.progress import Cancel, Progress, silent
-from churnkit.errors import ColumnMissing, SettingsInvalid, storage_errors
+from churnkit.errors import ColumnMissing, SettingsInvalid
+from churnkit.files import storage_errors
 from churnkit.project import Project
 from churnkit.reporting.tables import changes_table
 from churnkit.settings.file import write_settings

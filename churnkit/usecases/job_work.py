@@ -11,7 +11,8 @@ from typing import Any
 
 from churnkit.domain.jobs import Job, JobPart, JobProgress
 from churnkit.domain.progress import Cancel, Step
-from churnkit.errors import ChurnkitError, storage_errors
+from churnkit.errors import ChurnkitError
+from churnkit.files import storage_errors
 from churnkit.ledger.jobs import next_part
 from churnkit.project import Project
 

@@ -9,7 +9,8 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from churnkit.domain.models import JournalEntry, JournalHead
-from churnkit.errors import BundleUnreadable, storage_errors
+from churnkit.errors import BundleUnreadable
+from churnkit.files import write_whole
 from churnkit.project import Project
 from churnkit.registry.head import load_key, sign_head
 
@@ -25,11 +26,7 @@ def write_head(
     if key is None:
         return None
     head = sign_head(journal, key=key, at=now)
-    with storage_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(path.name + ".new")
-        temporary.write_text(head.model_dump_json(indent=1) + "\n", encoding="utf-8")
-        temporary.replace(path)
+    write_whole(path, (head.model_dump_json(indent=1) + "\n").encode())
     return head
 
 

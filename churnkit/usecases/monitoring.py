@@ -10,7 +10,8 @@ from pathlib import Path
 from churnkit.domain.evaluation import Estimate
 from churnkit.domain.models import ModelVersion
 from churnkit.domain.progress import Progress, Step, silent
-from churnkit.errors import NothingMatured, SettingsInvalid, storage_errors
+from churnkit.errors import NothingMatured, SettingsInvalid
+from churnkit.files import write_whole
 from churnkit.ledger.monitoring import MonthlyFigure, store_months
 from churnkit.ledger.scored_rows import scored_rows
 from churnkit.monitoring.alerts import (
@@ -112,10 +113,7 @@ def monitor(
     if path is not None:
         draw = quality_over_time([(one.version, one.quality) for one in found])
         content = png(draw) if path.suffix.lower() == ".png" else svg(draw, "quality").encode()
-        with storage_errors(path):
-            temporary = path.with_name(path.name + ".new")
-            temporary.write_bytes(content)
-            temporary.replace(path)
+        write_whole(path, content)
         result = replace(result, plot=path)
     if send:
         result = replace(result, sent=send_alerts(project, result.alerts, now=now))

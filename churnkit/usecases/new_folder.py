@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from churnkit.errors import ProjectExists, storage_errors
+from churnkit.errors import ProjectExists
+from churnkit.files import storage_errors
 from churnkit.settings.file import FILE_NAME, write_settings
 from churnkit.settings.whole import Settings
 

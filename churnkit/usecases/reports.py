@@ -17,12 +17,12 @@ from churnkit.domain.predictions import Explanation
 from churnkit.domain.profiles import TableProfile
 from churnkit.domain.progress import Cancel, Progress, Step, silent
 from churnkit.domain.runs import RunRecord
+from churnkit.files import write_whole
 from churnkit.inference.predictor import Predictor
 from churnkit.project import Project
 from churnkit.registry.journal import holders
 from churnkit.reporting.html import render_report
-from churnkit.reporting.html import write_report as write_html
-from churnkit.reporting.pdf import render_pdf, write_pdf
+from churnkit.reporting.pdf import render_pdf
 from churnkit.settings.money import Money
 from churnkit.usecases.profiling import profile
 from churnkit.usecases.result import Result
@@ -95,11 +95,11 @@ def write_report(
         "churnkit models history   who served when, and who decided",
     )
     path = project.reports / f"{known.version}.html" if output is None else Path(output)
-    write_html(path, render_report(**told, next_steps=next_steps))
+    write_whole(path, render_report(**told, next_steps=next_steps).encode())
     beside = path.with_suffix(".pdf") if pdf else None
     if beside is not None:
         progress(Step("writing the PDF"))
-        write_pdf(beside, render_pdf(**told))
+        write_whole(beside, render_pdf(**told))
     return Report(path=path, version=known.version, pdf=beside)
 
 

@@ -10,7 +10,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from churnkit.errors import storage_errors
+from churnkit.files import storage_errors
 from churnkit.ledger.erasers import AGES, clean_pages, delete_before, rows_before
 from churnkit.project import Project
 from churnkit.usecases.result import Result

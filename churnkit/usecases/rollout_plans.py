@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,8 +9,10 @@ from typing import Any
 from churnkit.errors import PlanInvalid
 from churnkit.project import Project
 from churnkit.rollout.plan import DEFAULT_GUARDRAILS, Plan, read_plan
+from churnkit.usecases.plan_files import read_plan_file
 
 _TERMS = ("customer_value", "contact_cost", "offer_cost", "success_rate")
+_FIX = "A plan is a TOML file with keys such as alpha_promote or [[gates]]."
 _SHADOW_PART = 0.5
 """Shadow needs this part of the last stage's customers: all of them are scored by both models."""
 
@@ -27,7 +28,7 @@ def make_plan(project: Project, asked: Mapping[str, Any] | Path | str | None = N
     ------
     PlanInvalid : it names the first place that cannot be used
     """
-    values = _read(asked) if isinstance(asked, Path | str) else dict(asked or {})
+    values = read_plan_file(asked, fix=_FIX) if isinstance(asked, Path | str) else dict(asked or {})
     table = project.settings.rollout
     money = project.settings.money
     policy = values.pop("policy", {})
@@ -87,15 +88,3 @@ def _stages(
             }
         )
     return stages
-
-
-def _read(path: Path | str) -> dict[str, Any]:
-    file = Path(path).expanduser()
-    try:
-        return tomllib.loads(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise PlanInvalid(
-            f"the plan cannot be read: {error}.",
-            fix="A plan is a TOML file with keys such as alpha_promote or [[gates]].",
-            file=file,
-        ) from error

@@ -12,7 +12,8 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from churnkit.domain.rollouts import RolloutRow
-from churnkit.errors import EvidenceInvalid, NothingMatured, PlanInvalid, storage_errors
+from churnkit.errors import EvidenceInvalid, NothingMatured, PlanInvalid
+from churnkit.files import write_whole
 from churnkit.project import Project
 from churnkit.reporting.figures import sheet
 from churnkit.reporting.rollout_figures import course, draw_course
@@ -143,7 +144,4 @@ def _write(path: Path, row: RolloutRow, run: Replay, plan: Plan) -> None:
         for role, metric in wanted
     ]
     content = sheet([drawings], _KINDS[path.suffix])
-    with storage_errors(path):
-        temporary = path.with_name(path.name + ".new")
-        temporary.write_bytes(content)
-        temporary.replace(path)
+    write_whole(path, content)

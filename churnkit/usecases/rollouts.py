@@ -12,7 +12,6 @@ from churnkit.project import Project, user_name
 from churnkit.registry.journal import holders
 from churnkit.rollout import position as moves
 from churnkit.rollout.controller import Decision, Signal, decide
-from churnkit.rollout.gathered import Gathered
 from churnkit.rollout.position import Position
 from churnkit.rollout.replay import applied
 from churnkit.usecases.rollout_evidence import gather
@@ -295,8 +294,3 @@ def _move(
 def running_rollout(project: Project) -> RolloutRow | None:
     """The rollout that has not ended, if there is one."""
     return open_rollout(project.ledger.engine)
-
-
-def evidence_of(row: RolloutRow) -> Gathered:
-    """What is known of a rollout so far."""
-    return Gathered.model_validate(row.evidence)

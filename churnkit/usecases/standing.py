@@ -23,7 +23,6 @@ from churnkit.usecases.rollout_steps import plan_of, position_of
 
 CONDITIONS = ("running", "paused")
 SEVERITIES = ("info", "warning", "critical")
-DRIFT_KINDS = ("score", "features")
 Drifted = Mapping[tuple[str, str, str], int]
 """(model version, kind of the stream, severity) → columns whose drift is proven."""
 

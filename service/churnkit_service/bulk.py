@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from churnkit.client.messages.problems import Fault
-from churnkit_service.endpoint import Call, read_json
 from churnkit_service.problems import fault_of, invalid
 
 M = TypeVar("M", bound=BaseModel)
@@ -24,14 +23,17 @@ class Items(Generic[M]):
     faults: tuple[Fault, ...]
 
 
-def read_items(call: Call, model: type[M]) -> Items[M]:
+def read_items(data: Any, model: type[M]) -> Items[M]:
     """A request with ``items`` and ``on_error``; with ``skip`` wrong items are left out.
+
+    Parameters
+    ----------
+    data : the request as plain data
 
     Raises
     ------
     RequestInvalid : each wrong field is named
     """
-    data = read_json(call)
     try:
         request = model.model_validate(data)
     except ValidationError as error:

@@ -8,14 +8,14 @@ from datetime import datetime
 from typing import Any, Literal
 
 import orjson
-from pydantic import ValidationError
 
 from churnkit.client.messages.events import EventsRequest
 from churnkit.client.messages.problems import Fault
 from churnkit.domain.events import EventFault
 from churnkit.domain.recording import IdempotentAnswer
 from churnkit.usecases.event_receiving import BadEvents, EventsTaken, receive_once
-from churnkit_service.problems import RequestInvalid, fault_of, invalid
+from churnkit_service.bulk import read_items
+from churnkit_service.problems import RequestInvalid
 from churnkit_service.service import Service
 
 
@@ -36,31 +36,10 @@ def read_events(data: Any) -> Delivered:
     ------
     RequestInvalid : each wrong field is named
     """
-    try:
-        request = EventsRequest.model_validate(data)
-    except ValidationError as error:
-        return _without_bad_items(data, error)
-    return _delivered(request, range(len(request.items)), ())
-
-
-def _delivered(
-    request: EventsRequest, places: Sequence[int], skipped: Sequence[Fault]
-) -> Delivered:
-    events = [item.model_dump(exclude_unset=True, exclude_none=True) for item in request.items]
-    return Delivered(events, places, request.on_error, skipped)
-
-
-def _without_bad_items(data: Any, error: ValidationError) -> Delivered:
-    """The other events of a request that wants them, where only events are wrong."""
-    faults = [fault_of(found) for found in error.errors(include_url=False)]
-    bad = {fault.item for fault in faults}
-    if None in bad or not isinstance(data, dict) or data.get("on_error") != "skip":
-        raise invalid(error)
-    places = [i for i in range(len(data["items"])) if i not in bad]
-    if not places:
-        raise invalid(error)
-    rest = {**data, "items": [data["items"][i] for i in places]}
-    return _delivered(EventsRequest.model_validate(rest), places, faults)
+    asked = read_items(data, EventsRequest)
+    items = asked.request.items
+    events = [item.model_dump(exclude_unset=True, exclude_none=True) for item in items]
+    return Delivered(events, asked.places, asked.request.on_error, asked.faults)
 
 
 async def take_in(

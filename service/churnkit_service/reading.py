@@ -12,8 +12,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
-from pydantic import ValidationError
-
 from churnkit.client.messages.predictions import (
     LONGEST_CUSTOMER_ID,
     MOST_ITEMS,
@@ -21,7 +19,7 @@ from churnkit.client.messages.predictions import (
     PredictionRequest,
 )
 from churnkit.client.messages.problems import Fault
-from churnkit_service.problems import fault_of, invalid
+from churnkit_service.bulk import read_items
 
 Row = Mapping[str, object]
 _PLAIN_KEYS = frozenset({"items", "reasons", "on_error"})
@@ -55,10 +53,17 @@ def read_request(data: Any) -> Asked:
     plain = read_plain(data)
     if plain is not None:
         return plain
-    try:
-        return _asked(PredictionRequest.model_validate(data))
-    except ValidationError as error:
-        return _without_bad_items(data, error)
+    asked = read_items(data, PredictionRequest)
+    request = asked.request
+    return Asked(
+        [item.customer_id for item in request.items],
+        [item.features for item in request.items],
+        asked.places,
+        request.reasons,
+        request.on_error,
+        request.as_of,
+        list(asked.faults),
+    )
 
 
 def read_plain(data: Any) -> Asked | None:
@@ -86,32 +91,3 @@ def read_plain(data: Any) -> Asked | None:
         customers.append(name)
         rows.append(row)
     return Asked(customers, rows, range(len(rows)), reasons, on_error)
-
-
-def _asked(
-    request: PredictionRequest,
-    places: Sequence[int] | None = None,
-    skipped: list[Fault] | None = None,
-) -> Asked:
-    return Asked(
-        [item.customer_id for item in request.items],
-        [item.features for item in request.items],
-        range(len(request.items)) if places is None else places,
-        request.reasons,
-        request.on_error,
-        request.as_of,
-        skipped or [],
-    )
-
-
-def _without_bad_items(data: Any, error: ValidationError) -> Asked:
-    """The other items of a request that wants them, where only items are wrong."""
-    faults = [fault_of(found) for found in error.errors(include_url=False)]
-    bad = {fault.item for fault in faults}
-    if None in bad or not isinstance(data, dict) or data.get("on_error") != "skip":
-        raise invalid(error)
-    places = [i for i in range(len(data["items"])) if i not in bad]
-    if not places:
-        raise invalid(error)
-    rest = {**data, "items": [data["items"][i] for i in places]}
-    return _asked(PredictionRequest.model_validate(rest), places, faults)

@@ -53,13 +53,11 @@ _OPEN = ("application/octet-stream", "multipart/form-data")
 class Received:
     """An upload that came in whole.
 
-    ``digest`` is the SHA-256 (hex) of its bytes; ``file_name`` what the sender calls it.
+    ``digest`` is the SHA-256 (hex) of its bytes.
     """
 
     form: str
     digest: str
-    n_bytes: int
-    file_name: str
 
 
 async def receive(call: Call, form: str | None, keep: Keep | None) -> Received:
@@ -129,7 +127,7 @@ async def _receive(call: Call, form: str | None, keep: Keep | None) -> Received:
         raise RequestInvalid("the file is empty.", fix="Send it in the body.", faults=(fault,))
     if waiting and keep is not None:
         await keep(number, bytes(waiting))
-    return Received(found, digest.hexdigest(), n_bytes, name)
+    return Received(found, digest.hexdigest())
 
 
 async def _in_time(pieces: AsyncIterator[bytes], seconds: float) -> AsyncIterator[bytes]:

@@ -24,8 +24,9 @@ from churnkit.domain.models import Check, ModelVersion
 from churnkit.domain.predictions import Explanation, PredictionRow, Reason
 from churnkit.domain.profiles import LeakFinding, RoleGuess, TableProfile
 from churnkit.domain.runs import RunRecord, Trial
+from churnkit.files import write_whole
 from churnkit.reporting import figures, tables
-from churnkit.reporting.html import render_report, write_report
+from churnkit.reporting.html import render_report
 from churnkit.settings.money import Money
 from churnkit.training.evaluate import evaluate
 from churnkit.usecases.tables import TableSource
@@ -233,14 +234,14 @@ def test_figures_are_the_same_bytes_each_time() -> None:
 
 def test_a_full_disk_keeps_the_old_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "reports" / "v1.html"
-    write_report(path, "old")
+    write_whole(path, b"old")
 
     def full(*_: object) -> None:
         raise OSError(28, os.strerror(28))
 
     monkeypatch.setattr(Path, "replace", full)
     with pytest.raises(errors.DiskFull):
-        write_report(path, "new")
+        write_whole(path, b"new")
     assert path.read_text(encoding="utf-8") == "old"
     assert [found.name for found in path.parent.iterdir()] == ["v1.html"]
 

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 import churnkit as ck
+from churnkit.files import write_whole
 from churnkit.reporting.brief import brief
-from churnkit.reporting.pdf import render_pdf, write_pdf
+from churnkit.reporting.pdf import render_pdf
 from churnkit.settings.money import Money
 
 HOSTILE = "<b>&<para>]]> “ü”"
@@ -77,5 +78,5 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     blocked = tmp_path / "file"
     blocked.write_text("", encoding="utf-8")
     with pytest.raises(ck.ChurnkitError) as caught:
-        write_pdf(blocked / "report.pdf", b"%PDF")
+        write_whole(blocked / "report.pdf", b"%PDF")
     assert "report.pdf" in str(caught.value.where)

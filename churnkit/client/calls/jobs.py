@@ -16,7 +16,6 @@ from churnkit.client.messages.reports import Report, ReportsPage
 from churnkit.client.messages.trainings import Training, TrainingsPage
 
 J = TypeVar("J", bound=Job)
-Page = BatchesPage | DatasetsPage | FeatureJobsPage | ReportsPage | TrainingsPage
 P = TypeVar("P", BatchesPage, DatasetsPage, FeatureJobsPage, ReportsPage, TrainingsPage)
 
 

@@ -9,6 +9,7 @@ from pydantic import ConfigDict, Field, StringConstraints
 
 from churnkit.client.messages.message import Answer, Moment, Request
 from churnkit.client.messages.predictions import (
+    COLUMN_VALUES,
     MOST_REASONS,
     CustomerId,
     PredictionItem,
@@ -31,17 +32,7 @@ class ExplanationItem(PredictionItem):
     changes: dict[str, Any] | None = Field(
         None,
         description="What if: columns that have another value. The answer compares both.",
-        json_schema_extra={
-            "anyOf": [
-                {
-                    "type": "object",
-                    "additionalProperties": {
-                        "type": ["string", "number", "boolean", "null"],
-                    },
-                },
-                {"type": "null"},
-            ]
-        },
+        json_schema_extra={"anyOf": COLUMN_VALUES},
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, StringConstraints
+from pydantic import ConfigDict, Field, JsonValue, StringConstraints
 
 from churnkit.client.messages.message import Answer, Moment, Request
 from churnkit.client.messages.problems import Fault
@@ -20,7 +20,14 @@ CustomerId = Annotated[
     StringConstraints(min_length=1, max_length=LONGEST_CUSTOMER_ID, pattern=r"^[^\x00]+$"),
     Field(examples=["7590-VHVEG"]),
 ]
-Feature = str | bool | int | float | None
+COLUMN_VALUES: list[JsonValue] = [
+    {
+        "type": "object",
+        "additionalProperties": {"type": ["string", "number", "boolean", "null"]},
+    },
+    {"type": "null"},
+]
+"""Columns by name, or nothing, as the documentation says it: what is read is checked later."""
 
 
 class PredictionItem(Request):
@@ -31,17 +38,7 @@ class PredictionItem(Request):
         None,
         description="The columns that the model reads; null for a value that is not known. "
         "Without it, features are read from the online state.",
-        json_schema_extra={
-            "anyOf": [
-                {
-                    "type": "object",
-                    "additionalProperties": {
-                        "type": ["string", "number", "boolean", "null"],
-                    },
-                },
-                {"type": "null"},
-            ]
-        },
+        json_schema_extra={"anyOf": COLUMN_VALUES},
     )
 
 

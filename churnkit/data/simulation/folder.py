@@ -11,7 +11,8 @@ from pathlib import Path
 import pyarrow as pa
 from pyarrow import parquet
 
-from churnkit.errors import FolderNotEmpty, storage_errors
+from churnkit.errors import FolderNotEmpty
+from churnkit.files import storage_errors
 
 ROWS_PER_GROUP = 500_000
 ROWS_PER_PART = 10_000_000

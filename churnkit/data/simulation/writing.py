@@ -18,7 +18,7 @@ from churnkit.data.simulation.parameters import Simulation
 from churnkit.data.simulation.streams import BLOCK
 from churnkit.data.simulation.tables import SCHEMAS, Tables
 from churnkit.domain.progress import Cancel, Progress, Step, silent
-from churnkit.errors import storage_errors
+from churnkit.files import storage_errors
 
 MOST_AT_ONCE = 16 * BLOCK
 EVENTS_AT_ONCE = 300_000

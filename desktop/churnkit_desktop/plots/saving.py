@@ -11,7 +11,8 @@ from PySide6.QtGui import QColor, QImage, QPainter
 from PySide6.QtSvg import QSvgGenerator
 from PySide6.QtWidgets import QGraphicsView
 
-from churnkit.errors import ChurnkitError, storage_errors
+from churnkit.errors import ChurnkitError
+from churnkit.files import storage_errors
 from churnkit_desktop.language import tr
 
 KINDS = tr("PNG (*.png);;SVG (*.svg);;CSV (*.csv)")

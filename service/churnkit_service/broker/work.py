@@ -21,12 +21,7 @@ import orjson
 from churnkit.client.messages.predictions import Prediction
 from churnkit.client.messages.problems import Fault
 from churnkit.domain.recording import IdempotentAnswer
-from churnkit.errors import (
-    BadValue,
-    ChurnkitError,
-    NoOnlineState,
-    StorageError,
-)
+from churnkit.errors import BadValue, ChurnkitError, NoOnlineState, StorageError
 from churnkit.settings.broker import BrokerTable
 from churnkit.usecases import online as usecases
 from churnkit_service.answered import Answered

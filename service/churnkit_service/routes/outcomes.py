@@ -28,7 +28,14 @@ from churnkit.usecases.row_import import CONTRADICTORY, Unusable
 from churnkit.usecases.treatments import show_treatments, take_treatments
 from churnkit_service.bulk import read_items
 from churnkit_service.cursors import NAMES, read_cursor, write_cursor
-from churnkit_service.endpoint import Call, Endpoint, json_bytes, json_response, read_query
+from churnkit_service.endpoint import (
+    Call,
+    Endpoint,
+    json_bytes,
+    json_response,
+    read_json,
+    read_query,
+)
 from churnkit_service.idempotency import AnsweredMeanwhile, KeyedRequest, answer_once
 from churnkit_service.problems import IdempotencyKeyReused, RequestInFlight, RequestInvalid
 
@@ -41,7 +48,7 @@ async def create_outcomes(call: Call) -> web.Response:
 
 
 async def _create_outcomes(call: Call) -> RecordedAnswer:
-    asked = read_items(call, OutcomesRequest)
+    asked = read_items(read_json(call), OutcomesRequest)
     rows = [
         Outcome(
             customer_id=item.customer_id,
@@ -78,7 +85,7 @@ async def create_treatments(call: Call) -> web.Response:
 
 
 async def _create_treatments(call: Call) -> RecordedAnswer:
-    asked = read_items(call, TreatmentsRequest)
+    asked = read_items(read_json(call), TreatmentsRequest)
     rows = [
         Treatment(
             treatment_id=item.treatment_id

@@ -9,7 +9,8 @@ from typing import Any
 
 from churnkit.client.calls import experiments as calls
 from churnkit.client.messages.experiments import MOST_CUSTOMERS, ExperimentAssigned
-from churnkit.errors import DataUnreadable, storage_errors
+from churnkit.errors import DataUnreadable
+from churnkit.files import storage_errors
 from churnkit_desktop.backend.experiment_facts import (
     ExperimentFacts,
     ExperimentLine,

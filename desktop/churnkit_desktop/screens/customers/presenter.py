@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from churnkit.domain.predictions import Explanation
-from churnkit.errors import ChurnkitError, storage_errors
+from churnkit.errors import ChurnkitError
+from churnkit.files import storage_errors
 from churnkit_desktop.actions import Action, Argument
 from churnkit_desktop.backend.facts import (
     CustomerDetail,
