@@ -26,6 +26,7 @@ from churnkit_desktop.widgets.banner import Banner
 from churnkit_desktop.widgets.layout import Card, ScreenFrame, label
 from churnkit_desktop.widgets.progress import JobCard
 from churnkit_desktop.widgets.table import Column, RowsModel, Table
+from churnkit_desktop.words import whole
 from churnkit_desktop.work.bench import Job, Workbench
 
 if TYPE_CHECKING:
@@ -191,8 +192,8 @@ class ImportPage(ScreenFrame):
         more = "" if seen.complete else tr(" or more")
         kind = tr("a log of events") if seen.kind == "events" else tr("a table of customers")
         self.ground.setText(
-            tr("{n_rows:,} rows{more}; it looks like {kind} ({ground}).").format(
-                n_rows=seen.n_rows, more=more, kind=kind, ground=seen.ground
+            tr("{n_rows} rows{more}; it looks like {kind} ({ground}).").format(
+                n_rows=whole(seen.n_rows), more=more, kind=kind, ground=seen.ground
             )
         )
         self._model.beginResetModel()

@@ -13,12 +13,12 @@ import psutil
 import pytest
 from churnkit_desktop.main_window import MainWindow
 from churnkit_desktop.session.memory import Memory
-from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
-from PySide6.QtGui import QDropEvent
+from PySide6.QtCore import Qt
 
 import churnkit as ck
 from churnkit.data.samples.locate import telco_path
 from tests.desktop.conftest import WAIT_MS, Open
+from tests.desktop.dragging import drop
 
 ROWS = 700
 LONG_MS = 300_000
@@ -32,22 +32,8 @@ def _customers(tmp_path: Path) -> Path:
     return data
 
 
-def _drop(window: MainWindow, file: Path) -> None:
-    data = QMimeData()
-    data.setUrls([QUrl.fromLocalFile(str(file))])
-    window.dropEvent(
-        QDropEvent(
-            QPointF(40, 40),
-            Qt.DropAction.CopyAction,
-            data,
-            Qt.MouseButton.LeftButton,
-            Qt.KeyboardModifier.NoModifier,
-        )
-    )
-
-
 def _import(qtbot: Any, window: MainWindow, file: Path, folder: Path) -> None:
-    _drop(window, file)
+    drop(window, [file])
     page = window.welcome.import_page
     qtbot.waitUntil(lambda: page.target.count() > 1, timeout=WAIT_MS)
     _undo_a_role(page, window)

@@ -18,6 +18,7 @@ from PySide6.QtWidgets import (
 from churnkit_desktop.backend.facts import FormField
 from churnkit_desktop.language import tr
 from churnkit_desktop.widgets.layout import label
+from churnkit_desktop.words import figure
 
 _MISSING = tr("(missing)")
 _STEPS = 200
@@ -88,7 +89,9 @@ class NumberField(QWidget):
         self.box.setSingleStep(1.0 if whole else reach / 20)
         self.box.setKeyboardTracking(False)
         self.box.setToolTip(
-            tr("learnt on {low:,.6g} … {high:,.6g}").format(low=self._low, high=self._high)
+            tr("learnt on {low} … {high}").format(
+                low=figure(self._low, 6), high=figure(self._high, 6)
+            )
         )
         self.slider = QSlider(Qt.Orientation.Horizontal)
         self.slider.setRange(0, _STEPS)

@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QSizePolicy, QWidget
 from churnkit.domain.predictions import Explanation, Reason
 from churnkit_desktop.language import tr
 from churnkit_desktop.theme.style import Theme
-from churnkit_desktop.words import percent, points
+from churnkit_desktop.words import figure, percent, points
 
 LINE = 42
 MOST = 20
@@ -98,4 +98,4 @@ class ReasonBars(QWidget):
 def _shown(value: str | float | bool) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return f"{value:,.6g}" if isinstance(value, float) else value
+    return figure(value, 6) if isinstance(value, float) else value

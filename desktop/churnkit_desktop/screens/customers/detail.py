@@ -19,7 +19,7 @@ from churnkit_desktop.widgets.form import RowForm
 from churnkit_desktop.widgets.layout import Card, label
 from churnkit_desktop.widgets.reasons import ReasonBars
 from churnkit_desktop.widgets.table import Column, RowsModel, Table
-from churnkit_desktop.words import day, percent
+from churnkit_desktop.words import day, percent, points
 
 
 class DetailPanel(Card):
@@ -88,10 +88,10 @@ class DetailPanel(Card):
             )
         ]
         if presenter.what_if is not None:
-            gap = (shown.probability - now.probability) * 100
+            gap = shown.probability - now.probability
             words = [
-                tr("if so; {gap:+.1f} points against {probability} as it is").format(
-                    gap=gap, probability=percent(now.probability)
+                tr("if so; {gap} points against {probability} as it is").format(
+                    gap=points(gap), probability=percent(now.probability)
                 )
             ]
         words += list(shown.notes)

@@ -22,7 +22,7 @@ from churnkit_desktop.screens.experiments.presenter import ExperimentsPresenter
 from churnkit_desktop.screens.experiments.state import MOST_ARMS, OUTCOMES, Arm, PlanForm
 from churnkit_desktop.widgets.layout import Card, label
 from churnkit_desktop.widgets.table import Column, RowsModel, Table
-from churnkit_desktop.words import percent, whole
+from churnkit_desktop.words import decimals, figure, percent, points, whole
 
 _KINDS = (("treatments", tr("offers (treatments)")), ("models", "models"))
 
@@ -147,7 +147,7 @@ class PlanPage(QWidget):
                 Column("CUPED", lambda on: "with" if on else "without"),
                 Column(tr("Customers"), whole, number=True, hint=tr("In both arms together.")),
                 Column(tr("Half decided by"), whole, number=True),
-                Column(tr("Days"), "{:,.0f}".format, number=True, hint=tr("Outcomes included.")),
+                Column(tr("Days"), whole, number=True, hint=tr("Outcomes included.")),
             )
         )
         self.size_table = Table(tr("Sizes"), self.sizes)
@@ -235,18 +235,18 @@ class PlanPage(QWidget):
         )
         self.sizes_text.setText(
             tr(
-                "To find {effect:+g} points on {retention} who stay with {power} "
-                "chance; a claim is wrong with at most {alpha:.3g}. Correlation of "
-                "score and outcome: {correlation:.2f} ({correlation_from}). "
-                "Outcomes take {days_to_mature:g} days.{old}"
+                "To find {effect} points on {retention} who stay with {power} "
+                "chance; at most {alpha} of the claims are wrong. Correlation of "
+                "score and outcome: {correlation} ({correlation_from}). "
+                "Outcomes take {days_to_mature} days.{old}"
             ).format(
-                effect=plan.effect * 100,
+                effect=points(plan.effect),
                 retention=percent(plan.retention),
                 power=percent(plan.power, 0),
-                alpha=plan.alpha,
-                correlation=plan.correlation,
+                alpha=percent(plan.alpha),
+                correlation=decimals(2)(plan.correlation),
                 correlation_from=plan.correlation_from,
-                days_to_mature=plan.days_to_mature,
+                days_to_mature=figure(plan.days_to_mature),
                 old=old,
             )
         )

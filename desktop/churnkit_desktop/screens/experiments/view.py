@@ -34,7 +34,7 @@ from churnkit_desktop.widgets.banner import Banner
 from churnkit_desktop.widgets.empty import Empty
 from churnkit_desktop.widgets.layout import Card, ScreenFrame, label
 from churnkit_desktop.widgets.table import Column, RowsModel, Table
-from churnkit_desktop.words import day, percent, whole
+from churnkit_desktop.words import day, decimals, percent, whole
 
 TICK_MS = 5_000
 
@@ -95,7 +95,7 @@ class ExperimentsView(ScreenFrame):
                 Column(tr("Counted"), whole, number=True, hint=tr("Whose outcome is known.")),
                 Column(tr("Missing"), whole, number=True),
                 Column(tr("Stayed"), percent, number=True),
-                Column(tr("Revenue"), "{:,.2f}".format, number=True),
+                Column(tr("Revenue"), decimals(2), number=True),
             )
         )
         self.arm_table = Table(tr("Arms"), self.arms)

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 from churnkit_desktop.backend.feature_facts import Definition, Timeline
 from churnkit_desktop.language import tr
+from churnkit_desktop.words import date_of, figure
 
 Definitions = tuple[Definition, ...]
 AGGREGATES = (
@@ -201,7 +202,7 @@ def split_at(timeline: Timeline, as_of: datetime) -> Split:
     for fact in timeline.facts:
         text = f"{fact.what}: {fact.shown}" if fact.shown else fact.what
         if fact.known_at != fact.at:
-            text += tr(" (known {known_at:%Y-%m-%d})").format(known_at=fact.known_at)
+            text += tr(" (known {known_at})").format(known_at=date_of(fact.known_at))
         counts = fact.at <= as_of and fact.known_at <= as_of
         (known if counts else later).append((fact.at.timestamp(), place[fact.what], text))
     return Split(tuple(known), tuple(later))
@@ -213,4 +214,4 @@ def shown_value(value: object) -> str:
         return "missing"
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return f"{value:,.6g}" if isinstance(value, int | float) else str(value)
+    return figure(value, 6) if isinstance(value, int | float) else str(value)

@@ -22,7 +22,7 @@ from churnkit_desktop.screens.rollout.state import METRICS, StartForm, forecast_
 from churnkit_desktop.theme.style import Theme
 from churnkit_desktop.widgets.ladder import Ladder
 from churnkit_desktop.widgets.layout import Card, label
-from churnkit_desktop.words import whole
+from churnkit_desktop.words import figure, whole
 
 _AS_LATELY = tr("as lately")
 
@@ -130,8 +130,9 @@ class StartPage(QWidget):
         steps = [
             (
                 s.name,
-                tr("{minimum_customers} customers, {minimum_days:g} d").format(
-                    minimum_customers=whole(s.minimum_customers), minimum_days=s.minimum_days
+                tr("{minimum_customers} customers, {minimum_days} d").format(
+                    minimum_customers=whole(s.minimum_customers),
+                    minimum_days=figure(s.minimum_days),
                 ),
             )
             for s in plan.stages
