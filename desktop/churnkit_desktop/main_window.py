@@ -10,7 +10,13 @@ from churnkit.errors import ChurnkitError
 from churnkit_desktop import formats, window_layout
 from churnkit_desktop.about import AboutDialog
 from churnkit_desktop.actions import Action
-from churnkit_desktop.backend.opening import is_address, make_bench, make_script, open_backend
+from churnkit_desktop.backend.opening import (
+    currency_of,
+    is_address,
+    make_bench,
+    make_script,
+    open_backend,
+)
 from churnkit_desktop.backend.protocol import Backend
 from churnkit_desktop.backend.remote.backend import KeyRefused
 from churnkit_desktop.connect_dialog import ConnectDialog
@@ -114,9 +120,10 @@ class MainWindow(QMainWindow):
         def failed(error: ChurnkitError) -> None:
             self._not_opened(place, error)
 
-        def opened() -> Backend:
+        def opened() -> tuple[Backend, str]:
             warm()  # the screens' modules are read here, not when one is first looked at
-            return open_backend(place, self.keys)
+            backend = open_backend(place, self.keys)
+            return backend, currency_of(backend)
 
         self.opener.run("open", opened, self._opened, failed)
 
@@ -124,7 +131,8 @@ class MainWindow(QMainWindow):
         """Ask for a service's address and key."""
         ConnectDialog(self, self, url, why).open()
 
-    def _opened(self, backend: Backend) -> None:
+    def _opened(self, opened: tuple[Backend, str]) -> None:
+        backend, currency = opened
         self._leave_place()
         self.memory.opened(backend.place)
         self.memory.remember(place=backend.place)
@@ -133,7 +141,14 @@ class MainWindow(QMainWindow):
         bench = make_bench(backend, place_memory, script)
         bench.changed.connect(self.work.show_work)
         self.desk = Desk(
-            backend, self.runner, bench, place_memory, script, self.go, console=self._console()
+            backend,
+            self.runner,
+            bench,
+            place_memory,
+            script,
+            self.go,
+            console=self._console(),
+            currency=currency,
         )
         self.connection.watch(self.desk)
         if is_address(backend.place):

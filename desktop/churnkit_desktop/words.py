@@ -56,6 +56,16 @@ def money(amount: float, currency: str) -> str:
     return formats.amount(written, currency)
 
 
+def with_unit(text: str, unit: str) -> str:
+    """A title with what it is measured in, where that is known: profit (EUR)."""
+    return f"{text} ({unit})" if unit else text
+
+
+def suffix(unit: str) -> str:
+    """A unit behind a number that is entered."""
+    return f" {unit}" if unit else ""
+
+
 def estimate(figure: Estimate, digits: int = 3) -> str:
     """A figure with its 95 % interval."""
     value, low, high = (

@@ -7,9 +7,10 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, date, datetime, time
 from typing import Any
 
+from churnkit_desktop import formats
 from churnkit_desktop.backend.experiment_facts import EffectFacts, ExperimentFacts
 from churnkit_desktop.language import tr
-from churnkit_desktop.words import date_of, decimals, percent, whole
+from churnkit_desktop.words import date_of, decimals, percent, whole, with_unit
 
 OUTCOMES = {
     "retention": tr("share who stay"),
@@ -199,12 +200,12 @@ def effect_title(effect: EffectFacts) -> str:
     )
 
 
-def reading(effect: EffectFacts) -> Reading:
+def reading(effect: EffectFacts, currency: str = "") -> Reading:
     """A comparison to draw; points of percentage where shares are compared."""
     scale = 100.0 if effect.outcome == "retention" else 1.0
     unit = {
         "retention": tr("more who stay (percentage points)"),
-        "revenue": tr("more revenue per customer, after costs"),
+        "revenue": with_unit(tr("more revenue per customer, after costs"), currency),
     }.get(effect.outcome, tr("ratio of hazards"))
     days = [datetime.combine(p[0], time(), UTC).timestamp() for p in effect.path]
     return Reading(
@@ -229,14 +230,15 @@ def verdict(effect: EffectFacts) -> str:
     return tr("not decided yet: the bounds hold no difference, too")
 
 
-def figure(effect: EffectFacts, value: float | None) -> str:
+def figure(effect: EffectFacts, value: float | None, currency: str = "") -> str:
     """An estimate or bound with its unit."""
     if value is None:
         return "–"
     if effect.outcome == "retention":
         return tr("{value} points").format(value=decimals(2, "+")(value * 100))
     if effect.outcome == "revenue":
-        return decimals(2, "+")(value)
+        written = decimals(2, "+")(value)
+        return formats.amount(written, currency) if currency else written
     return f"{decimals(3)(value)} ×"
 
 

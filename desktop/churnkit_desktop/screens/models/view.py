@@ -24,7 +24,7 @@ from churnkit_desktop.widgets.banner import Banner
 from churnkit_desktop.widgets.empty import Empty
 from churnkit_desktop.widgets.layout import Card, ScreenFrame, label
 from churnkit_desktop.widgets.table import Column, RowsModel, Table
-from churnkit_desktop.words import day, estimate, percent, plural, whole
+from churnkit_desktop.words import day, estimate, percent, plural, whole, with_unit
 
 _FIGURES = (
     ("roc_auc", tr("ROC AUC"), tr("0.5 is chance, 1 perfect order; higher is better")),
@@ -108,7 +108,7 @@ class ModelsView(ScreenFrame):
             theme,
             "profit",
             x_label=tr("customers contacted (%)"),
-            y_label=tr("profit per customer"),
+            y_label=with_unit(tr("profit per customer"), presenter.desk.currency),
         )
         self.roc = Chart(
             theme,
@@ -261,7 +261,12 @@ class ModelsView(ScreenFrame):
         )
         self.figures.fill(
             [
-                (title, _figure(pair[0], key), _figure(pair[1], key), hint)
+                (
+                    with_unit(title, presenter.desk.currency if key == "profit" else ""),
+                    _figure(pair[0], key),
+                    _figure(pair[1], key),
+                    hint,
+                )
                 for key, title, hint in _FIGURES
             ]
         )
@@ -270,8 +275,8 @@ class ModelsView(ScreenFrame):
         for chart in (self.calibration, self.lift, self.profit, self.roc):
             for name in list(chart.names()):
                 chart.drop(name)
-        self.calibration.line("perfect", [0, 100], [0, 100], colour=6, style="dash")
-        self.roc.line("chance", [0, 100], [0, 100], colour=6, style="dash")
+        self.calibration.line(tr("perfect"), [0, 100], [0, 100], colour=6, style="dash")
+        self.roc.line(tr("chance"), [0, 100], [0, 100], colour=6, style="dash")
         seen = {}
         for colour, (title, detail) in enumerate(zip(titles, pair, strict=True)):
             if detail is not None and detail.record is not None and title not in seen:

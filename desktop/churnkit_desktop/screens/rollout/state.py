@@ -36,6 +36,8 @@ class Course:
     key: str
     title: str
     unit: str
+    money: bool
+    """Whether it is an amount, in the currency of the project."""
     line: float
     line_text: str
     x: tuple[float, ...]
@@ -95,6 +97,7 @@ def course(looks: Sequence[LookFacts], key: str, plan: PlanFacts) -> Course:
         unit=tr("latency (ms)")
         if latency
         else tr("gain in {metric}").format(metric=METRICS.get(rule.metric, rule.metric)),
+        money=rule.metric == "profit",
         line=rule.tolerance if latency else 0.0 - rule.tolerance,
         line_text=tr("{action}s above").format(action=rule.action) if latency else wanted,
         x=columns[0],

@@ -33,7 +33,7 @@ from churnkit_desktop.widgets.empty import Empty
 from churnkit_desktop.widgets.ladder import Ladder
 from churnkit_desktop.widgets.layout import Card, ScreenFrame, label
 from churnkit_desktop.widgets.table import Column, RowsModel, Table
-from churnkit_desktop.words import day, decimals, figure, whole
+from churnkit_desktop.words import day, decimals, figure, whole, with_unit
 
 TICK_MS = 3_000
 _DECISIONS = ("pause", "resume", "promote", "abort")
@@ -290,7 +290,7 @@ class RolloutView(ScreenFrame):
         for name in chart.names():
             if name.startswith("mark ") or name == "line":
                 chart.drop(name)
-        chart.units(course.unit)
+        chart.units(with_unit(course.unit, self.presenter.desk.currency if course.money else ""))
         chart.band("bounds", course.x, course.lower, course.upper)
         chart.line(tr("gain so far"), course.x, course.mean)
         chart.level("line", course.line, text=course.line_text)
