@@ -55,7 +55,7 @@ def retain(
     folder: Folder = None,
     json: Json = False,
 ) -> None:
-    """Delete what is older than [retention] in churnkit.toml allows."""
+    r"""Delete what is older than \[retention] in churnkit.toml allows."""
     session = Session.begin(ctx, folder, json)
     with session.project() as project:
         result = retention.retain(project, apply=apply)

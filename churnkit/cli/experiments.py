@@ -19,7 +19,9 @@ Name = Annotated[
     str | None,
     typer.Argument(metavar="EXPERIMENT", help="Such as e1; the one that runs if not given."),
 ]
-PlanFile = Annotated[Path, typer.Argument(metavar="PLAN", help="A TOML file: [[arms]], outcomes.")]
+PlanFile = Annotated[
+    Path, typer.Argument(metavar="PLAN", help=r"A TOML file: \[\[arms]], outcomes.")
+]
 
 
 @app.command()

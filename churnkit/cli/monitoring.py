@@ -25,7 +25,7 @@ def monitor(
         str | None, typer.Option(metavar="DATE", help=f"Only predictions from then on. {WHEN}")
     ] = None,
     send: Annotated[
-        bool, typer.Option("--send", help="Send the alerts that are due, as [alerts] says.")
+        bool, typer.Option("--send", help=r"Send the alerts that are due, as \[alerts] says.")
     ] = False,
     plot: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Draw the months into an .svg or .png.")

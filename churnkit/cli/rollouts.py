@@ -33,7 +33,7 @@ def start(
         str | None, typer.Argument(metavar="VERSION", help="The challenger if not given.")
     ] = None,
     plan: Annotated[
-        Path | None, typer.Option(help="A TOML file with what differs from [rollout].")
+        Path | None, typer.Option(help=r"A TOML file with what differs from \[rollout].")
     ] = None,
     override: Annotated[
         list[str] | None,

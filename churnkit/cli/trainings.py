@@ -63,7 +63,7 @@ def retrain(
     ctx: typer.Context,
     if_needed: Annotated[
         bool,
-        typer.Option("--if-needed", help="Only when [retraining] gives a reason; for cron."),
+        typer.Option("--if-needed", help=r"Only when \[retraining] gives a reason; for cron."),
     ] = False,
     budget: Annotated[
         str | None, typer.Option(help="Time for the search: 120s, 2m.", metavar="TIME")

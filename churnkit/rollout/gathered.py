@@ -14,6 +14,16 @@ from churnkit.rollout.quantile import QuantileState
 from churnkit.rollout.ratio import RatioEvidence
 
 
+class Exposed(Frozen):
+    """Customers whom both models scored in a stage."""
+
+    begin: datetime
+    """When the stage began."""
+    until: datetime
+    """They were counted up to here."""
+    n: int
+
+
 class Gathered(Frozen):
     """The evidence of one attempt, and up to where the ledger was read for it."""
 
@@ -33,6 +43,9 @@ class Gathered(Frozen):
     history_until: datetime | None = None
     requests_until: datetime | None = None
     """Requests up to here were counted for the error rate and the ratio of the arms."""
+    earliest: datetime | None = None
+    """Of the requests that were counted, the first moment that one looks from."""
+    exposed: Exposed | None = None
     windows_until: datetime | None = None
     unpaired: int = 0
     """Customers whom only one model scored: the other had too much to do."""

@@ -13,7 +13,7 @@ from typing import Any
 
 from churnkit.domain.rollouts import RolloutRow
 from churnkit.errors import BaselineChanged
-from churnkit.ledger.rollout_scores import first_scores
+from churnkit.ledger.rollout_arrivals import first_scores
 from churnkit.monitoring.counting import Counts, count_customers, no_counts
 from churnkit.monitoring.drift import DriftTest
 from churnkit.monitoring.drift_report import DriftReport

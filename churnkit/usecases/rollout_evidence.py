@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
+from zoneinfo import ZoneInfo
 
 import numpy as np
 
@@ -11,12 +12,14 @@ from churnkit.domain.moments import to_us
 from churnkit.domain.rollouts import RolloutRow, RolloutStep
 from churnkit.errors import EvidenceInvalid
 from churnkit.ledger import rollout_counts
-from churnkit.ledger.rollout_counts import Period, outcomes_since
+from churnkit.ledger.rollout_arms import Period, arm_counts
+from churnkit.ledger.rollout_arrivals import exposed_customers, first_requests, part_end
+from churnkit.ledger.rollout_counts import outcomes_since
 from churnkit.project import Project
 from churnkit.rollout.controller import Evidence, Signal
 from churnkit.rollout.evidence import Watermark, absorb, count_failures
 from churnkit.rollout.forecast import Supply, expected_supply
-from churnkit.rollout.gathered import Gathered
+from churnkit.rollout.gathered import Exposed, Gathered
 from churnkit.rollout.plan import Plan
 from churnkit.rollout.position import Position
 from churnkit.rollout.quantile import QuantileState
@@ -62,18 +65,11 @@ def gather(
     except EvidenceInvalid as error:
         # Such as treated customers where everyone should count: a person has to look.
         signals = (*signals, _no_evidence(error))
-    known = _requests(project, row, plan, position, steps, known, now)
+    known = _requests(project, row, plan, steps, known, now)
     signals = (*signals, *score_signals(project, row, plan, known))
     if plan.latency is not None:
         known = _latency(project, row, plan, known, now)
-    engine = project.ledger.engine
-    customers = rollout_counts.exposed_customers(
-        engine,
-        row.rollout_id,
-        since=position.stage_since,
-        until=now,
-        answered_only=position.share(plan) > 0,
-    )
+    known, customers = _exposed(project, row, plan, position, known, now)
     evidence = Evidence(
         position=position,
         live=known.live,
@@ -114,6 +110,8 @@ def _outcomes(
     tried, engine = known.outcomes_tried, project.ledger.engine
     # Joining a large rollout with its outcomes takes a while, and mostly nothing is new.
     lately = tried is not None and now - tried < _AGAIN
+    if not _may_be_due(project, row, known, now):
+        return known
     if tried is not None and lately and not outcomes_since(engine, tried - SETTLED):
         return known
     found = new_days(
@@ -129,42 +127,93 @@ def _outcomes(
     return known.model_copy(update={"live": live, "outcomes_until": found.until})
 
 
+def _may_be_due(project: Project, row: RolloutRow, known: Gathered, now: datetime) -> bool:
+    """Whether a day that was not taken in could have matured, by what is known without asking."""
+    due = now - timedelta(days=row.days_to_mature)
+    if known.outcomes_until is None:
+        return known.earliest is None or known.earliest <= due
+    zone = ZoneInfo(project.settings.project.zone)
+    following = known.outcomes_until.astimezone(zone).date() + timedelta(days=1)
+    return datetime.combine(following, time(), zone) <= due
+
+
 def _no_evidence(error: EvidenceInvalid) -> Signal:
     return Signal(name="outcomes", alarm=True, detail=error.what.rstrip("."), lasting=True)
+
+
+def _exposed(
+    project: Project,
+    row: RolloutRow,
+    plan: Plan,
+    position: Position,
+    known: Gathered,
+    now: datetime,
+) -> tuple[Gathered, int]:
+    """Customers whom both models scored in this stage; those of long ago are counted once."""
+    begin = position.stage_since
+    so_far = known.exposed
+    if so_far is None or so_far.begin != begin:
+        so_far = Exposed(begin=begin, until=begin, n=0)
+
+    def count(until: datetime) -> int:
+        assert so_far is not None
+        return exposed_customers(
+            project.ledger.engine,
+            row.rollout_id,
+            begin=begin,
+            since=so_far.until if so_far.until > begin else None,
+            until=until,
+            answered_only=position.share(plan) > 0,
+        )
+
+    settled = now - SETTLED
+    while so_far.until < settled:
+        end = part_end(project.ledger.engine, row.rollout_id, since=so_far.until, until=settled)
+        so_far = Exposed(begin=begin, until=end, n=so_far.n + count(end))
+    return known.model_copy(update={"exposed": so_far}), so_far.n + count(now)
 
 
 def _requests(
     project: Project,
     row: RolloutRow,
     plan: Plan,
-    position: Position,
     steps: Sequence[RolloutStep],
     known: Gathered,
     now: datetime,
 ) -> Gathered:
     """Failures, arms and scores of the customers who came since the last look."""
-    until = now - SETTLED
-    since = known.requests_until
-    if until <= (since or row.created_at):
-        return known
-    engine = project.ledger.engine
-    first = rollout_counts.first_requests(engine, row.rollout_id, since=since, until=until)
-    champion_failed = np.repeat(
-        [False, True, False], [first.both, first.champion_failed, first.challenger_failed]
-    )
-    challenger_failed = np.repeat(
-        [False, False, True], [first.both, first.champion_failed, first.challenger_failed]
-    )
+    settled = now - SETTLED
+    while settled > (known.requests_until or row.created_at):
+        end = part_end(
+            project.ledger.engine, row.rollout_id, since=known.requests_until, until=settled
+        )
+        known = _some_requests(project, row, plan, steps, known, end, now)
+    return known
+
+
+def _some_requests(
+    project: Project,
+    row: RolloutRow,
+    plan: Plan,
+    steps: Sequence[RolloutStep],
+    known: Gathered,
+    until: datetime,
+    now: datetime,
+) -> Gathered:
+    engine, since = project.ledger.engine, known.requests_until
+    first = first_requests(engine, row.rollout_id, since=since, until=until)
+    failed = [first.both, first.champion_failed, first.challenger_failed]
+    champion_failed = np.repeat([False, True, False], failed)
     errors = known.errors
     if len(champion_failed):
-        errors = count_failures(errors, champion_failed, challenger_failed)
+        errors = count_failures(errors, champion_failed, np.repeat([False, False, True], failed))
     ratio = known.ratio
     periods = periods_of(steps, until)
     for place, period in enumerate(periods):
         start = max(period.since, since or period.since)
         if start >= period.until:
             continue
-        counted = rollout_counts.arm_counts(
+        counted = arm_counts(
             engine,
             row.rollout_id,
             period=period,
@@ -178,12 +227,15 @@ def _requests(
             bucket = KnownBucket(arm.low, arm.high) if arm.low < arm.high else KnownBucket()
             p = bucket.challenger_probability(period.share)
             ratio = ratio.count((p, 1 - p), (arm.n, 0) if arm.challenger else (0, arm.n))
+    scores = take_in_scores(project, row, plan, known, since=since, until=until, now=now)
+    moments = [one for one in (known.earliest, first.earliest) if one is not None]
     return known.model_copy(
         update={
             "errors": errors,
             "ratio": ratio,
-            "scores": take_in_scores(project, row, plan, known, since=since, until=until, now=now),
+            "scores": scores,
             "requests_until": until,
+            "earliest": min(moments, default=None),
             "unpaired": known.unpaired + first.unpaired,
         }
     )

@@ -58,19 +58,23 @@ def test_its_database_restarts_under_a_stream(
             ) as socket,
         ):
             over = asyncio.Event()
+            last: int | None = None
 
             async def send() -> None:
-                nonlocal sent
-                while not over.is_set():
+                nonlocal last, sent
+                while last is None:
+                    if over.is_set():
+                        # Told before it is sent: its answer ends the receiver, however fast it is.
+                        last = sent
                     name = f"m-{sent}"
                     # One message in three has a key: it asks the database before it is scored.
                     keyed = {"idempotency_key": name} if sent % 3 == 0 else {}
-                    await socket.send_json({"id": name, "items": [item(name)], **keyed})
                     sent += 1
+                    await socket.send_json({"id": name, "items": [item(name)], **keyed})
                     await asyncio.sleep(0.001)
 
             async def receive() -> None:
-                while not over.is_set() or len(answers) < sent:
+                while last is None or len(answers) <= last:
                     found = await socket.receive(20)
                     assert found.type is WSMsgType.TEXT, found
                     answers.append(json.loads(found.data))
