@@ -157,14 +157,7 @@ def style_sheet(t: Tokens) -> str:
     QMenuBar::item:selected, QMenu::item:selected {{ background: {t.accent_soft}; }}
     QMenu::item:disabled {{ color: {t.faint}; }}
     QSplitter::handle {{ background: transparent; }}
-    QComboBox {{ min-height: 20px; padding: 5px 8px; background: {t.surface};
-        border: 1px solid {t.line}; border-radius: 6px; }}
-    QComboBox:hover {{ background: {t.raised}; }}
-    QComboBox:focus {{ border: 2px solid {t.accent}; padding: 4px 7px; }}
-    QComboBox:disabled {{ color: {t.faint}; background: {t.window}; }}
-    QComboBox::drop-down {{ border: none; width: 22px; }}
-    QComboBox QLineEdit {{ border: none; padding: 0; background: transparent; }}
-    QAbstractSpinBox {{ min-height: 26px; }}
+    QComboBox, QAbstractSpinBox {{ min-height: 26px; }}
     QScrollBar:vertical {{ background: transparent; width: 12px; }}
     QScrollBar:horizontal {{ background: transparent; height: 12px; }}
     QScrollBar::handle {{ background: {t.line}; border-radius: 5px; min-height: 28px;

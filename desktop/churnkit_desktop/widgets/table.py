@@ -64,6 +64,9 @@ class RowsModel(QAbstractTableModel):
         if role == Qt.ItemDataRole.DisplayRole:
             value = self.rows[index.row()][index.column()]
             return "" if value is None else column.show(value)
+        if role == Qt.ItemDataRole.ToolTipRole and not column.number:
+            # A narrow column cuts long words off.
+            return self.data(index) or None
         return self.style_of(column, role)
 
     def style_of(self, column: Column, role: int) -> Any:
