@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from PySide6.QtCore import QLocale, QSignalBlocker, Qt
 from PySide6.QtGui import QCloseEvent
-from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QMainWindow, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QMainWindow, QWidget
 
 from churnkit.errors import ChurnkitError
 from churnkit_desktop import formats, window_layout
 from churnkit_desktop.about import AboutDialog
 from churnkit_desktop.actions import Action
+from churnkit_desktop.asking import ask_project, ask_table
 from churnkit_desktop.backend.opening import (
     currency_of,
     is_address,
@@ -72,19 +73,8 @@ class MainWindow(QMainWindow):
         self.stack = Shelf(theme)
         self.welcome = Welcome(self)
         self.stack.addWidget(self.welcome)
-        centre = QWidget()
-        side = QHBoxLayout(centre)
-        side.setContentsMargins(0, 0, 0, 0)
-        side.setSpacing(0)
-        side.addWidget(self.navigation)
-        right = QVBoxLayout()
-        right.setContentsMargins(0, 0, 0, 0)
-        right.setSpacing(0)
-        right.addWidget(self.connection.banner)
-        right.addWidget(self.drops.banner)
-        right.addWidget(self.stack, 1)
-        side.addLayout(right, 1)
-        self.setCentralWidget(centre)
+        above = (self.connection.banner, self.drops.banner)
+        self.setCentralWidget(window_layout.beside(self.navigation, above, self.stack))
         self.script_panel = ScriptPanel(self)
         self.addDockWidget(Qt.DockWidgetArea.BottomDockWidgetArea, self.script_panel)
         self.script_panel.hide()
@@ -238,18 +228,13 @@ class MainWindow(QMainWindow):
 
     def ask_folder(self) -> None:
         """Ask for a project folder."""
-        name = QFileDialog.getExistingDirectory(self, tr("Open a project"))
+        name = ask_project(self)
         if name:
             self.open_place(name)
 
     def ask_file(self) -> None:
         """Ask for a file of customers."""
-        name, _ = QFileDialog.getOpenFileName(
-            self,
-            tr("Import customers"),
-            "",
-            tr("Tables (*.csv *.parquet *.xlsx *.txt *.tsv);;All (*)"),
-        )
+        name = ask_table(self)
         if name:
             self.import_file(name)
 

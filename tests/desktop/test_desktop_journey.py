@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -88,7 +89,10 @@ def test_import_train_score_export_report_and_the_script_does_it_again(
     qtbot.waitUntil(lambda: not report.running, timeout=LONG_MS)
     assert report.state == "finished", report.error
     html, pdf = (Path(name) for name in overview.presenter.report_files)
-    assert "What is it worth?" in html.read_text(encoding="utf-8")
+    page = html.read_text(encoding="utf-8")
+    assert "What is it worth?" in page
+    loaded = re.findall(r"""(?:src|href)="(?!#|data:)[^"]*|url\((?!["']?(?:#|data:))[^)]*""", page)
+    assert not loaded, "the report needs nothing beside itself"
     assert pdf.read_bytes().startswith(b"%PDF")
     assert window.desk is not None
     script = tmp_path / "session.py"
