@@ -25,6 +25,7 @@ from churnkit.usecases import (
 )
 from churnkit.usecases import demo as demonstration
 from churnkit.usecases import doctor as health
+from churnkit.usecases.log_settings import LogOptions
 from churnkit.usecases.result import Result
 
 
@@ -110,7 +111,7 @@ def init(
     result: Result
     with session.progress() as progress:
         if kind == "events":
-            options = create_events.LogOptions(
+            options = LogOptions(
                 customer_id=id or "", time=time, type=type, known_at=known_at,
                 values=tuple(value or ()), categories=tuple(category or ()),
                 key=tuple(key or ()), time_format=time_format, zone=zone,

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Concatenate, ParamSpec
 
 import typer
 from rich.console import Console
@@ -21,6 +21,7 @@ from churnkit.errors import SettingsInvalid
 from churnkit.project import Project, open_project
 from churnkit.usecases.result import Result
 
+P = ParamSpec("P")
 Folder = Annotated[
     Path | None,
     typer.Option("-C", "--project", metavar="DIR", help="The project folder.", show_default="."),
@@ -59,6 +60,13 @@ class Session:
             sys.stdout.write(json.dumps(result.to_json(), indent=1, ensure_ascii=False) + "\n")
         else:
             Console(highlight=False).print(result)
+
+    def answer(
+        self, usecase: Callable[Concatenate[Project, P], Result], *args: P.args, **kwargs: P.kwargs
+    ) -> None:
+        """Call a use case of the project, and print what it gives."""
+        with self.project() as project:
+            self.show(usecase(project, *args, **kwargs))
 
     @contextmanager
     def progress(self) -> Iterator[Report]:

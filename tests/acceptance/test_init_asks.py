@@ -17,7 +17,8 @@ import pytest
 from churnkit.data.reading import read_arrow
 from churnkit.errors import Ambiguous, AmbiguousLog, AmbiguousSheet
 from churnkit.usecases.create import create_project
-from churnkit.usecases.create_events import LogOptions, create_event_project
+from churnkit.usecases.create_events import create_event_project
+from churnkit.usecases.log_settings import LogOptions
 from tests.acceptance.conftest import Answer
 
 
