@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from churnkit_desktop.session.memory import Memory
 from PySide6.QtCore import QMimeData, QUrl
 
 from churnkit.data.samples.locate import telco_path
@@ -34,12 +35,37 @@ def test_a_file_that_is_dropped_is_looked_at_for_import(
     assert drop(window, [table])
     assert not window.drops.hint.isVisible()
     page = window.welcome.import_page
-    qtbot.waitUntil(lambda: page.target.count() > 1, timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: page.roles.target.count() > 1, timeout=WAIT_MS)
     assert window.stack.currentWidget() is window.welcome
     assert window.welcome.currentWidget() is page
     assert page.subtitle.text() == str(table)
-    assert page.target.currentText() == "Churn"
+    assert page.roles.target.currentText() == "Churn"
     assert not window.drops.banner.isVisible()
+
+
+def test_a_role_is_undone_and_redone_and_the_draft_follows(
+    qtbot: Any, console: Open, table: Path
+) -> None:
+    window = console()
+    assert drop(window, [table])
+    page = window.welcome.import_page
+    qtbot.waitUntil(lambda: page.roles.target.count() > 1, timeout=WAIT_MS)
+    before = page.roles.chosen()
+    assert before == {"target": "Churn", "positive": "Yes", "id_column": "customerID"}
+    page.roles.target.setCurrentText("Partner")
+    page.roles.identity.setCurrentIndex(0)
+    assert page.undoable == "names of customers"
+
+    def kept() -> dict[str, str]:
+        draft = Memory(window.memory.folder).place("").get("import")
+        return {name: draft[name] for name in before}
+
+    assert kept() == {"target": "Partner", "positive": "Yes", "id_column": ""}
+    window.undo()
+    window.undo()
+    assert page.roles.chosen() == before == kept()
+    window.redo()
+    assert page.roles.chosen()["target"] == kept()["target"] == "Partner"
 
 
 @pytest.mark.parametrize("name", ["picture.png", "broken.csv", "empty.csv"])

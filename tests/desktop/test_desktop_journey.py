@@ -36,7 +36,7 @@ def _customers(tmp_path: Path) -> Path:
 def _import(qtbot: Any, window: MainWindow, file: Path, folder: Path) -> None:
     drop(window, [file])
     page = window.welcome.import_page
-    qtbot.waitUntil(lambda: page.target.count() > 1, timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: page.roles.target.count() > 1, timeout=WAIT_MS)
     _undo_a_role(page, window)
     page.folder.setText(str(folder))
     qtbot.mouseClick(page.start_button, Qt.MouseButton.LeftButton)
@@ -45,14 +45,16 @@ def _import(qtbot: Any, window: MainWindow, file: Path, folder: Path) -> None:
 
 def _undo_a_role(page: Any, window: MainWindow) -> None:
     """A wrong choice is taken back; the file of drafts follows."""
-    before = page._chosen()
-    other = next(i for i in range(page.target.count()) if i != page.target.currentIndex())
-    page.target.setCurrentIndex(other)
-    assert page._chosen() != before and page.undoable == "who left"
+    before = page.roles.chosen()
+    other = next(
+        i for i in range(page.roles.target.count()) if i != page.roles.target.currentIndex()
+    )
+    page.roles.target.setCurrentIndex(other)
+    assert page.roles.chosen() != before and page.undoable == "who left"
     window.undo()
-    assert page._chosen() == before
+    assert page.roles.chosen() == before
     window.redo()
-    assert page._chosen() != before
+    assert page.roles.chosen() != before
     window.undo()
     assert Memory(window.memory.folder).place("").get("import")["target"] == before["target"]
 
