@@ -79,8 +79,18 @@ def init(
     source_zone: Annotated[
         str, typer.Option(help="Events: the zone of times that name none; default: --zone.")
     ] = "",
-    attributes: Annotated[str, typer.Option(help="Events: a file about the customers.")] = "",
-    subscriptions: Annotated[str, typer.Option(help="Events: a file of paid periods.")] = "",
+    attributes: Annotated[
+        str, typer.Option(help="Events: files about the customers, or a database URL.")
+    ] = "",
+    attributes_query: Annotated[
+        str, typer.Option(help="SQL, when --attributes is a database URL.")
+    ] = "",
+    subscriptions: Annotated[
+        str, typer.Option(help="Events: files of paid periods, or a database URL.")
+    ] = "",
+    subscriptions_query: Annotated[
+        str, typer.Option(help="SQL, when --subscriptions is a database URL.")
+    ] = "",
     activity: Annotated[
         list[str] | None,
         typer.Option(help="Churn: an event type that is activity; repeat it. Default: all."),
@@ -116,7 +126,8 @@ def init(
                 values=tuple(value or ()), categories=tuple(category or ()),
                 key=tuple(key or ()), time_format=time_format, zone=zone,
                 source_zone=source_zone, query=query, attributes=attributes,
-                subscriptions=subscriptions, activity=tuple(activity or ()),
+                attributes_query=attributes_query, subscriptions=subscriptions,
+                subscriptions_query=subscriptions_query, activity=tuple(activity or ()),
                 horizon_days=horizon, lead_days=lead, grace_days=grace,
                 eligible_days=eligible, arrival_delay_days=arrival_delay,
             )  # fmt: skip

@@ -13,15 +13,14 @@ import pyarrow.compute as pc
 
 from churnkit.data.codes import as_array
 from churnkit.data.event_times import parse_times
-from churnkit.data.fact_columns import as_text, without_words
-from churnkit.data.fact_sources import OpenPart, Part
+from churnkit.data.fact_columns import SURE_SHARE, as_text, one_table, without_words
+from churnkit.data.fact_sources import BrokenRow, OpenPart, Part
 from churnkit.data.fixed_point import fixed_point
 from churnkit.data.infer import decimal_mark
 from churnkit.data.roles import name_words
+from churnkit.errors import DataEmpty, DataUnreadable
 
 SAMPLE_ROWS = 50_000
-SURE_SHARE = 0.95
-"""So many of the values that are there must fit."""
 _TEXT_FORMATS = ("iso", "yyyymmdd", "yyyy/mm/dd", "dd.mm.yyyy", "dd/mm/yyyy", "mm/dd/yyyy")
 _RANGES = {  # from 1990 to 2100, as numbers
     "yyyymmdd": (19_000_101, 21_001_231),
@@ -41,9 +40,9 @@ _TIME_ENDING = re.compile(r"(date|time|timestamp|day)$")
 class ColumnFacts:
     """A column of a sample.
 
-    ``formats`` are the ways in which its values can be read as times: ``native`` for dates of the
-    file's own type, otherwise names of [events] time_format. ``numeric`` is the share of numbers
-    among the values that are there.
+    ``example`` is one of its values. ``formats`` are the ways in which they can be read as times:
+    ``native`` for dates of the file's own type, otherwise names of [events] time_format.
+    ``numeric`` is the share of numbers among the values that are there.
     """
 
     name: str
@@ -55,6 +54,7 @@ class ColumnFacts:
     leading_zeros: bool
     spaces: bool
     is_text: bool
+    example: str = ""
 
     @property
     def is_time(self) -> bool:
@@ -114,16 +114,28 @@ class Sample:
 
 
 def read_sample(parts: Sequence[Part], *, query: str = "") -> Sample:
-    """Look at the first rows of the first part.
+    """Look at the first rows of the first part that has some.
 
     Raises
     ------
-    DataError : it cannot be read as a table
+    DataError : it cannot be read as a table, or no part has rows
     """
-    opened = OpenPart(parts[0], query=query)
+    empty: DataEmpty | None = None
+    for part in parts:
+        try:
+            return _sampled(OpenPart(part, query=query), whole=len(parts) == 1)
+        except DataEmpty as error:
+            empty = empty or error
+    assert empty is not None
+    raise empty
+
+
+def _sampled(opened: OpenPart, *, whole: bool) -> Sample:
     batches: list[pa.RecordBatch] = []
-    n_rows, whole = 0, len(parts) == 1
-    for batch, _, _ in opened.batches():
+    n_rows = 0
+    first: BrokenRow | None = None
+    for batch, _, broken in opened.batches():
+        first = first or next(iter(broken), None)
         if not batch.num_rows:
             continue
         batches.append(batch.slice(0, SAMPLE_ROWS - n_rows))
@@ -131,7 +143,14 @@ def read_sample(parts: Sequence[Part], *, query: str = "") -> Sample:
         if n_rows >= SAMPLE_ROWS:
             whole = False
             break
-    return Sample(opened.name, pa.Table.from_batches(batches), whole)
+    if first is not None and not batches:
+        raise DataUnreadable(
+            f"no row has as many values as the header: the first {first.reason}.",
+            fix="Check the header and the delimiter.",
+            file=opened.name,
+            row=first.row,
+        )
+    return Sample(opened.name, one_table(batches), whole)
 
 
 def _mark(table: pa.Table) -> str:
@@ -150,7 +169,9 @@ def _facts(name: str, values: pa.Array, mark: str) -> ColumnFacts:
     there = pc.drop_null(text)
     n = len(there)
     kind = values.type
-    is_text = pa.types.is_string(kind) or pa.types.is_large_string(kind)
+    is_text = (
+        pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
+    )
     numeric = 0.0
     if n and not pa.types.is_timestamp(kind) and not pa.types.is_date(kind):
         read = fixed_point(there, decimals=6, rounded=True, mark=mark if is_text else ".")
@@ -166,6 +187,7 @@ def _facts(name: str, values: pa.Array, mark: str) -> ColumnFacts:
         leading_zeros=is_text and _any(there, r"^0\d"),
         spaces=is_text and _any(there, r"\s"),
         is_text=is_text,
+        example=str(there[0].as_py())[:40] if n else "",
     )
 
 

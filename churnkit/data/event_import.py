@@ -5,13 +5,14 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
 import duckdb
 
-from churnkit.data.database import opened
-from churnkit.data.event_store import EventStore
+from churnkit.data.database import meta, opened
+from churnkit.data.event_store import DEFAULT_EVENT_KEY, EventStore
 from churnkit.data.fact_import import Request, TableImported, attribute_columns, import_request
 from churnkit.data.rejected import Rejected, next_file
 from churnkit.data.suppressed import Suppressed
@@ -19,7 +20,14 @@ from churnkit.data.zones import moment_us
 from churnkit.domain.events import LogSchema, ValueColumn
 from churnkit.domain.frozen import Frozen
 from churnkit.domain.progress import Cancel, Progress, Step, silent
-from churnkit.errors import DiskFull, LogChanged, StorageError, storage_errors
+from churnkit.errors import (
+    DataEmpty,
+    DataUnreadable,
+    DiskFull,
+    LogChanged,
+    StorageError,
+    storage_errors,
+)
 from churnkit.settings.whole import Settings
 
 
@@ -76,10 +84,11 @@ def import_log(
                 with opened(database):
                     pass  # it is whole, and of this churnkit
                 shutil.copyfile(database, path)
+            key = _key_before(database) if rebuild else None
             try:
                 done = _import(
                     settings, requests, path, rejected, moment_us(now, "UTC"), compare_only,
-                    suppressed, progress, cancel,
+                    suppressed, progress, cancel, key,
                 )  # fmt: skip
             except (duckdb.IOException, duckdb.OutOfMemoryException) as error:
                 raise _storage_error(error, database) from error
@@ -98,10 +107,13 @@ def _import(
     suppressed: Suppressed | None,
     progress: Progress,
     cancel: Cancel | None,
+    key: str | None,
 ) -> LogImported:
     assert settings.events is not None
     store = EventStore(path, spill=path.parent)
     try:
+        if key is not None:
+            store.set_entry(DEFAULT_EVENT_KEY, key)
         before = store.log_schema()
         zone = settings.project.zone
         values = tuple(
@@ -135,6 +147,13 @@ def _import(
         return LogImported(tables=tuple(tables), log=log, changed=log != before)
     finally:
         store.close()
+
+
+def _key_before(database: Path) -> str | None:
+    """What made an event the same in the log that is replaced, which may be damaged."""
+    with suppress(DataUnreadable, DataEmpty, duckdb.Error), opened(database) as connection:
+        return meta(connection, database, DEFAULT_EVENT_KEY)
+    return None
 
 
 def _check_unchanged(

@@ -68,9 +68,12 @@ class LogRoles:
 
 
 def recognise(sample: Sample, n_parts: int) -> tuple[str, str]:
-    """Whether rows are events or customers: ``events``, ``snapshot`` or ``unclear``, and the
-    ground.
+    """Whether rows are events or customers, and the ground.
+
+    ``events``, ``snapshot``, ``unclear``, or ``odd``: events, were it not for how times are
+    written.
     """
+    n_rows = sample.table.num_rows
     if n_parts > 1:
         return "events", f"there are {n_parts:,} files, and a snapshot is one"
     names = sample.table.column_names
@@ -79,9 +82,13 @@ def recognise(sample: Sample, n_parts: int) -> tuple[str, str]:
         if facts is not None and facts.n_distinct == 2:
             return "snapshot", f"the column '{name}' says who left"
     time = next((column for column in sample.columns if _may_be_event_time(column)), None)
+    customers = filter(None, map(sample.column, filter(_may_name_customer, names)))
     if time is None:
+        odd = next((column for column in sample.columns if _should_be_event_time(column)), None)
+        if odd is not None and any(column.n_distinct * 2 <= n_rows for column in customers):
+            return "odd", f"'{odd.name}' holds no times that churnkit reads: '{odd.example}'"
         return "snapshot", "no column says when a row happened"
-    for column in filter(None, map(sample.column, filter(_may_name_customer, names))):
+    for column in customers:
         if column.n_distinct:
             n = sample.table.num_rows - column.n_missing
             if column.n_distinct < n:
@@ -227,8 +234,9 @@ def guess_format(
             continue
         if not facts.formats:
             raise AmbiguousLog(
-                f"'{name}' holds no times that churnkit reads.",
-                fix=f"Name another column, or say how they are written with {option}.",
+                f"'{name}' holds no times that churnkit reads; one is '{facts.example}'.",
+                fix="Name another column, or write times as 2024-03-01T12:00, 01.03.2024, "
+                f"03/01/2024 2:30 PM or seconds since 1970. {option} says how most are written.",
                 file=sample.name,
                 column=name,
             )
@@ -281,6 +289,16 @@ def _customer_likeness(name: str) -> int:
 
 def _may_be_event_time(column: ColumnFacts) -> bool:
     return column.is_time and not speaks_of_knowing(column) and not set(column.words) & _LIFE
+
+
+def _should_be_event_time(column: ColumnFacts) -> bool:
+    return (
+        column.speaks_of_time
+        and bool(column.n_distinct)
+        and not column.formats
+        and not column.numeric
+        and not set(column.words) & (_LIFE | _KNOWN)
+    )
 
 
 def _guess_known(sample: Sample, told: Told) -> tuple[str, str]:

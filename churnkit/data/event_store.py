@@ -28,6 +28,8 @@ from churnkit.domain.frozen import Frozen
 
 EVENT_KEY_COLUMNS = "event_key_columns"
 """The entry that names the source's columns which make an event the same (JSON)."""
+DEFAULT_EVENT_KEY = "default_event_key"
+"""The same entry, where nobody chose the key; it outlives a rebuild."""
 _INCOMING = "incoming"
 _SEPARATOR = "chr(31)"
 _NULL = "chr(30)"

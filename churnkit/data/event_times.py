@@ -17,7 +17,7 @@ _TEXT_NUMBER = r"^[+-]?\d{1,17}(\.\d{1,9})?$"
 _ZONED = (
     r"^(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d)(?::(\d\d)(\.\d{1,9})?)? ?(Z|z|UTC|[+-]\d\d(?::?\d\d)?)$"
 )
-_CLOCK = r"(?:[T ]+(\d\d?:\d\d)(?::(\d\d)(\.\d{1,9})?)?)?$"
+_CLOCK = r"(?:[T ]+(\d\d?:\d\d)(?::(\d\d)(\.\d{1,9})?)?(?: ?([AaPp])\.?[Mm]\.?)?)?$"
 _DATE = {
     "iso": (r"^(\d{4})-(\d\d?)-(\d\d?)", (1, 2, 3)),
     "yyyymmdd": (r"^(\d{4})(\d\d)(\d\d)", (1, 2, 3)),
@@ -66,14 +66,10 @@ def parse_times(values: pa.Array, *, form: str, zone: str) -> Times:
     if pa.types.is_dictionary(kind):
         values = values.cast(kind.value_type)
         kind = values.type
-    if pa.types.is_date(kind):
-        values = values.cast(pa.timestamp("s")).cast(pa.timestamp("us"))
-        kind = values.type
-    if pa.types.is_timestamp(kind):
-        whole = values.cast(pa.timestamp("us", tz=kind.tz), safe=False)
-        missing = _flags(pc.is_null(whole))
-        us = _ints(whole.cast(pa.int64()))
-        return _moments(us, missing, None if kind.tz else zone)
+    if pa.types.is_date(kind) or pa.types.is_timestamp(kind):
+        us, outside = _native(values)
+        zoned = pa.types.is_timestamp(kind) and bool(kind.tz)
+        return _moments(us, _flags(pc.is_null(values)), None if zoned else zone, bad=outside)
     if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
         return _numbers(values, form, zone)
     if pa.types.is_null(kind):
@@ -94,6 +90,27 @@ def parse_times(values: pa.Array, *, form: str, zone: str) -> Times:
         return Times(read.us, missing, (read.missing & ~missing) | read.bad,
                      read.n_twice, read.n_never)  # fmt: skip
     return _texts(text, form or "iso", zone)
+
+
+def _native(values: pa.Array) -> tuple[Ints, Flags]:
+    """Microseconds of dates and timestamps; whether they are outside the calendar.
+
+    Arrow's own casts wrap around where a moment is too far away.
+    """
+    kind = values.type
+    if pa.types.is_date32(kind):
+        counts, factor = _ints(values.cast(pa.int32())), US_PER_DAY
+    elif pa.types.is_date64(kind):
+        counts, factor = _ints(values.cast(pa.int64())), 1_000
+    elif kind.unit == "ns":  # finer than microseconds is cut off
+        return np.floor_divide(_ints(values.cast(pa.int64())), 1_000), np.zeros(
+            len(values), np.bool_
+        )
+    else:
+        counts = _ints(values.cast(pa.int64()))
+        factor = {"s": _US, "ms": 1_000, "us": 1}[kind.unit]
+    outside = (counts < EARLIEST_US // factor) | (counts > LATEST_US // factor)
+    return np.where(outside, 0, counts) * factor, outside
 
 
 def _numbers(values: pa.Array, form: str, zone: str) -> Times:
@@ -172,7 +189,9 @@ def _zoned(text: pa.Array) -> tuple[Ints, Flags]:
 def _local(text: pa.Array, form: str) -> tuple[Ints, Flags]:
     """Wall-clock microseconds; whether the date and the time of day exist."""
     pattern, (year, month, day) = _DATE[form]
-    parts = pc.replace_substring_regex(text, pattern + _CLOCK, rf"\{year}|\{month}|\{day}|\4|\5|\6")
+    parts = pc.replace_substring_regex(
+        text, pattern + _CLOCK, rf"\{year}|\{month}|\{day}|\4|\5|\6|\7"
+    )
     fields = pc.split_pattern(parts, "|")
 
     def part(index: int) -> pa.Array:
@@ -185,11 +204,15 @@ def _local(text: pa.Array, form: str) -> tuple[Ints, Flags]:
     clock = pc.split_pattern(pc.if_else(pc.equal(part(3), ""), "0:0", part(3)), ":")
     hours = number(pc.list_element(clock, 0)) if len(text) else years
     minutes = number(pc.list_element(clock, 1)) if len(text) else years
+    half = pc.utf8_lower(part(6))
+    afternoon, halved = _flags(pc.equal(half, "p")), _flags(pc.not_equal(half, ""))
+    in_halves = ~halved | ((hours >= 1) & (hours <= 12))
+    hours = np.where(halved, hours % 12 + 12 * afternoon, hours)
     seconds = number(part(4))
     fraction = pc.utf8_slice_codeunits(part(5), 1, 7)  # finer than microseconds is cut off
     micros = number(pc.utf8_rpad(fraction, 6, "0"))
     good = (years >= 1) & (years < 9999) & (months >= 1) & (months <= 12) & (days >= 1)
-    good &= (hours < 24) & (minutes < 60) & (seconds < 60)
+    good &= in_halves & (hours < 24) & (minutes < 60) & (seconds < 60)
     first = (np.where(good, years, 1970) - 1970) * 12 + np.where(good, months, 1) - 1
     month_start = first.astype("datetime64[M]").astype("datetime64[D]").astype(np.int64)
     next_month = (first + 1).astype("datetime64[M]").astype("datetime64[D]").astype(np.int64)

@@ -200,7 +200,7 @@ class AttributeReader:
         for column in self._columns:
             raw = batch.column(column.name)
             if column.kind == "number":
-                values, odd = as_double(raw)
+                values, odd = as_double(raw, told.decimal_mark)
                 read.refuse(column.name, "is no number", odd)
             elif column.kind == "boolean":
                 values, odd = as_truth(raw)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -10,7 +11,8 @@ from typing import Literal
 import numpy as np
 import pyarrow as pa
 
-from churnkit.data.event_store import EVENT_KEY_COLUMNS, EventStore, Merged
+from churnkit.data.column_facts import read_sample
+from churnkit.data.event_store import DEFAULT_EVENT_KEY, EVENT_KEY_COLUMNS, EventStore, Merged
 from churnkit.data.event_tables import ATTRIBUTES, EVENTS, SUBSCRIPTIONS
 from churnkit.data.fact_batches import (
     AttributeReader,
@@ -20,8 +22,8 @@ from churnkit.data.fact_batches import (
     SubscriptionReader,
     check_columns,
 )
+from churnkit.data.fact_columns import attribute_kind
 from churnkit.data.fact_sources import OpenPart, Part
-from churnkit.data.infer import typed_column
 from churnkit.data.rejected import Rejected
 from churnkit.data.suppressed import Suppressed, without_suppressed
 from churnkit.domain.events import AttributeColumn
@@ -34,7 +36,7 @@ FactTable = Literal["events", "attributes", "subscriptions"]
 _TIMES = {"events": "t_us", "attributes": "valid_from_us", "subscriptions": "start_us"}
 _TABLES = {"events": EVENTS, "attributes": ATTRIBUTES, "subscriptions": SUBSCRIPTIONS}
 _REASONS = 10
-_SAMPLE_ROWS = 50_000
+_PANDAS_INDEX = re.compile(r"__index_level_\d+__")
 
 
 @dataclass(frozen=True)
@@ -173,7 +175,10 @@ def _reader(
             told = store.entry(EVENT_KEY_COLUMNS)
             # The first import decides which columns make an event: a later file with one more
             # would otherwise hold nothing that is known already.
-            key = tuple(json.loads(told)) if told else tuple(sorted(_all_columns(request)))
+            key = tuple(json.loads(told)) if told else _default_key(
+                request, json.loads(store.entry(DEFAULT_EVENT_KEY) or "[]")
+            )  # fmt: skip
+            store.set_entry(DEFAULT_EVENT_KEY, json.dumps(key))
         store.set_entry(EVENT_KEY_COLUMNS, json.dumps(key))
         return EventReader(settings.events, zone, key), key
     if request.table == "attributes":
@@ -185,14 +190,19 @@ def _reader(
     return SubscriptionReader(settings.subscriptions, zone), ()
 
 
-def _all_columns(request: Request) -> set[str]:
-    names: set[str] = set()
+def _default_key(request: Request, before: Sequence[str]) -> tuple[str, ...]:
+    """All columns; in a rebuild those of before, so that the same files give the same log."""
+    held: list[set[str]] = []
     for part in request.parts:
         try:
-            names |= set(OpenPart(part, query=request.query).columns())
+            held.append(set(OpenPart(part, query=request.query).columns()))
         except DataEmpty:
             continue
-    return names
+    names = set().union(*held)
+    if before and names.issuperset(before):
+        names = set(before).union(set.intersection(*held))
+    # A row's place in a table of pandas, without a name, says nothing of the event.
+    return tuple(sorted(name for name in names if not _PANDAS_INDEX.fullmatch(name)))
 
 
 def attribute_columns(settings: Settings, request: Request) -> tuple[AttributeColumn, ...]:
@@ -200,26 +210,17 @@ def attribute_columns(settings: Settings, request: Request) -> tuple[AttributeCo
     told = settings.attributes
     if told is None:
         raise _no_table("attributes")
-    opened = OpenPart(request.parts[0], query=request.query)
-    batches = []
-    n_rows = 0
-    for batch, _, _ in opened.batches():
-        batches.append(batch)
-        n_rows += batch.num_rows
-        if n_rows >= _SAMPLE_ROWS:
-            break
-    table = pa.Table.from_batches(batches)
+    sample = read_sample(request.parts, query=request.query)
     roles = {told.customer_id, told.valid_from, told.known_at}
-    names = told.columns or tuple(name for name in table.column_names if name not in roles)
-    found = []
-    for name in names:
-        if name not in table.column_names:
-            continue  # the reader says so, with its file
-        kind = typed_column(
-            table.column(name), name, mark=".", file=opened.name, row_offset=1
-        ).kind  # fmt: skip
-        found.append(AttributeColumn(name=name, kind="category" if kind == "time" else kind))
-    return tuple(found)
+    names = told.columns or tuple(name for name in sample.table.column_names if name not in roles)
+    # A column that is not there the reader reports, with its file.
+    return tuple(
+        AttributeColumn(
+            name=name, kind=attribute_kind(sample.table.column(name), told.decimal_mark)
+        )
+        for name in names
+        if name in sample.table.column_names
+    )
 
 
 def _set_aside(
@@ -228,10 +229,23 @@ def _set_aside(
     places = np.flatnonzero(read.bad()).tolist()
     if not places:
         return
-    raw = pa.Table.from_batches([batch]).take(pa.array(places)).to_pylist()
+    raw = _shown(pa.Table.from_batches([batch]).take(pa.array(places)))
     for place, values in zip(places, raw, strict=True):
         problem = next(one for one in read.problems if one.where[place])
         aside.add(file, rows[place], problem.column, problem.reason, values)
+
+
+def _shown(rows: pa.Table) -> list[dict[str, object]]:
+    """Rows as they were; a moment that Python has no date for is the file's number."""
+    columns = []
+    for column in rows.columns:
+        try:
+            column.to_pylist()
+        except (OverflowError, ValueError, KeyError):  # the last: an unknown zone
+            column = column.cast(pa.int32() if pa.types.is_date32(column.type) else pa.int64())
+        columns.append(column)
+    shown: list[dict[str, object]] = pa.table(columns, names=rows.column_names).to_pylist()
+    return shown
 
 
 def _refuse_too_many(aside: Rejected, n_rows: int, settings: Settings, request: Request) -> None:

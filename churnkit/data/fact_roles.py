@@ -53,13 +53,13 @@ def guess_attributes(
     if not valid and len(found) > 1:
         raise ambiguous(
             "several columns could say from when an attribute holds",
-            [c.name for c in found], "attributes.valid_from in churnkit.toml", sample,
+            [c.name for c in found], _in_settings("attributes", "valid_from"), sample,
             question="attributes.valid_from",
         )  # fmt: skip
     valid = valid or (found[0].name if found else "")
     form = guess_format(
         sample, (valid, known), told.get("attributes.time_format", ""),
-        "attributes.time_format in churnkit.toml", "attributes.time_format",
+        _in_settings("attributes", "time_format"), "attributes.time_format",
     )  # fmt: skip
     columns = tuple(
         c.name
@@ -69,7 +69,7 @@ def guess_attributes(
     )  # fmt: skip
     made = AttributesTable(
         source=(source,), query=query, customer_id=customer, known_at=known,
-        valid_from=valid, time_format=form, columns=columns,
+        valid_from=valid, time_format=form, decimal_mark=sample.mark, columns=columns,
     )  # fmt: skip
     return made, (
         Guess(what="attributes", value=sample.name, ground=f"of '{customer}'"),
@@ -131,7 +131,7 @@ def guess_subscriptions(
     end = one(_END, "end", lambda c: c.name == start)
     form = guess_format(
         sample, (start, end, known), told.get("subscriptions.time_format", ""),
-        "subscriptions.time_format in churnkit.toml", "subscriptions.time_format",
+        _in_settings("subscriptions", "time_format"), "subscriptions.time_format",
     )  # fmt: skip
     facts = sample.column(end)
     some_open = facts is not None and facts.n_missing > 0
@@ -151,6 +151,10 @@ def guess_subscriptions(
         Guess(what="start", value=start, ground="its name says so"),
         Guess(what="end", value=end, ground=f"its name says so; {ends}: {ground}"),
     )
+
+
+def _in_settings(table: str, field: str) -> str:
+    return f"{table}.{field} in churnkit.toml (make the project without --{table} first)"
 
 
 def _who_and_known(sample: Sample, id_column: str, table: str) -> tuple[str, str]:

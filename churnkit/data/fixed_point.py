@@ -60,8 +60,8 @@ def fixed_point(values: pa.Array, *, decimals: int, rounded: bool, mark: str = "
     if pa.types.is_integer(kind):
         missing = _flags(pc.is_null(values))
         large = _flags(pc.greater(pc.abs(values.cast(pa.float64(), safe=False)), _limit(decimals)))
-        whole = pc.fill_null(pc.if_else(pa.array(large), 0, values), 0)
-        scaled = whole.to_numpy(zero_copy_only=False).astype(np.int64) * 10**decimals
+        whole = pc.fill_null(values, 0).to_numpy(zero_copy_only=False)
+        scaled = np.where(large, 0, whole).astype(np.int64) * 10**decimals
         return FixedPoint(scaled, missing, _with("is too large", large))
     if pa.types.is_floating(kind):
         missing = _flags(pc.is_null(values))

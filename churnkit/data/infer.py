@@ -18,8 +18,8 @@ MISSING_WORDS = ("na", "n/a", "#n/a", "nan", "null", "none", "nil", "?", "-", "-
 
 PLAIN = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
 # A thousand is not written 0,001: that is a decimal comma.
-_ENGLISH = r"^[+-]?([1-9]\d{0,2}(,\d{3})+|\d+)(\.\d*)?$"
-_CONTINENTAL = r"^[+-]?([1-9]\d{0,2}(\.\d{3})+|\d+)(,\d+)?$"
+ENGLISH = r"^[+-]?([1-9]\d{0,2}(,\d{3})+|\d+)(\.\d*)?$"
+CONTINENTAL = r"^[+-]?([1-9]\d{0,2}(\.\d{3})+|\d+)(,\d+)?$"
 _ONLY_CONTINENTAL = (
     r"^[+-]?([1-9]\d{0,2}(\.\d{3})+|\d+),(\d{1,2}|\d{4,})$|\.\d{3},\d+$"
     r"|^[+-]?0\d*,\d+$|^[+-]?\d{4,},\d+$"
@@ -65,7 +65,7 @@ def decimal_mark(columns: Iterable[pa.ChunkedArray]) -> str:
         values = values.filter(
             pc.invert(pc.is_in(pc.utf8_lower(values), pa.array(["", *MISSING_WORDS])))
         )
-        if _all(values, _CONTINENTAL, PLAIN) and _any(values, _ONLY_CONTINENTAL):
+        if _all(values, CONTINENTAL, PLAIN) and _any(values, _ONLY_CONTINENTAL):
             return ","
     return "."
 
@@ -163,15 +163,15 @@ def _typed_text(
 
 def numeric_pattern(values: pa.Array, mark: str) -> str | None:
     """The notation that all the texts are numbers in, or None."""
-    patterns = (_CONTINENTAL, PLAIN) if mark == "," else (PLAIN, _ENGLISH)
+    patterns = (CONTINENTAL, PLAIN) if mark == "," else (PLAIN, ENGLISH)
     return next((pattern for pattern in patterns if _all(values, pattern)), None)
 
 
 def plain_numbers(values: pa.ChunkedArray, pattern: str) -> pa.ChunkedArray:
     """Texts in a notation as texts that arrow can cast to numbers."""
-    if pattern == _ENGLISH:
+    if pattern == ENGLISH:
         values = pc.replace_substring(values, ",", "")
-    elif pattern == _CONTINENTAL:
+    elif pattern == CONTINENTAL:
         values = pc.replace_substring(pc.replace_substring(values, ".", ""), ",", ".")
     return pc.replace_substring_regex(values, r"^\+", "")
 

@@ -68,7 +68,8 @@ def open_source(
     source : a path (relative to ``folder``, if one is given) or a URL such as ``sqlite:///a.db``
     query : SQL, for a URL
     sheet : for an Excel file; if not given, the only one with rows
-    on_broken : told of rows of a CSV with too many or too few values; None: they are errors
+    on_broken : told of rows of a CSV with too many or too few values, and a query's column may
+        hold values of several types; None: they are errors
 
     Raises
     ------
@@ -78,7 +79,7 @@ def open_source(
     StorageUnreachable : the database does not answer
     """
     if "://" in str(source):
-        return SqlSource(str(source), query)
+        return SqlSource(str(source), query, mixed=on_broken is not None)
     path = Path(source).expanduser()
     if folder is not None and not path.is_absolute():
         path = folder / path

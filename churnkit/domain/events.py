@@ -19,6 +19,9 @@ BEGINNING_US = -62_135_596_800_000_000
 MAX_DECIMALS = 6
 
 
+AttributeKind = Literal["number", "boolean", "category"]
+
+
 class ValueColumn(Frozen):
     """A number that events carry; stored as ``round(value * 10**decimals)``."""
 
@@ -30,7 +33,7 @@ class AttributeColumn(Frozen):
     """A fact about a customer that changes slowly."""
 
     name: str
-    kind: Literal["number", "boolean", "category"]
+    kind: AttributeKind
 
 
 class LogSchema(Frozen):

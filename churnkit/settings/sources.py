@@ -91,6 +91,7 @@ class AttributesTable(_Facts):
     valid_from: str = Field(
         "", description="The column from when a fact holds; empty: it always held, and was known."
     )
+    decimal_mark: Literal[".", ","] = Field(".", description="Of numbers written as text.")
     columns: Words = Field((), description="The facts; empty: all other columns.")
 
 

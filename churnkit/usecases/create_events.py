@@ -71,6 +71,13 @@ def recognise_data(
     parts = find_parts(sources)
     sample = read_sample(parts, query=query)
     kind, ground = recognise(sample, len(parts))
+    if kind == "odd":
+        raise AmbiguousLog(
+            f"this looks like a log of events, but {ground}.",
+            fix="Write times as 2024-03-01T12:00, 01.03.2024, 03/01/2024 2:30 PM or seconds since "
+            "1970; or say --kind snapshot if each row is a customer.",
+            file=sample.name,
+        )
     if kind == "unclear" and choose is not None:
         kind = choose(
             AmbiguousLog(

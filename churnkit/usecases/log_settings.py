@@ -43,7 +43,9 @@ class LogOptions:
     source_zone: str = ""
     query: str = ""
     attributes: str = ""
+    attributes_query: str = ""
     subscriptions: str = ""
+    subscriptions_query: str = ""
     activity: tuple[str, ...] = ()
     horizon_days: int | None = None
     lead_days: int = 0
@@ -102,13 +104,17 @@ def guess_settings(
             "arrival_delay_days": told.arrival_delay_days,
         },
     }  # fmt: skip
-    for table, given in (("attributes", told.attributes), ("subscriptions", told.subscriptions)):
+    for table, given, query in (
+        ("attributes", told.attributes, told.attributes_query),
+        ("subscriptions", told.subscriptions, told.subscriptions_query),
+    ):
         if not given:
             continue
         source = lasting_name(given, folder=home)
         made, found = _guess_facts(
-            table, read_sample(find_parts([source], home)), source, roles.customer_id, choose
-        )
+            table, _sample_beside(table, source, query, home), source, query,
+            roles.customer_id, choose,
+        )  # fmt: skip
         content[table] = made.model_copy(
             update={"arrival_delay_days": told.arrival_delay_days, "source_zone": told.source_zone}
         ).model_dump()
@@ -123,15 +129,25 @@ def guess_settings(
     return _checked(content), guesses
 
 
+def _sample_beside(table: str, source: str, query: str, home: Path) -> Sample:
+    if "://" in source and not query.strip():
+        raise DataUnreadable(
+            "a database needs a query.",
+            fix=f"Give one with --{table}-query.",
+            option=f"--{table}-query",
+        )
+    return read_sample(find_parts([source], home), query=query)
+
+
 def _guess_facts(
-    table: str, sample: Sample, source: str, id_column: str, choose: Choose | None
+    table: str, sample: Sample, source: str, query: str, id_column: str, choose: Choose | None
 ) -> tuple[AttributesTable | SubscriptionsTable, tuple[Guess, ...]]:
     guess = guess_attributes if table == "attributes" else guess_subscriptions
 
     def guessed(
         answers: Answers,
     ) -> tuple[AttributesTable | SubscriptionsTable, tuple[Guess, ...]]:
-        return guess(sample, source, query="", id_column=id_column, told=answers)
+        return guess(sample, source, query=query, id_column=id_column, told=answers)
 
     return asking(guessed, choose)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import sqlite3
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -127,6 +128,29 @@ def test_contractual_from_subscriptions(tmp_path: Path, churnkit: Churnkit) -> N
             (30, 5),
             (25, 5),
         ]
+
+
+def test_all_three_tables_from_a_database(tmp_path: Path, churnkit: Churnkit) -> None:
+    url = f"sqlite:///{tmp_path / 'shop.sqlite'}"
+    with sqlite3.connect(tmp_path / "shop.sqlite") as shop:
+        shop.execute("create table log (customer_id, time)")
+        shop.execute("create table plans (customer_id, valid_from, plan)")
+        shop.execute("create table paid (customer_id, start_date, end_date)")
+        for i in range(40):
+            shop.execute("insert into log values (?, ?)", (i % 4, f"2025-0{i % 9 + 1}-11"))
+            shop.execute("insert into plans values (?, ?, 'a')", (i % 4, f"2025-0{i % 9 + 1}-01"))
+            shop.execute("insert into paid values (?, '2025-01-01', '2025-12-01')", (i,))
+    shop.close()
+    given = ("init", tmp_path / "p", "--data", url, "--query", "select * from log",
+             "--attributes", url, "--subscriptions", url)  # fmt: skip
+    unasked = churnkit(*given, "--subscriptions-query", "select * from paid", fails=True)
+    assert "Give one with --attributes-query" in unasked.stderr
+    queries = ("--attributes-query", "select * from plans",
+               "--subscriptions-query", "select * from paid")  # fmt: skip
+    made = churnkit(*given, *queries).stdout
+    for table in ("36 new", "40 rows of attributes: 36 new", "40 rows of subscriptions: 40 new"):
+        assert table in made
+    assert "Nothing changed" in churnkit("-C", tmp_path / "p", "import").stdout
 
 
 def test_a_snapshot_is_still_a_snapshot(tmp_path: Path, churnkit: Churnkit) -> None:
