@@ -47,6 +47,7 @@ class Desk:
     changed : the project changed: screens read again when they are looked at
     news : what a service told by itself
     second : a second has passed, where there is a connection
+    currency : of all amounts of the place; empty: not known
     """
 
     backend: Backend
@@ -59,3 +60,4 @@ class Desk:
     news: News[FeedEvent] = field(default_factory=News)
     second: Notice = field(default_factory=Notice)
     console: Console | None = None
+    currency: str = ""

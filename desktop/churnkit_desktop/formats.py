@@ -18,6 +18,13 @@ DATES = {
     "31/03/2026 14:05": "%d/%m/%Y %H:%M",
     "03/31/2026 2:05 PM": "%m/%d/%Y %I:%M %p",
 }
+_TICKS = {
+    "2026-03-31 14:05": ("%Y-%m", "%m-%d", "%H:%M", "%H:%M:%S"),
+    "31.03.2026 14:05": ("%m.%Y", "%d.%m.", "%H:%M", "%H:%M:%S"),
+    "31/03/2026 14:05": ("%m/%Y", "%d/%m", "%H:%M", "%H:%M:%S"),
+    "03/31/2026 2:05 PM": ("%m/%Y", "%m/%d", "%I:%M %p", "%I:%M:%S %p"),
+}
+"""Where there is little room: a month, a day of a known year, a minute, a second of a day."""
 
 
 @dataclass(frozen=True)
@@ -91,3 +98,19 @@ def amount(text: str, currency: str) -> str:
 def moment_pattern() -> str:
     """For ``strftime``."""
     return DATES[_in_use.dates]
+
+
+def day_pattern() -> str:
+    """For ``strftime``, without the time of the day."""
+    return moment_pattern().split(" ")[0]
+
+
+def tick_pattern(kind: str) -> str:
+    """For ``strftime``, at the axis of a chart.
+
+    Parameters
+    ----------
+    kind : year, month, day, minute or second
+    """
+    month, day, minute, second = _TICKS[_in_use.dates]
+    return {"year": "%Y", "month": month, "day": day, "minute": minute, "second": second}[kind]

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtWidgets import (
-    QComboBox,
     QFileDialog,
     QFormLayout,
     QHBoxLayout,
@@ -17,28 +16,22 @@ from PySide6.QtWidgets import (
 
 from churnkit.errors import ChurnkitError
 from churnkit_desktop.actions import Action
+from churnkit_desktop.import_roles import RolesForm
 from churnkit_desktop.language import tr
 from churnkit_desktop.runner import Runner
 from churnkit_desktop.session.memory import PlaceMemory
 from churnkit_desktop.session.script import Script
-from churnkit_desktop.session.undo import History
 from churnkit_desktop.widgets.banner import Banner
 from churnkit_desktop.widgets.layout import Card, ScreenFrame, label
 from churnkit_desktop.widgets.progress import JobCard
 from churnkit_desktop.widgets.table import Column, RowsModel, Table
+from churnkit_desktop.words import whole
 from churnkit_desktop.work.bench import Job, Workbench
 
 if TYPE_CHECKING:
     from churnkit.usecases.previewing import Preview
 
 _DRAFT = "import"
-_NO_ID = tr("(none: rows are numbered)")
-_WORDS = {
-    "target": tr("who left"),
-    "positive": tr("what means left"),
-    "id_column": tr("names of customers"),
-}
-Roles = dict[str, str]
 
 
 class ImportPage(ScreenFrame):
@@ -62,11 +55,9 @@ class ImportPage(ScreenFrame):
         super().__init__(tr("Import customers"))
         self._memory, self._runner, self._done, self._back = memory, runner, done, back
         self.bench = Workbench("", memory, Script())
-        self._preview: Preview | None = None
         self._wanted = False
         self._filling = False
-        self.roles: History[Roles] = History({})
-        """What was chosen to be what; target, positive and id_column."""
+        self.roles = RolesForm(self._keep)
         cancel = QPushButton(tr("Back"))
         cancel.clicked.connect(self.leave)
         self.start_button = QPushButton(tr("Import"))
@@ -81,16 +72,13 @@ class ImportPage(ScreenFrame):
         card = Card(tr("What is what?"))
         form = QFormLayout()
         form.setHorizontalSpacing(18)
-        self.target, self.positive, self.identity = QComboBox(), QComboBox(), QComboBox()
         self.folder = QLineEdit()
         browse = QPushButton(tr("Choose …"))
         browse.clicked.connect(self._browse)
         where = QHBoxLayout()
         where.addWidget(self.folder, 1)
         where.addWidget(browse)
-        form.addRow(tr("Who left is in the column"), self.target)
-        form.addRow(tr("… and the value that means “left” is"), self.positive)
-        form.addRow(tr("Customers are named by"), self.identity)
+        self.roles.add_to(form)
         form.addRow(tr("The project's folder"), where)
         card.body.addLayout(form)
         self.body.addWidget(card)
@@ -102,10 +90,7 @@ class ImportPage(ScreenFrame):
         shown.body.addWidget(self.ground)
         shown.body.addWidget(self.table)
         self.body.addWidget(shown, 1)
-        self.target.currentTextChanged.connect(self._target_changed)
-        for box in (self.positive, self.identity):
-            box.currentTextChanged.connect(lambda _text: self._keep())
-        self.folder.textChanged.connect(lambda _text: self._keep())
+        self.folder.textChanged.connect(self._keep_folder)
 
     def begin(self, name: str) -> None:
         """Look at a file; what was entered for another one is forgotten."""
@@ -144,15 +129,9 @@ class ImportPage(ScreenFrame):
         """Make the project."""
         self.bench.interrupted = []
         draft = self._memory.get(_DRAFT, {})
-        arguments: dict[str, str | None] = {
-            "folder": self.folder.text().strip(),
-            "data": draft["file"],
-            "target": self.target.currentText(),
-            "positive": self.positive.currentText(),
-        }
-        if self.identity.currentIndex() > 0:
-            arguments["id_column"] = self.identity.currentText()
-        action = Action("create_project", dict(arguments), tr("Importing customers"))
+        roles = {name: role for name, role in self.roles.chosen().items() if role}
+        arguments = {"folder": self.folder.text().strip(), "data": draft["file"], **roles}
+        action = Action("create_project", arguments, tr("Importing customers"))
         self.banner.show_error(None)
         self.start_button.setEnabled(False)
         job = self.bench.start(action)
@@ -186,13 +165,12 @@ class ImportPage(ScreenFrame):
         self.banner.show_error(error)
 
     def _show(self, seen: Preview) -> None:
-        self._preview = seen
         draft = self._memory.get(_DRAFT, {})
         more = "" if seen.complete else tr(" or more")
         kind = tr("a log of events") if seen.kind == "events" else tr("a table of customers")
         self.ground.setText(
-            tr("{n_rows:,} rows{more}; it looks like {kind} ({ground}).").format(
-                n_rows=seen.n_rows, more=more, kind=kind, ground=seen.ground
+            tr("{n_rows} rows{more}; it looks like {kind} ({ground}).").format(
+                n_rows=whole(seen.n_rows), more=more, kind=kind, ground=seen.ground
             )
         )
         self._model.beginResetModel()
@@ -202,23 +180,18 @@ class ImportPage(ScreenFrame):
         self._model.rows = list(seen.rows)
         self._model.endResetModel()
         self.table.fit_columns()
+        self.roles.show(seen, draft)
         self._filling = True
-        roles = {guess.role: guess for guess in seen.roles}
-        _choose(self.target, seen.binary, draft.get("target") or _name(roles.get("target")))
-        self._fill_positive(draft.get("positive") or getattr(roles.get("target"), "positive", ""))
-        names = [_NO_ID, *(column.name for column in seen.columns)]
-        _choose(self.identity, names, draft.get("id_column") or _name(roles.get("id")) or _NO_ID)
         self.folder.setText(draft.get("folder", ""))
         self._filling = False
-        self.roles.reset(self._chosen())
         if seen.kind == "events":
             self.banner.show_notice(
                 tr("This is a log of events."),
                 tr("Make its project on the command line ('churnkit init'); then open it here."),
             )
             return
-        self.start_button.setEnabled(self.target.count() > 0)
-        if not self.target.count():
+        self.start_button.setEnabled(self.roles.target.count() > 0)
+        if not self.roles.target.count():
             self.banner.show_notice(
                 tr("No column has exactly two values."),
                 tr("One column must say who left (yes or no, 1 or 0)."),
@@ -229,66 +202,34 @@ class ImportPage(ScreenFrame):
             self.start()
         self._wanted = False
 
-    def _target_changed(self, _name: str) -> None:
+    def _keep_folder(self, folder: str) -> None:
         if not self._filling:
-            self._fill_positive("")
-            self._keep()
+            self._keep({"folder": folder})
 
-    def _fill_positive(self, chosen: str) -> None:
-        values = self._preview.binary.get(self.target.currentText(), ()) if self._preview else ()
-        _choose(self.positive, values, chosen or (values[-1] if values else ""))
-
-    def _keep(self) -> None:
+    def _keep(self, changes: Mapping[str, str]) -> None:
         draft = self._memory.get(_DRAFT)
-        if self._filling or not draft:
-            return
-        roles = self._chosen()
-        changed = [name for name in roles if roles[name] != self.roles.value.get(name)]
-        self.roles.edit(_WORDS.get(changed[0], "") if changed else "", roles)
-        self._memory.put(_DRAFT, {**draft, "folder": self.folder.text(), **roles})
-
-    def _chosen(self) -> Roles:
-        identity = self.identity.currentText() if self.identity.currentIndex() > 0 else ""
-        return {
-            "target": self.target.currentText(),
-            "positive": self.positive.currentText(),
-            "id_column": identity,
-        }
+        if draft:
+            self._memory.put(_DRAFT, {**draft, **changes})
 
     # --- undo ----------------------------------------------------------------------------
 
     @property
     def undoable(self) -> str:
         """What undo would take back."""
-        return self.roles.undoable
+        return self.roles.history.undoable
 
     @property
     def redoable(self) -> str:
         """What redo would do again."""
-        return self.roles.redoable
+        return self.roles.history.redoable
 
     def undo(self) -> None:
         """The roles as they were before the last choice."""
         self.roles.undo()
-        self._put_back()
 
     def redo(self) -> None:
         """Do again what was taken back."""
         self.roles.redo()
-        self._put_back()
-
-    def _put_back(self) -> None:
-        roles = self.roles.value
-        if not roles:
-            return
-        self._filling = True
-        self.target.setCurrentText(roles["target"])
-        self._fill_positive(roles["positive"])
-        self.identity.setCurrentText(roles["id_column"] or _NO_ID)
-        self._filling = False
-        draft = self._memory.get(_DRAFT)
-        if draft:
-            self._memory.put(_DRAFT, {**draft, **roles})
 
     def _browse(self) -> None:
         name = QFileDialog.getExistingDirectory(self, tr("The project's folder"))
@@ -301,18 +242,6 @@ def _preview(name: str) -> Preview:
     from churnkit.usecases.previewing import preview
 
     return preview(name)
-
-
-def _choose(box: QComboBox, words: object, chosen: str) -> None:
-    box.blockSignals(True)
-    box.clear()
-    box.addItems(list(words))  # type: ignore[call-overload]
-    box.setCurrentIndex(max(0, box.findText(chosen)))
-    box.blockSignals(False)
-
-
-def _name(guess: object) -> str:
-    return str(getattr(guess, "column", "") or "")
 
 
 def _free(folder: Path) -> Path:

@@ -2,33 +2,31 @@
 
 from __future__ import annotations
 
-from functools import partial
-from pathlib import Path
-
-from PySide6.QtCore import QLocale, QSignalBlocker, QSize, Qt, QTimer
-from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent
-from PySide6.QtWidgets import (
-    QFileDialog,
-    QHBoxLayout,
-    QListWidget,
-    QListWidgetItem,
-    QMainWindow,
-    QVBoxLayout,
-    QWidget,
-)
+from PySide6.QtCore import QLocale, QSignalBlocker, Qt
+from PySide6.QtGui import QCloseEvent
+from PySide6.QtWidgets import QMainWindow, QWidget
 
 from churnkit.errors import ChurnkitError
 from churnkit_desktop import formats, window_layout
 from churnkit_desktop.about import AboutDialog
 from churnkit_desktop.actions import Action
-from churnkit_desktop.backend.opening import is_address, make_bench, make_script, open_backend
+from churnkit_desktop.asking import ask_project, ask_table
+from churnkit_desktop.backend.opening import (
+    currency_of,
+    is_address,
+    make_bench,
+    make_script,
+    open_backend,
+)
 from churnkit_desktop.backend.protocol import Backend
 from churnkit_desktop.backend.remote.backend import KeyRefused
 from churnkit_desktop.connect_dialog import ConnectDialog
 from churnkit_desktop.connection import Connection
 from churnkit_desktop.desk import Console, Desk
+from churnkit_desktop.dropping import DropZone
 from churnkit_desktop.language import tr
-from churnkit_desktop.menus import Item, add_keys, fill_menus, name_edits
+from churnkit_desktop.menus import add_keys, fill_menus, name_edits
+from churnkit_desktop.navigation import Navigation
 from churnkit_desktop.palette import Command, CommandPalette
 from churnkit_desktop.runner import Runner
 from churnkit_desktop.screens.catalog import SCREENS, warm
@@ -39,10 +37,9 @@ from churnkit_desktop.session.memory import Memory
 from churnkit_desktop.session.undo import Edits
 from churnkit_desktop.shelf import Shelf
 from churnkit_desktop.shortcuts import ShortcutsDialog
-from churnkit_desktop.theme.choices import THEMES
-from churnkit_desktop.theme.icons import icon
 from churnkit_desktop.theme.style import Theme
 from churnkit_desktop.welcome import Welcome
+from churnkit_desktop.window_commands import keys_beside_menus, menu_items, screen_commands
 from churnkit_desktop.work_bar import WorkBar
 
 _SCREEN = "screen"
@@ -71,38 +68,22 @@ class MainWindow(QMainWindow):
         self._made_by: Action | None = None
         self.setWindowTitle("churnkit")
         self.setMinimumSize(940, 620)
-        self.setAcceptDrops(True)
-        self.navigation = QListWidget()
-        self.navigation.setObjectName("navigation")
-        self.navigation.setAccessibleName(tr("Screens"))
-        self.navigation.setFixedWidth(184)
-        self.navigation.setIconSize(QSize(20, 20))
-        self.navigation.currentItemChanged.connect(self._navigate)
+        self.navigation = Navigation(theme, self.go)
+        self.drops = DropZone(self, self.opener, self.open_place, self.import_file)
         self.stack = Shelf(theme)
         self.welcome = Welcome(self)
         self.stack.addWidget(self.welcome)
-        centre = QWidget()
-        side = QHBoxLayout(centre)
-        side.setContentsMargins(0, 0, 0, 0)
-        side.setSpacing(0)
-        side.addWidget(self.navigation)
-        right = QVBoxLayout()
-        right.setContentsMargins(0, 0, 0, 0)
-        right.setSpacing(0)
-        right.addWidget(self.connection.banner)
-        right.addWidget(self.stack, 1)
-        side.addLayout(right, 1)
-        self.setCentralWidget(centre)
+        above = (self.connection.banner, self.drops.banner)
+        self.setCentralWidget(window_layout.beside(self.navigation, above, self.stack))
         self.script_panel = ScriptPanel(self)
         self.addDockWidget(Qt.DockWidgetArea.BottomDockWidgetArea, self.script_panel)
         self.script_panel.hide()
         self.work = WorkBar(self.statusBar(), lambda: self.desk.bench if self.desk else None)
-        menus = fill_menus(self, self._menu_items())
+        menus = fill_menus(self, menu_items(self))
         name_edits(menus[tr("&Edit")], self._editor)
-        add_keys(self, self._screen_commands()[:9])
-        add_keys(self, [Command(tr("Keyboard shortcuts"), "?", self.show_shortcuts)])
+        add_keys(self, keys_beside_menus(self))
         window_layout.restore(self, memory)
-        theme.changed.connect(self._repaint)
+        theme.changed.connect(self.navigation.repaint_icons)
         self._show_welcome()
 
     # --- opening -----------------------------------------------------------------------
@@ -129,9 +110,10 @@ class MainWindow(QMainWindow):
         def failed(error: ChurnkitError) -> None:
             self._not_opened(place, error)
 
-        def opened() -> Backend:
+        def opened() -> tuple[Backend, str]:
             warm()  # the screens' modules are read here, not when one is first looked at
-            return open_backend(place, self.keys)
+            backend = open_backend(place, self.keys)
+            return backend, currency_of(backend)
 
         self.opener.run("open", opened, self._opened, failed)
 
@@ -139,7 +121,8 @@ class MainWindow(QMainWindow):
         """Ask for a service's address and key."""
         ConnectDialog(self, self, url, why).open()
 
-    def _opened(self, backend: Backend) -> None:
+    def _opened(self, opened: tuple[Backend, str]) -> None:
+        backend, currency = opened
         self._leave_place()
         self.memory.opened(backend.place)
         self.memory.remember(place=backend.place)
@@ -148,7 +131,14 @@ class MainWindow(QMainWindow):
         bench = make_bench(backend, place_memory, script)
         bench.changed.connect(self.work.show_work)
         self.desk = Desk(
-            backend, self.runner, bench, place_memory, script, self.go, console=self._console()
+            backend,
+            self.runner,
+            bench,
+            place_memory,
+            script,
+            self.go,
+            console=self._console(),
+            currency=currency,
         )
         self.connection.watch(self.desk)
         if is_address(backend.place):
@@ -159,18 +149,12 @@ class MainWindow(QMainWindow):
         self.script_panel.show_script(script)
         self.setWindowTitle(f"{backend.title} – churnkit")
         self.statusBar().showMessage(backend.place)
-        self.navigation.blockSignals(True)
-        self.navigation.clear()
-        for entry in SCREENS:
-            item = QListWidgetItem(entry.title)
-            item.setData(Qt.ItemDataRole.UserRole, entry.key)
-            item.setToolTip(entry.hint)
-            self.navigation.addItem(item)
+        self.drops.banner.hide()
+        self.navigation.fill()
         # A list that gets the focus chooses its first row: nobody asked for that screen.
-        self.navigation.show()
-        self._repaint()
-        self.go(str(place_memory.get(_SCREEN, SCREENS[0].key)), "")
-        self.navigation.blockSignals(False)
+        with QSignalBlocker(self.navigation):
+            self.navigation.show()
+            self.go(str(place_memory.get(_SCREEN, SCREENS[0].key)), "")
         self.stack.make_ahead(self.desk)
 
     def _console(self) -> Console:
@@ -224,74 +208,33 @@ class MainWindow(QMainWindow):
             return
         entry = self.stack.show_screen(self.desk, key, subject)
         self.desk.memory.put(_SCREEN, entry.key)
-        with QSignalBlocker(self.navigation):
-            self.navigation.setCurrentRow(SCREENS.index(entry))
+        self.navigation.mark(entry)
 
     @property
     def _views(self) -> dict[str, QWidget]:
         """The screens that were made."""
         return self.stack.views
 
-    def _navigate(self, item: QListWidgetItem | None) -> None:
-        if item is not None:
-            self.go(str(item.data(Qt.ItemDataRole.UserRole)))
-
     # --- commands ----------------------------------------------------------------------
 
     def commands(self) -> list[Command]:
         """Everything that can be done from here, for the palette and the list of shortcuts."""
-        listed = [item.command for item in self._menu_items()]
-        return listed + (self._screen_commands() if self.desk is not None else [])
+        listed = [item.command for item in menu_items(self)]
+        return listed + (screen_commands(self) if self.desk is not None else [])
 
-    def _menu_items(self) -> list[Item]:
-        file, edit, view, help_ = tr("&File"), tr("&Edit"), tr("&View"), tr("&Help")
-        listed = [
-            Item(file, Command(tr("Open a project …"), "Ctrl+O", self.ask_folder)),
-            Item(file, Command(tr("New project from a file …"), "Ctrl+N", self.ask_file)),
-            Item(file, Command(tr("Connect to a service …"), "Ctrl+Shift+O", self.connect_service)),
-            Item(file, Command(tr("Open the sample"), "", self.welcome.open_sample)),
-            Item(file, Command(tr("Close the project"), "Ctrl+W", self.close_place)),
-            Item(edit, Command(tr("Undo an edit"), "Ctrl+Z", self.undo), tr("Undo")),
-            Item(edit, Command(tr("Redo an edit"), "Ctrl+Shift+Z", self.redo), tr("Redo")),
-            Item(view, Command(tr("Command palette"), "Ctrl+K", self.show_palette)),
-            Item(view, Command(tr("Python behind the clicks"), "Ctrl+P", self.toggle_script)),
-            Item(view, Command(tr("Read again"), "F5", self.read_again)),
-            Item(help_, Command(tr("Keyboard shortcuts"), "F1", self.show_shortcuts)),
-            Item(help_, Command(tr("About churnkit, and licences"), "", self.show_about)),
-            Item(file, Command(tr("Settings"), "Ctrl+,", partial(self.go, "settings"))),
-            Item(file, Command(tr("Quit"), "Ctrl+Q", self.close)),
-        ]
-        for choice, word in THEMES.items():
-            title = tr("Theme: {choice}").format(choice=word)
-            command = Command(title, "", partial(self.choose_theme, choice))
-            listed.append(Item(view, command, word, tr("Theme")))
-        return listed
-
-    def _screen_commands(self) -> list[Command]:
-        return [
-            Command(
-                tr("Go to {title}").format(title=entry.title),
-                f"Ctrl+{number}" if number < 10 else "",
-                partial(self.go, entry.key),
-                entry.hint,
-            )
-            for number, entry in enumerate(SCREENS, 1)
-        ]
+    def open_sample(self) -> None:
+        """Open the sample's project; the first time it is made."""
+        self.welcome.open_sample()
 
     def ask_folder(self) -> None:
         """Ask for a project folder."""
-        name = QFileDialog.getExistingDirectory(self, tr("Open a project"))
+        name = ask_project(self)
         if name:
             self.open_place(name)
 
     def ask_file(self) -> None:
         """Ask for a file of customers."""
-        name, _ = QFileDialog.getOpenFileName(
-            self,
-            tr("Import customers"),
-            "",
-            tr("Tables (*.csv *.parquet *.xlsx *.txt *.tsv);;All (*)"),
-        )
+        name = ask_table(self)
         if name:
             self.import_file(name)
 
@@ -352,22 +295,6 @@ class MainWindow(QMainWindow):
 
     # --- window ------------------------------------------------------------------------
 
-    def dragEnterEvent(self, event: QDragEnterEvent) -> None:  # noqa: N802 - Qt's names
-        if len(event.mimeData().urls()) == 1 and event.mimeData().urls()[0].isLocalFile():
-            event.acceptProposedAction()
-
-    def dropEvent(self, event: QDropEvent) -> None:  # noqa: N802
-        name = event.mimeData().urls()[0].toLocalFile()
-        event.acceptProposedAction()
-        # Leave the drag's own loop first: the other program waits for its end.
-        QTimer.singleShot(0, lambda: self._dropped(name))
-
-    def _dropped(self, name: str) -> None:
-        if Path(name).is_dir():
-            self.open_place(name)
-        else:
-            self.import_file(name)
-
     def closeEvent(self, event: QCloseEvent) -> None:  # noqa: N802
         window_layout.keep(self, self.memory)
         self.shut()
@@ -375,7 +302,7 @@ class MainWindow(QMainWindow):
 
     def shut(self) -> None:
         """Stop work and threads; may be called twice."""
-        self.theme.changed.disconnect(self._repaint)
+        self.theme.changed.disconnect(self.navigation.repaint_icons)
         self.stack.stop()
         self.connection.watch(None)
         if self.desk is not None:
@@ -385,9 +312,3 @@ class MainWindow(QMainWindow):
         self.welcome.close_work()
         self.runner.close()
         self.opener.close()
-
-    def _repaint(self) -> None:
-        colour = self.theme.tokens.text
-        for position in range(self.navigation.count()):
-            item = self.navigation.item(position)
-            item.setIcon(icon(str(item.data(Qt.ItemDataRole.UserRole)), colour))

@@ -9,13 +9,16 @@ from PySide6.QtWidgets import (
     QDockWidget,
     QFileDialog,
     QHBoxLayout,
+    QMessageBox,
     QPlainTextEdit,
     QPushButton,
     QVBoxLayout,
     QWidget,
 )
 
+from churnkit.errors import ChurnkitError, storage_errors
 from churnkit_desktop.language import tr
+from churnkit_desktop.session.files import write_text
 from churnkit_desktop.session.script import Script
 from churnkit_desktop.widgets.layout import label
 
@@ -57,7 +60,11 @@ class ScriptPanel(QDockWidget):
             self, tr("Export script"), "session.py", tr("Python (*.py)")
         )
         if name:
-            Path(name).write_text(self._script.text(), encoding="utf-8")
+            try:
+                with storage_errors(Path(name)):
+                    write_text(Path(name), self._script.text())
+            except ChurnkitError as error:
+                QMessageBox.warning(self, tr("Export script"), f"{error.what}\n{error.fix}")
 
     def _fill(self) -> None:
         self.text.setPlainText(self._script.text())

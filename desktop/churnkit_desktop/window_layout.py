@@ -1,9 +1,9 @@
-"""Size, place and panels of a window, as they were the last time."""
+"""Where the parts of a window stand; its size and panels, as they were the last time."""
 
 from __future__ import annotations
 
 from PySide6.QtCore import QByteArray
-from PySide6.QtWidgets import QMainWindow
+from PySide6.QtWidgets import QHBoxLayout, QMainWindow, QVBoxLayout, QWidget
 
 from churnkit_desktop.session.memory import Memory
 
@@ -33,3 +33,18 @@ def forget(window: QMainWindow, memory: Memory) -> None:
     memory.remember(geometry="", layout="")
     window.showNormal()
     window.resize(*FIRST_SIZE)
+
+
+def beside(navigation: QWidget, above: tuple[QWidget, ...], stack: QWidget) -> QWidget:
+    """The navigation at the left; at its right banners above the screens."""
+    centre = QWidget()
+    side, right = QHBoxLayout(centre), QVBoxLayout()
+    side.addWidget(navigation)
+    for line in (side, right):
+        line.setContentsMargins(0, 0, 0, 0)
+        line.setSpacing(0)
+    for banner in above:
+        right.addWidget(banner)
+    right.addWidget(stack, 1)
+    side.addLayout(right, 1)
+    return centre

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from collections.abc import Callable
+from datetime import UTC, date, datetime
 
 from churnkit.domain.evaluation import Estimate
 from churnkit_desktop import formats
@@ -12,6 +13,11 @@ from churnkit_desktop.language import tr
 def percent(share: float, digits: int = 1) -> str:
     """0.123 → 12.3 %."""
     return formats.share(share, digits)
+
+
+def stage(share: float) -> str:
+    """A share that a person chose, with no more figures than it has: 0.05 → 5 %."""
+    return percent(share, len(f"{share * 100:g}".partition(".")[2]))
 
 
 def points(value: float) -> str:
@@ -29,10 +35,35 @@ def whole(number: float) -> str:
     return formats.number(f"{number:,.0f}")
 
 
+def decimals(digits: int, sign: str = "") -> Callable[[float], str]:
+    """Writes numbers with so many decimals: 2 makes 1234.5 → 1,234.50.
+
+    Parameters
+    ----------
+    sign : ``+`` writes the sign of gains, too
+    """
+    return lambda value: formats.number(f"{value:{sign},.{digits}f}")
+
+
+def figure(value: float, digits: int = 4) -> str:
+    """A number of unknown size with so many figures that count: 0.123456 → 0.1235."""
+    return formats.number(f"{value:,.{digits}g}")
+
+
 def money(amount: float, currency: str) -> str:
     """1234.5, EUR → 1,234.50 EUR; whole from 1,000 on."""
-    written = f"{amount:,.0f}" if abs(amount) >= 1000 else f"{amount:,.2f}"
-    return formats.amount(formats.number(written), currency)
+    written = decimals(0 if abs(amount) >= 1000 else 2)(amount)
+    return formats.amount(written, currency)
+
+
+def with_unit(text: str, unit: str) -> str:
+    """A title with what it is measured in, where that is known: profit (EUR)."""
+    return f"{text} ({unit})" if unit else text
+
+
+def suffix(unit: str) -> str:
+    """A unit behind a number that is entered."""
+    return f" {unit}" if unit else ""
 
 
 def estimate(figure: Estimate, digits: int = 3) -> str:
@@ -47,6 +78,16 @@ def estimate(figure: Estimate, digits: int = 3) -> str:
 def day(moment: datetime | None) -> str:
     """A moment of the person's own zone, to the minute; a dash where there is none."""
     return "–" if moment is None else moment.astimezone().strftime(formats.moment_pattern())
+
+
+def date_of(moment: date) -> str:
+    """A day of the calendar."""
+    return moment.strftime(formats.day_pattern())
+
+
+def clock(moment: datetime) -> str:
+    """A minute of the day in the person's own zone."""
+    return moment.astimezone().strftime(formats.tick_pattern("minute"))
 
 
 def ago(moment: datetime, now: datetime | None = None) -> str:

@@ -25,7 +25,7 @@ from churnkit_desktop.session.memory import Memory
 from churnkit_desktop.theme.style import Theme
 from PySide6.QtCore import QCoreApplication, QEvent
 
-ROUNDS = 60
+ROUNDS = 40
 CHARTS = 3
 MENUS = 7
 """Of one chart: pyqtgraph's, which have no parent and so outlive it until they are collected."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -13,12 +14,12 @@ import psutil
 import pytest
 from churnkit_desktop.main_window import MainWindow
 from churnkit_desktop.session.memory import Memory
-from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
-from PySide6.QtGui import QDropEvent
+from PySide6.QtCore import Qt
 
 import churnkit as ck
 from churnkit.data.samples.locate import telco_path
 from tests.desktop.conftest import WAIT_MS, Open
+from tests.desktop.dragging import drop
 
 ROWS = 700
 LONG_MS = 300_000
@@ -32,24 +33,10 @@ def _customers(tmp_path: Path) -> Path:
     return data
 
 
-def _drop(window: MainWindow, file: Path) -> None:
-    data = QMimeData()
-    data.setUrls([QUrl.fromLocalFile(str(file))])
-    window.dropEvent(
-        QDropEvent(
-            QPointF(40, 40),
-            Qt.DropAction.CopyAction,
-            data,
-            Qt.MouseButton.LeftButton,
-            Qt.KeyboardModifier.NoModifier,
-        )
-    )
-
-
 def _import(qtbot: Any, window: MainWindow, file: Path, folder: Path) -> None:
-    _drop(window, file)
+    drop(window, [file])
     page = window.welcome.import_page
-    qtbot.waitUntil(lambda: page.target.count() > 1, timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: page.roles.target.count() > 1, timeout=WAIT_MS)
     _undo_a_role(page, window)
     page.folder.setText(str(folder))
     qtbot.mouseClick(page.start_button, Qt.MouseButton.LeftButton)
@@ -58,14 +45,16 @@ def _import(qtbot: Any, window: MainWindow, file: Path, folder: Path) -> None:
 
 def _undo_a_role(page: Any, window: MainWindow) -> None:
     """A wrong choice is taken back; the file of drafts follows."""
-    before = page._chosen()
-    other = next(i for i in range(page.target.count()) if i != page.target.currentIndex())
-    page.target.setCurrentIndex(other)
-    assert page._chosen() != before and page.undoable == "who left"
+    before = page.roles.chosen()
+    other = next(
+        i for i in range(page.roles.target.count()) if i != page.roles.target.currentIndex()
+    )
+    page.roles.target.setCurrentIndex(other)
+    assert page.roles.chosen() != before and page.undoable == "who left"
     window.undo()
-    assert page._chosen() == before
+    assert page.roles.chosen() == before
     window.redo()
-    assert page._chosen() != before
+    assert page.roles.chosen() != before
     window.undo()
     assert Memory(window.memory.folder).place("").get("import")["target"] == before["target"]
 
@@ -102,7 +91,10 @@ def test_import_train_score_export_report_and_the_script_does_it_again(
     qtbot.waitUntil(lambda: not report.running, timeout=LONG_MS)
     assert report.state == "finished", report.error
     html, pdf = (Path(name) for name in overview.presenter.report_files)
-    assert "What is it worth?" in html.read_text(encoding="utf-8")
+    page = html.read_text(encoding="utf-8")
+    assert "What is it worth?" in page
+    loaded = re.findall(r"""(?:src|href)="(?!#|data:)[^"]*|url\((?!["']?(?:#|data:))[^)]*""", page)
+    assert not loaded, "the report needs nothing beside itself"
     assert pdf.read_bytes().startswith(b"%PDF")
     assert window.desk is not None
     script = tmp_path / "session.py"

@@ -114,7 +114,7 @@ def _export(qtbot: Any, chart: Any, folder: Path) -> None:
     assert "<svg" in (folder / "chart.svg").read_text(encoding="utf-8")
     with (folder / "chart.csv").open(encoding="utf-8", newline="") as stream:
         rows = list(csv.reader(stream))
-    assert rows[0] == ["series", "matured pairs", "gain in profit per customer"]
+    assert rows[0] == ["series", "matured pairs", "gain in profit per customer (EUR)"]
     assert ["gain so far", str(x), str(y)] in rows
     qtbot.keyClick(chart.plot, Qt.Key.Key_C, Qt.KeyboardModifier.ControlModifier)
     assert QGuiApplication.clipboard().text().startswith("series\tmatured pairs")

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from churnkit_desktop.words import whole
+
 Definition = Mapping[str, Any]
 """A feature as features.toml writes it: name, kind and the keys of its kind."""
 
@@ -136,7 +138,7 @@ class FeatureValues:
 def _value(told: Mapping[str, Any]) -> FeatureValue:
     groups: Sequence[Mapping[str, Any]] = told["facts"]
     grounds = [f"{name} = {value}" for name, value in told["made_of"].items()]
-    grounds += [f"{group['what']}: {group['n']:,}" for group in groups]
+    grounds += [f"{group['what']}: {whole(group['n'])}" for group in groups]
     counted = sum(group["n"] for group in groups if group["what"] in ("counted", "holds"))
     return FeatureValue(told["name"], told["value"], told["meaning"], counted, tuple(grounds))
 

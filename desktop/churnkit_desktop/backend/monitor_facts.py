@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from churnkit_desktop.language import tr
+from churnkit_desktop.words import percent
 
 Document = Mapping[str, Any]
 SCORE = tr("(score)")
@@ -162,7 +163,7 @@ def _drift(version: str, n: int, told: Document) -> DriftLine:
 
 def moved_words(part: str, before: float, now: float) -> str:
     """The part whose share changed most."""
-    return f"{part}: {before * 100:.1f} % → {now * 100:.1f} %"
+    return f"{part}: {percent(before)} → {percent(now)}"
 
 
 def shares(counts: Sequence[int]) -> tuple[float, ...]:

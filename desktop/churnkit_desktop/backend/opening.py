@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from churnkit.errors import ChurnkitError
 from churnkit_desktop.backend.protocol import Backend
 from churnkit_desktop.backend.remote import python
 from churnkit_desktop.backend.remote.backend import RemoteBackend
@@ -55,3 +56,11 @@ def make_bench(backend: Backend, memory: PlaceMemory, script: Script) -> Bench:
     if isinstance(backend, RemoteBackend):
         return ServiceBench(backend.line, memory, script)
     return Workbench(backend.place, memory, script)
+
+
+def currency_of(backend: Backend) -> str:
+    """What its amounts are in; empty where it may not be asked."""
+    try:
+        return backend.money().currency
+    except ChurnkitError:
+        return ""

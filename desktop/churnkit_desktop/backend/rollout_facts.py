@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any
 
 from churnkit_desktop.language import tr
+from churnkit_desktop.words import whole
 
 Document = Mapping[str, Any]
 
@@ -290,7 +291,7 @@ def _notes(evidence: Document) -> tuple[str, ...]:
         ("late", tr("outcomes came after their day was looked at")),
         ("unpaired", tr("customers were scored by one model only")),
     )
-    return tuple(f"{evidence[key]:,} {what}." for key, what in told if evidence.get(key))
+    return tuple(f"{whole(evidence[key])} {what}." for key, what in told if evidence.get(key))
 
 
 def _finite(value: object) -> float | None:

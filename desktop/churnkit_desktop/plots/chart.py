@@ -21,6 +21,7 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
+from churnkit_desktop import formats
 from churnkit_desktop.language import tr
 from churnkit_desktop.plots import saving
 from churnkit_desktop.plots.actions import add_actions
@@ -29,6 +30,7 @@ from churnkit_desktop.plots.hover import Hover
 from churnkit_desktop.plots.seen import Turns, when_seen
 from churnkit_desktop.plots.series import Series
 from churnkit_desktop.theme.style import Theme
+from churnkit_desktop.words import figure
 
 _turns = Turns()
 
@@ -280,7 +282,7 @@ class Chart(QWidget):
         for name, made in self._series.items():
             lines += made.lines(name)
         if self._time:
-            lines[1:] = [[line[0], self._say(float(str(line[1]))), *line[2:]] for line in lines[1:]]
+            lines[1:] = [[name, _moment(x), *rest] for name, x, *rest in lines[1:]]
         return lines
 
     def save(self, path: Path) -> None:
@@ -301,8 +303,8 @@ class Chart(QWidget):
 
     def _say(self, x: float) -> str:
         if self._time:
-            return f"{datetime.fromtimestamp(x, UTC):%Y-%m-%d %H:%M}"
-        return f"{x:,.4g}"
+            return datetime.fromtimestamp(x, UTC).strftime(formats.moment_pattern())
+        return figure(x)
 
     def _paint(self) -> None:
         tokens = self._theme.tokens
@@ -310,3 +312,8 @@ class Chart(QWidget):
         self._hover.paint(tokens)
         for made in self._series.values():
             made.paint(tokens)
+
+
+def _moment(x: object) -> str:
+    """For a table that other programs read, whatever a person likes to look at."""
+    return f"{datetime.fromtimestamp(float(str(x)), UTC):%Y-%m-%d %H:%M}"

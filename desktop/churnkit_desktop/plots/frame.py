@@ -6,6 +6,7 @@ import pyqtgraph as pg
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QColor, QWheelEvent
 
+from churnkit_desktop.plots.axes import DateAxis, NumberAxis
 from churnkit_desktop.theme.tokens import Tokens
 
 _SIDES = ("bottom", "left")
@@ -30,7 +31,7 @@ def make_frame(x_label: str, y_label: str, *, time: bool) -> Plot:
     ----------
     time : whether x are seconds since 1970, shown as dates
     """
-    axes = {"bottom": pg.DateAxisItem(utcOffset=0)} if time else {}
+    axes = {"bottom": DateAxis() if time else NumberAxis("bottom"), "left": NumberAxis("left")}
     plot = Plot(axisItems=axes, enableMenu=False)
     plot.setMinimumHeight(HEIGHT)
     plot.setFocusPolicy(Qt.FocusPolicy.StrongFocus)

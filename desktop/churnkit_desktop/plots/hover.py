@@ -11,6 +11,7 @@ from PySide6.QtCore import QPointF
 from churnkit_desktop.language import tr
 from churnkit_desktop.plots.series import Series
 from churnkit_desktop.theme.tokens import Tokens
+from churnkit_desktop.words import figure
 
 _TOLD = ("line", "bars", "points")
 
@@ -91,7 +92,7 @@ class Hover:
 
     def _show(self, name: str, series: Series, i: int) -> str:
         x, y = float(series.x[i]), float(series.y[i])
-        told = series.texts[i] if series.texts else f"{name}: {y:,.4g}"
+        told = series.texts[i] if series.texts else f"{name}: {figure(y)}"
         said = tr("{told}  at  {x}").format(told=told, x=self._say(x))
         box = self._plot.getPlotItem().getViewBox()
         (left, right), (low, high) = box.viewRange()

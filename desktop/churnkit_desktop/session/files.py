@@ -1,4 +1,4 @@
-"""Small JSON files that appear whole or not at all."""
+"""Small files that appear whole or not at all."""
 
 from __future__ import annotations
 
@@ -29,11 +29,16 @@ def read_document(path: Path) -> dict[str, Any]:
 def write_document(path: Path, document: dict[str, Any]) -> None:
     """Replace the file in one step; what was there stays if the disk is full."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    write_text(path, json.dumps(document, ensure_ascii=False, indent=1))
+
+
+def write_text(path: Path, text: str) -> None:
+    """Replace the file in one step."""
     handle, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
     temporary = Path(name)
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            json.dump(document, stream, ensure_ascii=False, indent=1)
+            stream.write(text)
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)

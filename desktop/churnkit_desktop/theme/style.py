@@ -98,6 +98,8 @@ def style_sheet(t: Tokens) -> str:
     QFrame#problem {{ background: {t.bad_soft}; border: 1px solid {t.bad}; border-radius: 8px; }}
     QFrame#notice {{ background: {t.warn_soft}; border: 1px solid {t.warn};
         border-radius: 8px; }}
+    QFrame#dropHint {{ background: {t.accent_soft}; border: 3px dashed {t.accent};
+        border-radius: 12px; }}
     QLabel {{ background: transparent; }}
     QLabel#title {{ font-size: 18pt; font-weight: 600; }}
     QLabel#heading {{ font-size: 12.5pt; font-weight: 600; }}

@@ -8,7 +8,6 @@ from typing import Any
 from PySide6.QtCore import QSignalBlocker, Qt
 from PySide6.QtWidgets import (
     QComboBox,
-    QDoubleSpinBox,
     QFormLayout,
     QHBoxLayout,
     QSlider,
@@ -18,6 +17,8 @@ from PySide6.QtWidgets import (
 from churnkit_desktop.backend.facts import FormField
 from churnkit_desktop.language import tr
 from churnkit_desktop.widgets.layout import label
+from churnkit_desktop.widgets.number_box import ShortNumberBox
+from churnkit_desktop.words import figure
 
 _MISSING = tr("(missing)")
 _STEPS = 200
@@ -78,7 +79,7 @@ class NumberField(QWidget):
         self._low = 0.0 if field.low is None else field.low
         self._high = self._low + 1.0 if field.high is None else field.high
         whole = self._low.is_integer() and self._high.is_integer() and self._high - self._low >= 2
-        self.box = QDoubleSpinBox()
+        self.box = ShortNumberBox()
         self.box.setDecimals(0 if whole else 4)
         # One step below everything means "missing".
         reach = max(self._high - self._low, 1.0)
@@ -88,7 +89,9 @@ class NumberField(QWidget):
         self.box.setSingleStep(1.0 if whole else reach / 20)
         self.box.setKeyboardTracking(False)
         self.box.setToolTip(
-            tr("learnt on {low:,.6g} … {high:,.6g}").format(low=self._low, high=self._high)
+            tr("learnt on {low} … {high}").format(
+                low=figure(self._low, 6), high=figure(self._high, 6)
+            )
         )
         self.slider = QSlider(Qt.Orientation.Horizontal)
         self.slider.setRange(0, _STEPS)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QRectF, QSize, Qt
+from PySide6.QtCore import QPointF, QRectF, QSize, Qt
 from PySide6.QtGui import QColor, QPainter, QPaintEvent
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from churnkit.domain.predictions import Explanation, Reason
 from churnkit_desktop.language import tr
 from churnkit_desktop.theme.style import Theme
-from churnkit_desktop.words import percent, points
+from churnkit_desktop.words import figure, percent, points
 
 LINE = 42
 MOST = 20
@@ -82,6 +82,8 @@ class ReasonBars(QWidget):
             colour = QColor(tokens.bad if raises else tokens.good)
             left = middle if raises else middle - size
             painter.fillRect(QRectF(left, top + 20, max(size, 1.5), 10), colour)
+            painter.setPen(QColor(tokens.line))
+            painter.drawLine(QPointF(middle, top + 18), QPointF(middle, top + 32))
             painter.setPen(QColor(tokens.faint))
             if raises:
                 painter.drawText(QRectF(middle + size + 6, top + 15, 58, 20), points(reason.points))
@@ -91,11 +93,9 @@ class ReasonBars(QWidget):
                     Qt.AlignmentFlag.AlignRight,
                     points(reason.points),
                 )
-        painter.setPen(QColor(tokens.line))
-        painter.drawLine(int(middle), 28, int(middle), 28 + LINE * len(reasons))
 
 
 def _shown(value: str | float | bool) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return f"{value:,.6g}" if isinstance(value, float) else value
+    return figure(value, 6) if isinstance(value, float) else value

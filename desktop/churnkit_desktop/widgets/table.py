@@ -15,6 +15,7 @@ from churnkit_desktop.theme.style import numbers_font
 
 Index = QModelIndex | QPersistentModelIndex
 ROW_HEIGHT = 30
+_AIR = 10
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,9 @@ class RowsModel(QAbstractTableModel):
         if role == Qt.ItemDataRole.DisplayRole:
             value = self.rows[index.row()][index.column()]
             return "" if value is None else column.show(value)
+        if role == Qt.ItemDataRole.ToolTipRole and not column.number:
+            # A narrow column cuts long words off.
+            return self.data(index) or None
         return self.style_of(column, role)
 
     def style_of(self, column: Column, role: int) -> Any:
@@ -135,6 +139,8 @@ class Table(QTableView):
         self._copy.setShortcutContext(Qt.ShortcutContext.WidgetShortcut)
         self._copy.triggered.connect(self.copy)
         self.addAction(self._copy)
+        self._most_rows = 0
+        self.horizontalScrollBar().rangeChanged.connect(lambda _low, _high: self._grow())
         self.extra: list[QAction] = []
         """More entries of the context menu."""
         self.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
@@ -163,13 +169,23 @@ class Table(QTableView):
         self.horizontalHeader().setStretchLastSection(not (columns and columns[-1].number))
         self.resizeColumnsToContents()
         for i in range(self.model().columnCount()):
-            self.setColumnWidth(i, min(self.columnWidth(i) + 18, 420))
+            self.setColumnWidth(i, min(self.columnWidth(i) + _AIR, 420))
 
     def fit_rows(self, most: int = 14) -> None:
         """As high as its rows, up to a number of them; then it scrolls."""
-        n = min(self.model().rowCount(), most)
+        self._most_rows = most
+        self._grow()
+
+    def _grow(self) -> None:
+        """As high as its rows, and the scroll bar below them where there is one."""
+        if not self._most_rows:
+            return
+        n = min(self.model().rowCount(), self._most_rows)
+        bar = self.horizontalScrollBar()
+        below = bar.sizeHint().height() if bar.maximum() > 0 else 0
         frame = 2 * self.frameWidth() + 2
-        self.setFixedHeight(self.horizontalHeader().sizeHint().height() + n * ROW_HEIGHT + frame)
+        head = self.horizontalHeader().sizeHint().height()
+        self.setFixedHeight(head + n * ROW_HEIGHT + frame + below)
 
     def _menu(self, position: Any) -> None:
         menu = QMenu(self)

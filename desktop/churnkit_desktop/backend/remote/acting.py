@@ -16,6 +16,7 @@ from churnkit_desktop.backend.facts import Answer
 from churnkit_desktop.backend.remote.experiments import assign
 from churnkit_desktop.backend.remote.line import Line
 from churnkit_desktop.language import tr
+from churnkit_desktop.words import whole
 
 
 def _promote(version: str, why: str) -> Call[Any]:
@@ -61,8 +62,8 @@ def act(line: Line, action: Action) -> Answer:
     """
     if action.verb == "assign_experiment":
         drawn = assign(line, **{name: str(value) for name, value in action.arguments.items()})
-        text = tr("{n_new:,} customers were drawn; {n:,} are in {output}.").format(
-            n_new=drawn["n_new"], n=drawn["n"], output=drawn["output"]
+        text = tr("{n_new} customers were drawn; {n} are in {output}.").format(
+            n_new=whole(drawn["n_new"]), n=whole(drawn["n"]), output=drawn["output"]
         )
         return Answer(text=text, details=drawn)
     make = _CALLS.get(action.verb)

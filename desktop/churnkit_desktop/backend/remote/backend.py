@@ -49,6 +49,7 @@ from churnkit_desktop.backend.remote.no_features import WHY, NoFeatures
 from churnkit_desktop.backend.remote.people import People
 from churnkit_desktop.backend.rollout_facts import PlanFacts, RolloutFacts, RolloutLine
 from churnkit_desktop.language import tr
+from churnkit_desktop.words import whole
 
 RISKIEST = 8
 RECENT = 5
@@ -155,9 +156,9 @@ class RemoteBackend(NoFeatures):
                 None,
                 "",
                 tr(
-                    "“{name}” is a log of {n_rows:,} events; models learn from the "
+                    "“{name}” is a log of {n_rows} events; models learn from the "
                     "features that the service computes of it."
-                ).format(name=found.name, n_rows=found.n_rows or 0),
+                ).format(name=found.name, n_rows=whole(found.n_rows or 0)),
             )
         profile = self.line.ask(learning.profile(found.id))
         return DataFacts(telling.table_profile(found.name, profile), "")

@@ -16,7 +16,7 @@ from churnkit_desktop.plots.chart import Chart
 from churnkit_desktop.screens.customers.presenter import CustomersPresenter
 from churnkit_desktop.theme.style import Theme
 from churnkit_desktop.widgets.layout import Card, label
-from churnkit_desktop.words import money, percent, whole
+from churnkit_desktop.words import money, percent, whole, with_unit
 
 _TERMS = (
     ("customer_value", tr("A customer is worth"), tr("Profit that is lost when he leaves.")),
@@ -62,7 +62,7 @@ class CampaignPanel(Card):
             theme,
             "campaign",
             x_label=tr("customers contacted, the riskiest first"),
-            y_label=tr("expected profit"),
+            y_label=with_unit(tr("expected profit"), presenter.desk.currency),
         )
         line.addWidget(self.chart, 1)
         self.body.addLayout(line)

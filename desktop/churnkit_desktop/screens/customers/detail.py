@@ -19,7 +19,7 @@ from churnkit_desktop.widgets.form import RowForm
 from churnkit_desktop.widgets.layout import Card, label
 from churnkit_desktop.widgets.reasons import ReasonBars
 from churnkit_desktop.widgets.table import Column, RowsModel, Table
-from churnkit_desktop.words import day, percent
+from churnkit_desktop.words import day, percent, points
 
 
 class DetailPanel(Card):
@@ -62,7 +62,7 @@ class DetailPanel(Card):
         self.what_if_text = label("", "faint", wrap=True)
         column.addWidget(self.what_if_text)
         column.addWidget(_scrolled(self.form), 1)
-        self.undo = QPushButton(tr("Back to the customer as he is"))
+        self.undo = QPushButton(tr("Back to the customer as recorded"))
         self.undo.clicked.connect(self._undo)
         column.addWidget(self.undo)
         self.tabs.addTab(what_if, tr("What if"))
@@ -88,10 +88,10 @@ class DetailPanel(Card):
             )
         ]
         if presenter.what_if is not None:
-            gap = (shown.probability - now.probability) * 100
+            gap = shown.probability - now.probability
             words = [
-                tr("if so; {gap:+.1f} points against {probability} as it is").format(
-                    gap=gap, probability=percent(now.probability)
+                tr("if so; {gap} points against {probability} as it is").format(
+                    gap=points(gap), probability=percent(now.probability)
                 )
             ]
         words += list(shown.notes)
@@ -123,5 +123,10 @@ def _scrolled(widget: QWidget) -> QScrollArea:
     area = QScrollArea()
     area.setWidgetResizable(True)
     area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-    area.setWidget(widget)
+    inner = QWidget()
+    around = QVBoxLayout(inner)
+    around.setContentsMargins(10, 8, 10, 8)
+    around.addWidget(widget)
+    around.addStretch(1)
+    area.setWidget(inner)
     return area

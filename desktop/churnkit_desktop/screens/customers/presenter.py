@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from churnkit.domain.predictions import Explanation
 from churnkit.errors import ChurnkitError
-from churnkit.files import storage_errors
 from churnkit_desktop.actions import Action, Argument
 from churnkit_desktop.backend.facts import (
     CustomerDetail,
@@ -22,8 +20,14 @@ from churnkit_desktop.desk import Desk
 from churnkit_desktop.language import tr
 from churnkit_desktop.notice import Notice
 from churnkit_desktop.screens.customers.state import PAGE, Campaign, Pages, Scores
+from churnkit_desktop.screens.customers.table_export import (
+    ExportCancelled,
+    TableExport,
+    write_csv,
+)
 from churnkit_desktop.screens.presenter import Presenter
 from churnkit_desktop.session.undo import History
+from churnkit_desktop.words import whole
 from churnkit_desktop.work.bench import Job
 
 _MONEY = ("customer_value", "contact_cost", "offer_cost", "success_rate")
@@ -53,6 +57,9 @@ class CustomersPresenter(Presenter):
         self.campaign: Campaign | None = None
         self.campaign_changed = Notice()
         self._scores: Scores | None = None
+        self.exporting: TableExport | None = None
+        self.said = ""
+        """What came of the last export; empty: nothing."""
 
     # --- the table ---------------------------------------------------------------------
 
@@ -71,7 +78,7 @@ class CustomersPresenter(Presenter):
         """Sort or filter differently."""
         query = replace(self.query, **changes)
         if query != self.query:
-            self.query = query
+            self.query, self.said = query, ""
             self.keep("query", {**asdict(query), "bands": list(query.bands)})
             self.load()
 
@@ -114,6 +121,36 @@ class CustomersPresenter(Presenter):
             self.desk.runner.run(
                 "customers campaign", self._read_campaign, self._campaign_read, self.fail
             )
+
+    # --- the table as a file -----------------------------------------------------------
+
+    def export_table(self, path: str) -> None:
+        """Write the table as it is shown."""
+        export = self.exporting = TableExport(
+            self.desk.backend, self.query, self.draft("hidden", [])
+        )
+        self.said = ""
+
+        def written(n: int) -> None:
+            self.exporting = None
+            self.said = tr("{n} customers are in {path}").format(n=whole(n), path=path)
+            self.changed()
+
+        def failed(error: ChurnkitError) -> None:
+            self.exporting = None
+            if isinstance(error, ExportCancelled):
+                self.said = error.what
+                self.changed()
+            else:
+                self.fail(error)
+
+        self.desk.runner.run("customers export", lambda: export.write(Path(path)), written, failed)
+        self.changed()
+
+    def cancel_export(self) -> None:
+        """Stop writing the table."""
+        if self.exporting is not None:
+            self.exporting.cancel()
 
     # --- scoring -----------------------------------------------------------------------
 
@@ -174,7 +211,7 @@ class CustomersPresenter(Presenter):
         )
 
     def undo_changes(self) -> None:
-        """Back to the customer as he is."""
+        """Back to the customer as recorded."""
         self.changes, self.what_if = {}, None
         self.detail_changed()
 
@@ -253,7 +290,7 @@ class CustomersPresenter(Presenter):
         def write() -> int:
             view = backend.customers(CustomerQuery())
             rows = backend.page(view.name, 0, n)
-            _write_csv(Path(path), view.columns, rows)
+            write_csv(Path(path), [view.columns, *rows])
             return len(rows)
 
         self.read(write, lambda _n: None, "export")
@@ -269,17 +306,3 @@ class CustomersPresenter(Presenter):
             self.terms.reset(terms)
         else:
             self._terms_changed()
-
-
-def _write_csv(path: Path, columns: tuple[str, ...], rows: tuple[tuple[object, ...], ...]) -> None:
-    temporary = path.with_name(f".{path.name}.new")
-    with storage_errors(path):
-        try:
-            with temporary.open("w", newline="", encoding="utf-8") as stream:
-                writer = csv.writer(stream)
-                writer.writerow(columns)
-                writer.writerows(rows)
-            temporary.replace(path)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise

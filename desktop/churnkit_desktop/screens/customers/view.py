@@ -29,7 +29,7 @@ from churnkit_desktop.widgets.empty import Empty
 from churnkit_desktop.widgets.layout import ScreenFrame, label
 from churnkit_desktop.widgets.progress import JobCard
 from churnkit_desktop.widgets.table import Table
-from churnkit_desktop.words import ago, whole
+from churnkit_desktop.words import ago, percent, whole
 
 _BANDS = (
     (tr("All risks"), ()),
@@ -89,10 +89,14 @@ class CustomersView(ScreenFrame):
         self.band.setCurrentIndex(chosen)
         self.columns_button = QPushButton(tr("Columns"))
         self.columns_button.clicked.connect(self._choose_columns)
+        self.export_button = QPushButton(tr("Export …"))
+        self.export_button.setToolTip(tr("The table as it is sorted, filtered and shown, as CSV."))
+        self.export_button.clicked.connect(self._export)
         self.found = label("", "faint")
         bar.addWidget(self.search, 1)
         bar.addWidget(self.band)
         bar.addWidget(self.columns_button)
+        bar.addWidget(self.export_button)
         bar.addWidget(self.found)
         column.addLayout(bar)
         self.model = CustomersModel(presenter, theme)
@@ -107,6 +111,9 @@ class CustomersView(ScreenFrame):
         self.tabs.addTab(self.splitter, tr("Table"))
         self.campaign = CampaignPanel(presenter, theme)
         self.tabs.addTab(self.campaign, tr("Whom to contact"))
+        self._writing = QTimer(self)
+        self._writing.setInterval(_TYPING_MS)
+        self._writing.timeout.connect(self._show_found)
         self._typing = QTimer(self)
         self._typing.setSingleShot(True)
         self._typing.setInterval(_TYPING_MS)
@@ -154,11 +161,7 @@ class CustomersView(ScreenFrame):
             for i, name in enumerate(view.columns):
                 self.table.setColumnWidth(i, _WIDTHS.get(name, 190))
                 self.table.setColumnHidden(i, name in presenter.draft("hidden", []))
-        self.found.setText(
-            tr("sorting …")
-            if presenter.busy
-            else tr("{n_rows} shown").format(n_rows=whole(view.n_rows))
-        )
+        self._show_found()
         if presenter.query.sort in view.columns:
             self.table.horizontalHeader().setSortIndicator(
                 view.columns.index(presenter.query.sort),
@@ -166,6 +169,33 @@ class CustomersView(ScreenFrame):
                 if presenter.query.descending
                 else Qt.SortOrder.AscendingOrder,
             )
+
+    def _show_found(self) -> None:
+        presenter, view = self.presenter, self.presenter.view
+        export = presenter.exporting
+        self.export_button.setText(tr("Export …") if export is None else tr("Cancel the export"))
+        if export is None:
+            self._writing.stop()
+        elif not self._writing.isActive():
+            self._writing.start()
+        if export is not None:
+            self.found.setText(tr("writing, {done} …").format(done=percent(export.done, 0)))
+        elif presenter.busy:
+            self.found.setText(tr("sorting …"))
+        elif view is not None:
+            self.found.setText(
+                presenter.said or tr("{n_rows} shown").format(n_rows=whole(view.n_rows))
+            )
+
+    def _export(self) -> None:
+        if self.presenter.exporting is not None:
+            self.presenter.cancel_export()
+            return
+        name, _ = QFileDialog.getSaveFileName(
+            self, tr("Export the table"), "customers.csv", tr("CSV (*.csv)")
+        )
+        if name:
+            self.presenter.export_table(name)
 
     def _score(self) -> None:
         if not self.presenter.scores_a_file:

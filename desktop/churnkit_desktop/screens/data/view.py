@@ -14,11 +14,7 @@ from churnkit_desktop.widgets.banner import Banner
 from churnkit_desktop.widgets.layout import Card, ScreenFrame, label
 from churnkit_desktop.widgets.progress import JobCard
 from churnkit_desktop.widgets.table import Column, RowsModel, Table
-from churnkit_desktop.words import percent, whole
-
-
-def _number(value: float) -> str:
-    return f"{value:,.4g}"
+from churnkit_desktop.words import figure, percent, whole
 
 
 class DataView(ScreenFrame):
@@ -64,9 +60,9 @@ class DataView(ScreenFrame):
                     tr("Missing"), percent, number=True, hint=tr("Share of rows without a value.")
                 ),
                 Column(tr("Distinct"), whole, number=True),
-                Column(tr("Lowest"), _number, number=True),
-                Column(tr("Mean"), _number, number=True),
-                Column(tr("Highest"), _number, number=True),
+                Column(tr("Lowest"), figure, number=True),
+                Column(tr("Mean"), figure, number=True),
+                Column(tr("Highest"), figure, number=True),
                 Column(tr("Most frequent / notes")),
             )
         )

@@ -6,7 +6,6 @@ from PySide6.QtCore import QSignalBlocker
 from PySide6.QtWidgets import (
     QCheckBox,
     QComboBox,
-    QDoubleSpinBox,
     QFormLayout,
     QGridLayout,
     QHBoxLayout,
@@ -18,13 +17,15 @@ from PySide6.QtWidgets import (
 
 from churnkit_desktop.backend.experiment_facts import ExperimentPlanFacts
 from churnkit_desktop.language import tr
+from churnkit_desktop.screens.experiments.arm_row import ArmRow
 from churnkit_desktop.screens.experiments.presenter import ExperimentsPresenter
-from churnkit_desktop.screens.experiments.state import MOST_ARMS, OUTCOMES, Arm, PlanForm
+from churnkit_desktop.screens.experiments.state import MOST_ARMS, OUTCOMES, PlanForm
 from churnkit_desktop.widgets.layout import Card, label
+from churnkit_desktop.widgets.number_box import number_box
 from churnkit_desktop.widgets.table import Column, RowsModel, Table
-from churnkit_desktop.words import percent, whole
+from churnkit_desktop.words import decimals, figure, percent, points, suffix, whole
 
-_KINDS = (("treatments", tr("offers (treatments)")), ("models", "models"))
+_KINDS = (("treatments", tr("offers (treatments)")), ("models", tr("models")))
 
 
 class PlanPage(QWidget):
@@ -69,7 +70,7 @@ class PlanPage(QWidget):
         card.body.addLayout(self._grid)
         self.problem = label("", "problemTitle", wrap=True)
         card.body.addWidget(self.problem)
-        self._rows: list[_ArmRow] = []
+        self._rows: list[ArmRow] = []
         presenter = self._presenter
         self.kind.activated.connect(lambda _i: presenter.choose_kind(self.kind.currentData()))
         self.more.clicked.connect(presenter.more_arms)
@@ -91,12 +92,13 @@ class PlanPage(QWidget):
             self.outcomes[key] = box
         line.addStretch(1)
         form.addRow(tr("Outcomes"), line)
-        self.cap = _number(0, 10_000_000, 2)
-        self.effect = _number(0.01, 99, 2, " points")
-        self.alpha = _number(0.1, 50, 1, " %")
-        self.power = _number(10, 99, 0, " %")
-        self.retention = _number(0, 99.9, 1, " %", tr("as measured"))
-        self.per_day = _number(0, 10_000_000, 1, "", tr("as lately"))
+        unit = suffix(presenter.desk.currency)
+        self.cap = number_box(0, 10_000_000, 2, suffix=unit)
+        self.effect = number_box(0.01, 99, 2, suffix=tr(" points"))
+        self.alpha = number_box(0.1, 50, 1, suffix=" %")
+        self.power = number_box(10, 99, 0, suffix=" %")
+        self.retention = number_box(0, 99.9, 1, suffix=" %", none=tr("as measured"))
+        self.per_day = number_box(0, 10_000_000, 1, none=tr("as lately"))
         self.adjust = QCheckBox(tr("Use earlier scores to need fewer customers (CUPED)"))
         self.population = QLineEdit()
         self.population.setPlaceholderText(tr("who may enter, in words (may be empty)"))
@@ -125,7 +127,7 @@ class PlanPage(QWidget):
             lambda v: edit(tr("smallest effect"), smallest_effect=round(v / 100, 6))
         )
         self.alpha.valueChanged.connect(lambda v: edit(tr("wrong claims"), alpha=round(v / 100, 6)))
-        self.power.valueChanged.connect(lambda v: edit("chance", power=round(v / 100, 6)))
+        self.power.valueChanged.connect(lambda v: edit(tr("chance"), power=round(v / 100, 6)))
         self.retention.valueChanged.connect(
             lambda v: edit(tr("share who stay"), retention=round(v / 100, 6))
         )
@@ -144,10 +146,10 @@ class PlanPage(QWidget):
             (
                 Column(tr("Arm")),
                 Column(tr("Method")),
-                Column("CUPED", lambda on: "with" if on else "without"),
+                Column("CUPED", lambda on: tr("with") if on else tr("without")),
                 Column(tr("Customers"), whole, number=True, hint=tr("In both arms together.")),
                 Column(tr("Half decided by"), whole, number=True),
-                Column(tr("Days"), "{:,.0f}".format, number=True, hint=tr("Outcomes included.")),
+                Column(tr("Days"), whole, number=True, hint=tr("Outcomes included.")),
             )
         )
         self.size_table = Table(tr("Sizes"), self.sizes)
@@ -206,7 +208,7 @@ class PlanPage(QWidget):
 
     def _show_arms(self, form: PlanForm) -> None:
         while len(self._rows) < len(form.arms):
-            made = _ArmRow(self._presenter, self._grid, len(self._rows))
+            made = ArmRow(self._presenter, self._grid, len(self._rows))
             # Made later than what stands below, it would be the last stop of the Tab key.
             before: QWidget = self._rows[-1].cost if self._rows else self.less
             for widget in (made.name, made.weight, made.offer, made.model, made.cost):
@@ -235,18 +237,18 @@ class PlanPage(QWidget):
         )
         self.sizes_text.setText(
             tr(
-                "To find {effect:+g} points on {retention} who stay with {power} "
-                "chance; a claim is wrong with at most {alpha:.3g}. Correlation of "
-                "score and outcome: {correlation:.2f} ({correlation_from}). "
-                "Outcomes take {days_to_mature:g} days.{old}"
+                "To find {effect} points on {retention} who stay with {power} "
+                "chance; at most {alpha} of the claims are wrong. Correlation of "
+                "score and outcome: {correlation} ({correlation_from}). "
+                "Outcomes take {days_to_mature} days.{old}"
             ).format(
-                effect=plan.effect * 100,
+                effect=points(plan.effect),
                 retention=percent(plan.retention),
                 power=percent(plan.power, 0),
-                alpha=plan.alpha,
-                correlation=plan.correlation,
+                alpha=percent(plan.alpha),
+                correlation=decimals(2)(plan.correlation),
                 correlation_from=plan.correlation_from,
-                days_to_mature=plan.days_to_mature,
+                days_to_mature=figure(plan.days_to_mature),
                 old=old,
             )
         )
@@ -263,74 +265,3 @@ class PlanPage(QWidget):
     def _outcomes_chosen(self) -> None:
         chosen = tuple(key for key, box in self.outcomes.items() if box.isChecked())
         self._presenter.edit("outcomes", outcomes=chosen)
-
-
-class _ArmRow:
-    """The fields of one arm, in a row of the grid."""
-
-    def __init__(self, presenter: ExperimentsPresenter, grid: QGridLayout, place: int) -> None:
-        self.name, self.offer = QLineEdit(), QLineEdit()
-        self.model = QComboBox()
-        self.weight, self.cost = _number(0.1, 99.9, 1, " %"), _number(0, 1_000_000, 2)
-        number = place + 1
-        for widget, title in (
-            (self.name, tr("Name")),
-            (self.weight, tr("Share")),
-            (self.offer, tr("Offer")),
-            (self.model, tr("Model")),
-            (self.cost, tr("Cost")),
-        ):
-            widget.setAccessibleName(
-                tr("{title} of arm {number}").format(title=title, number=number)
-            )
-        grid.addWidget(self.name, number, 0)
-        grid.addWidget(self.weight, number, 1)
-        grid.addWidget(self.offer, number, 2)
-        grid.addWidget(self.model, number, 2)
-        grid.addWidget(self.cost, number, 3)
-        edit = presenter.edit_arm
-        self.name.editingFinished.connect(lambda: edit(place, name=self.name.text()))
-        self.offer.editingFinished.connect(lambda: edit(place, gets=self.offer.text()))
-        self.model.activated.connect(lambda _i: edit(place, gets=self.model.currentText()))
-        self.weight.valueChanged.connect(lambda v: edit(place, weight=round(v / 100, 6)))
-        self.cost.valueChanged.connect(lambda v: edit(place, cost=v))
-        self._control = place == 0
-
-    def show_arm(self, arm: Arm | None, kind: str, versions: list[str]) -> None:
-        """Show an arm; None: there is none in this row."""
-        models = kind == "models"
-        for widget in (self.name, self.weight, self.cost):
-            widget.setVisible(arm is not None)
-        self.offer.setVisible(arm is not None and not models)
-        self.model.setVisible(arm is not None and models)
-        if arm is None:
-            return
-        for line, text in ((self.name, arm.name), (self.offer, arm.gets)):
-            if not line.hasFocus():
-                line.setText(text)
-        self.offer.setEnabled(not self._control)
-        self.offer.setPlaceholderText(
-            tr("nothing (the control)") if self._control else tr("an offer")
-        )
-        for box, value in ((self.weight, arm.weight * 100), (self.cost, arm.cost)):
-            with QSignalBlocker(box):
-                box.setValue(value)
-        with QSignalBlocker(self.model):
-            if [self.model.itemText(i) for i in range(self.model.count())] != versions:
-                self.model.clear()
-                self.model.addItems(versions)
-            self.model.setCurrentText(arm.gets)
-
-
-def _number(
-    low: float, high: float, decimals: int, suffix: str = "", none: str = ""
-) -> QDoubleSpinBox:
-    box = QDoubleSpinBox()
-    box.setRange(low, high)
-    box.setDecimals(decimals)
-    box.setSuffix(suffix)
-    box.setKeyboardTracking(False)
-    box.setMaximumWidth(180)
-    if none:
-        box.setSpecialValueText(none)
-    return box

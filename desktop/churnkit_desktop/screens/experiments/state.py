@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
-from datetime import UTC, datetime, time
+from datetime import UTC, date, datetime, time
 from typing import Any
 
+from churnkit_desktop import formats
 from churnkit_desktop.backend.experiment_facts import EffectFacts, ExperimentFacts
 from churnkit_desktop.language import tr
+from churnkit_desktop.words import date_of, decimals, percent, whole, with_unit
 
 OUTCOMES = {
     "retention": tr("share who stay"),
@@ -110,8 +112,8 @@ class PlanForm:
     def problem(self) -> str:
         """What is wrong with the arms; empty: nothing that is seen here."""
         if abs(self.total - 1) > 1e-6:
-            return tr("The weights add up to {total:g} %, and must give 100 %.").format(
-                total=self.total * 100
+            return tr("The weights add up to {total}, and must give {all}.").format(
+                total=percent(self.total), all=percent(1.0, 0)
             )
         names = [arm.name.strip() for arm in self.arms]
         if len(set(names)) < len(names) or not all(names):
@@ -198,12 +200,12 @@ def effect_title(effect: EffectFacts) -> str:
     )
 
 
-def reading(effect: EffectFacts) -> Reading:
+def reading(effect: EffectFacts, currency: str = "") -> Reading:
     """A comparison to draw; points of percentage where shares are compared."""
     scale = 100.0 if effect.outcome == "retention" else 1.0
     unit = {
         "retention": tr("more who stay (percentage points)"),
-        "revenue": tr("more revenue per customer, after costs"),
+        "revenue": with_unit(tr("more revenue per customer, after costs"), currency),
     }.get(effect.outcome, tr("ratio of hazards"))
     days = [datetime.combine(p[0], time(), UTC).timestamp() for p in effect.path]
     return Reading(
@@ -228,13 +230,16 @@ def verdict(effect: EffectFacts) -> str:
     return tr("not decided yet: the bounds hold no difference, too")
 
 
-def figure(effect: EffectFacts, value: float | None) -> str:
+def figure(effect: EffectFacts, value: float | None, currency: str = "") -> str:
     """An estimate or bound with its unit."""
     if value is None:
         return "–"
     if effect.outcome == "retention":
-        return tr("{value:+.2f} points").format(value=value * 100)
-    return f"{value:+,.2f}" if effect.outcome == "revenue" else f"{value:.3f} ×"
+        return tr("{value} points").format(value=decimals(2, "+")(value * 100))
+    if effect.outcome == "revenue":
+        written = decimals(2, "+")(value)
+        return formats.amount(written, currency) if currency else written
+    return f"{decimals(3)(value)} ×"
 
 
 def standing(facts: ExperimentFacts) -> str:
@@ -242,13 +247,13 @@ def standing(facts: ExperimentFacts) -> str:
     entered = sum(arm.entered for arm in facts.arms)
     counted = sum(arm.counted for arm in facts.arms)
     parts = [
-        tr("{entered:,} customers entered; the outcomes of {counted:,} count").format(
-            entered=entered, counted=counted
+        tr("{entered} customers entered; the outcomes of {counted} count").format(
+            entered=whole(entered), counted=whole(counted)
         )
     ]
     if facts.matured_until:
         parts[0] += tr(", of entries until {matured_until}").format(
-            matured_until=facts.matured_until
+            matured_until=date_of(date.fromisoformat(facts.matured_until))
         )
     text = f"{parts[0]}."
     if facts.line.condition == "stopped":

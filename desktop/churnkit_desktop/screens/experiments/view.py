@@ -34,7 +34,7 @@ from churnkit_desktop.widgets.banner import Banner
 from churnkit_desktop.widgets.empty import Empty
 from churnkit_desktop.widgets.layout import Card, ScreenFrame, label
 from churnkit_desktop.widgets.table import Column, RowsModel, Table
-from churnkit_desktop.words import day, percent, whole
+from churnkit_desktop.words import day, decimals, percent, whole, with_unit
 
 TICK_MS = 5_000
 
@@ -95,7 +95,9 @@ class ExperimentsView(ScreenFrame):
                 Column(tr("Counted"), whole, number=True, hint=tr("Whose outcome is known.")),
                 Column(tr("Missing"), whole, number=True),
                 Column(tr("Stayed"), percent, number=True),
-                Column(tr("Revenue"), "{:,.2f}".format, number=True),
+                Column(
+                    with_unit(tr("Revenue"), self.presenter.desk.currency), decimals(2), number=True
+                ),
             )
         )
         self.arm_table = Table(tr("Arms"), self.arms)
@@ -254,13 +256,14 @@ class ExperimentsView(ScreenFrame):
         if drawable:
             here = chosen if chosen is not None and chosen.path else drawable[0]
             self._draw(here)
+        currency = self.presenter.desk.currency
         self.effects.fill(
             [
                 (
                     effect_title(e),
-                    figure(e, e.estimate),
-                    figure(e, e.lower),
-                    figure(e, e.upper),
+                    figure(e, e.estimate, currency),
+                    figure(e, e.lower, currency),
+                    figure(e, e.upper, currency),
                     e.n,
                     verdict(e),
                 )
@@ -281,7 +284,7 @@ class ExperimentsView(ScreenFrame):
         self.notes.setText(" ".join(notes))
 
     def _draw(self, effect: EffectFacts) -> None:
-        drawn = reading(effect)
+        drawn = reading(effect, self.presenter.desk.currency)
         self.chart.units(drawn.unit)
         self.chart.band("bounds", drawn.x, drawn.lower, drawn.upper)
         self.chart.line("estimate", drawn.x, drawn.estimate, dots=len(drawn.x) < 40)

@@ -14,7 +14,13 @@ from PySide6.QtWidgets import (
 from churnkit_desktop.language import tr
 from churnkit_desktop.plots.chart import Chart
 from churnkit_desktop.screens.features.presenter import FeaturesPresenter
-from churnkit_desktop.screens.features.state import midnight, rows_of, shown_value, split_at
+from churnkit_desktop.screens.features.state import (
+    midnight,
+    plain_meaning,
+    rows_of,
+    shown_value,
+    split_at,
+)
 from churnkit_desktop.theme.style import Theme
 from churnkit_desktop.widgets.layout import label
 from churnkit_desktop.widgets.table import Column, RowsModel, Table
@@ -47,7 +53,7 @@ class CustomerPage(QWidget):
         bar.addWidget(self.date)
         bar.addWidget(self.about, 1)
         column.addLayout(bar)
-        self.chart = Chart(theme, "timeline", x_label="time", y_label="", time=True)
+        self.chart = Chart(theme, "timeline", x_label=tr("time"), y_label="", time=True)
         column.addWidget(self.chart)
         column.addWidget(
             label(tr("Drag the upright line, or choose a date: the values below follow."), "faint")
@@ -110,7 +116,7 @@ class CustomerPage(QWidget):
         split = split_at(timeline, as_of)
         for name, facts, colour, symbol in (
             (tr("known at the date"), split.known, 0, "o"),
-            ("later", split.later, -1, "x"),
+            (tr("later"), split.later, -1, "x"),
         ):
             x, y, texts = zip(*facts, strict=True) if facts else ((), (), ())
             self.chart.points(name, x, y, texts, colour=colour, symbol=symbol)
@@ -131,7 +137,7 @@ class CustomerPage(QWidget):
                     if one.name in old and old[one.name] != one.value
                     else None,
                     one.counted,
-                    one.meaning,
+                    plain_meaning(one.meaning),
                     ", ".join(one.grounds),
                 )
                 for one in values.values

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from PySide6.QtCore import QSignalBlocker
 from PySide6.QtWidgets import QComboBox, QFormLayout, QLineEdit, QSpinBox, QWidget
@@ -17,13 +17,14 @@ from churnkit_desktop.screens.features.state import (
     FilterUnreadable,
     filter_text,
     find,
+    plain_meaning,
     read_filter,
     takes_column,
 )
 from churnkit_desktop.widgets.layout import Card, label
 
 _EVER = tr("since ever")
-_ALL = "all"
+_ALL = tr("all")
 _EVENT, _ATTRIBUTE = "event", "attribute"
 
 
@@ -46,22 +47,25 @@ class Editor(Card):
         self.window_days = QSpinBox()
         self.window_days.setRange(0, 36_500)
         self.window_days.setSpecialValueText(_EVER)
-        self.window_days.setSuffix(" days")
+        self.window_days.setSuffix(tr(" days"))
         self.window_days.setKeyboardTracking(False)
-        self.kind.addItems(KINDS)
-        self.aggregate.addItems(AGGREGATES)
-        self.figure.addItems(FIGURES)
+        for box, words in (
+            (self.kind, KINDS),
+            (self.aggregate, AGGREGATES),
+            (self.figure, FIGURES),
+        ):
+            _fill(box, words)
         self._rows: dict[str, QWidget] = {
-            "Name": self.name,
-            "Kind": self.kind,
-            "Aggregate": self.aggregate,
-            "Of the column": self.column,
-            "Types of events": self.types,
-            "Filter": self.where,
-            "Window": self.window_days,
-            "Divide": self.first,
-            "by": self.second,
-            "Figure": self.figure,
+            tr("Name"): self.name,
+            tr("Kind"): self.kind,
+            tr("Aggregate"): self.aggregate,
+            tr("Of the column"): self.column,
+            tr("Types of events"): self.types,
+            tr("Filter"): self.where,
+            tr("Window"): self.window_days,
+            tr("Divide"): self.first,
+            tr("by"): self.second,
+            tr("Figure"): self.figure,
         }
         for title, field in self._rows.items():
             self._form.addRow(title, field)
@@ -90,7 +94,7 @@ class Editor(Card):
         self.wrong.setText("")
         self._fill(definition, presenter.facts.log)
         line = next((one for one in presenter.lines if one.name == self._name), None)
-        self.meaning.setText(f"{line.meaning}  ({line.type})" if line else "")
+        self.meaning.setText(f"{plain_meaning(line.meaning)}  ({line.type})" if line else "")
 
     def _fill(self, definition: Definition, log: LogFacts) -> None:
         kind = str(definition.get("kind", _EVENT))
@@ -100,13 +104,13 @@ class Editor(Card):
         columns: Sequence[str] = log.attributes
         if kind == _EVENT:
             columns = ("event_type", *log.categories) if aggregate == "distinct" else log.values
-        _set(self.kind, KINDS, kind)
-        _set(self.aggregate, AGGREGATES, aggregate)
-        _set(self.column, columns, str(definition.get("column", "")))
+        _choose(self.kind, KINDS, kind)
+        _choose(self.aggregate, AGGREGATES, aggregate)
+        _choose(self.column, _same(columns), str(definition.get("column", "")))
         first, second = ("recent", "base") if kind == "trend" else ("numerator", "denominator")
-        _set(self.first, others, str(definition.get(first, "")))
-        _set(self.second, others, str(definition.get(second, "")))
-        _set(self.figure, FIGURES, str(definition.get("figure", FIGURES[0])))
+        _choose(self.first, _same(others), str(definition.get(first, "")))
+        _choose(self.second, _same(others), str(definition.get(second, "")))
+        _choose(self.figure, FIGURES, str(definition.get("figure", next(iter(FIGURES)))))
         for line, text in (
             (self.name, self._name),
             (self.types, ", ".join(definition.get("event_types", ()))),
@@ -118,8 +122,8 @@ class Editor(Card):
             self.window_days.setValue(int(definition.get("window_days") or 0))
         shown = {
             "event": (tr("Aggregate"), tr("Types of events"), tr("Filter"), tr("Window")),
-            "ratio": (tr("Divide"), "by"),
-            "trend": (tr("Divide"), "by"),
+            "ratio": (tr("Divide"), tr("by")),
+            "trend": (tr("Divide"), tr("by")),
             "attribute": (tr("Of the column"),),
             "subscription": (tr("Figure"),),
         }[kind]
@@ -131,8 +135,8 @@ class Editor(Card):
     def _entered(self) -> None:
         if not self._name:
             return
-        kind = self.kind.currentText()
-        first, second = self.first.currentText(), self.second.currentText()
+        kind = _chosen(self.kind)
+        first, second = _chosen(self.first), _chosen(self.second)
         try:
             where = read_filter(self.where.text())
         except FilterUnreadable as error:
@@ -142,7 +146,7 @@ class Editor(Card):
             line.setModified(False)
         entered = {
             "name": self.name.text().strip() or self._name,
-            "aggregate": self.aggregate.currentText(),
+            "aggregate": _chosen(self.aggregate),
             "column": self._column(kind),
             "event_types": [w.strip() for w in self.types.text().split(",") if w.strip()],
             "where": where,
@@ -151,7 +155,7 @@ class Editor(Card):
             "denominator": second,
             "recent": first,
             "base": second,
-            "figure": self.figure.currentText(),
+            "figure": _chosen(self.figure),
         }
         self._presenter.change(self._name, kind, entered)
 
@@ -160,18 +164,31 @@ class Editor(Card):
         facts = self._presenter.facts
         if facts is None:
             return ""
-        log, chosen = facts.log, self.column.currentText()
+        log, chosen = facts.log, _chosen(self.column)
         fitting: Sequence[str] = log.attributes
         if kind == _EVENT:
-            distinct = self.aggregate.currentText() == "distinct"
+            distinct = _chosen(self.aggregate) == "distinct"
             fitting = ("event_type", *log.categories) if distinct else log.values
         return chosen if chosen in fitting else next(iter(fitting), "")
 
 
-def _set(box: QComboBox, words: Sequence[str], chosen: str) -> None:
+def _choose(box: QComboBox, words: Mapping[str, str], chosen: str) -> None:
     with QSignalBlocker(box):
-        box.clear()
-        box.addItems(list(words))
-        if chosen and box.findText(chosen) < 0:
-            box.addItem(chosen)
-        box.setCurrentIndex(box.findText(chosen) if chosen else -1)
+        _fill(box, words)
+        if chosen and chosen not in words:
+            box.addItem(chosen, chosen)
+        box.setCurrentIndex(box.findData(chosen) if chosen else -1)
+
+
+def _chosen(box: QComboBox) -> str:
+    return str(box.currentData() or "")
+
+
+def _same(names: Sequence[str]) -> dict[str, str]:
+    return {name: name for name in names}
+
+
+def _fill(box: QComboBox, words: Mapping[str, str]) -> None:
+    box.clear()
+    for name, word in words.items():
+        box.addItem(word, name)

@@ -11,28 +11,37 @@ from zoneinfo import ZoneInfo
 
 from churnkit_desktop.backend.feature_facts import Definition, Timeline
 from churnkit_desktop.language import tr
+from churnkit_desktop.words import date_of, figure
 
 Definitions = tuple[Definition, ...]
-AGGREGATES = (
-    "count",
-    "sum",
-    "mean",
-    "min",
-    "max",
-    "distinct",
-    "active_days",
-    "recency_days",
-    "since_first_days",
-    "mean_gap_days",
-)
+AGGREGATES = {
+    "count": tr("number of events"),
+    "sum": tr("sum"),
+    "mean": tr("mean"),
+    "min": tr("lowest"),
+    "max": tr("highest"),
+    "distinct": tr("different values"),
+    "active_days": tr("days with an event"),
+    "recency_days": tr("days since the last event"),
+    "since_first_days": tr("days since the first event"),
+    "mean_gap_days": tr("mean days between events"),
+}
 NEEDS_VALUE = ("sum", "mean", "min", "max")
-KINDS = ("event", "ratio", "trend", "attribute", "subscription")
-FIGURES = ("tenure_days", "days_to_end", "periods")
+KINDS = {
+    "event": tr("from events"),
+    "ratio": tr("ratio"),
+    "trend": tr("trend"),
+    "attribute": tr("attribute"),
+    "subscription": tr("subscription"),
+}
+FIGURES = {
+    "tenure_days": tr("days as a customer"),
+    "days_to_end": tr("days to the end"),
+    "periods": tr("number of periods"),
+}
 _CONDITION = re.compile(
-    tr(
-        "^\\s*(?P<column>[^\\s=!<>]+)\\s*(?P<op>>=|<=|!=|=|>|<|not "
-        "in|in|missing|present)\\s*(?P<value>.*)$"
-    )
+    r"^\s*(?P<column>[^\s=!<>]+)\s*"
+    r"(?P<op>>=|<=|!=|=|>|<|not in|in|missing|present)\s*(?P<value>.*)$"
 )
 
 
@@ -85,6 +94,15 @@ def _renamed(one: Definition, old: str, new: str) -> Definition:
     return {key: new if key in keys and value == old else value for key, value in one.items()}
 
 
+def plain_meaning(meaning: str) -> str:
+    """What a feature is, with the library's names for aggregates in words."""
+    first, _, rest = meaning.partition(" ")
+    said = (AGGREGATES if "_" in first else {}).get(first) or FIGURES.get(first)
+    if said is None or rest.startswith("/"):
+        return meaning
+    return f"{said}, {rest}" if rest else said
+
+
 def filter_text(where: Sequence[Mapping[str, Any]]) -> str:
     """Conditions as a person writes them: ``price >= 10; channel in web, shop``."""
     return "; ".join(
@@ -111,7 +129,7 @@ def read_filter(text: str) -> list[dict[str, Any]]:
             )
         condition: dict[str, Any] = {"column": match["column"], "op": match["op"]}
         value = match["value"].strip()
-        if match["op"] in ("in", tr("not in")):
+        if match["op"] in ("in", "not in"):
             condition["value"] = [word.strip() for word in value.split(",") if word.strip()]
         elif match["op"] not in ("missing", "present"):
             if not value:
@@ -201,7 +219,7 @@ def split_at(timeline: Timeline, as_of: datetime) -> Split:
     for fact in timeline.facts:
         text = f"{fact.what}: {fact.shown}" if fact.shown else fact.what
         if fact.known_at != fact.at:
-            text += tr(" (known {known_at:%Y-%m-%d})").format(known_at=fact.known_at)
+            text += tr(" (known {known_at})").format(known_at=date_of(fact.known_at))
         counts = fact.at <= as_of and fact.known_at <= as_of
         (known if counts else later).append((fact.at.timestamp(), place[fact.what], text))
     return Split(tuple(known), tuple(later))
@@ -213,4 +231,4 @@ def shown_value(value: object) -> str:
         return "missing"
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return f"{value:,.6g}" if isinstance(value, int | float) else str(value)
+    return figure(value, 6) if isinstance(value, int | float) else str(value)

@@ -20,7 +20,7 @@ from churnkit_desktop.language import tr
 from churnkit_desktop.screens.features.customer_page import CustomerPage
 from churnkit_desktop.screens.features.editor import Editor
 from churnkit_desktop.screens.features.presenter import FeaturesPresenter
-from churnkit_desktop.screens.features.state import filter_text
+from churnkit_desktop.screens.features.state import AGGREGATES, FIGURES, KINDS, filter_text
 from churnkit_desktop.theme.style import Theme
 from churnkit_desktop.widgets.banner import Banner
 from churnkit_desktop.widgets.layout import ScreenFrame
@@ -179,13 +179,14 @@ class FeaturesView(ScreenFrame):
 def _row(one: Definition) -> tuple[object, ...]:
     kind = str(one.get("kind", "event"))
     if kind == "event":
-        what = str(one.get("aggregate", "")).replace("_", " ")
+        what = AGGREGATES.get(str(one.get("aggregate", "")), "")
         of = ", ".join(filter(None, (str(one.get("column", "")), *one.get("event_types", ()))))
     elif kind in ("ratio", "trend"):
         parts = ("numerator", "denominator") if kind == "ratio" else ("recent", "base")
-        what, of = kind, " / ".join(str(one.get(part, "?")) for part in parts)
+        what, of = KINDS[kind], " / ".join(str(one.get(part, "?")) for part in parts)
     else:
-        what, of = kind, str(one.get("column", one.get("figure", "")))
+        figure = str(one.get("figure", ""))
+        what, of = KINDS[kind], str(one.get("column", FIGURES.get(figure, figure)))
     return (one["name"], what, of, one.get("window_days"), filter_text(one.get("where", ())))
 
 

@@ -13,18 +13,18 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from churnkit.domain.evaluation import Estimate, Evaluation
+from churnkit.domain.evaluation import Estimate
 from churnkit_desktop.backend.facts import ModelDetail
 from churnkit_desktop.desk import Desk
 from churnkit_desktop.language import tr
-from churnkit_desktop.plots.chart import Chart
+from churnkit_desktop.screens.models.curves import Curves
 from churnkit_desktop.screens.models.presenter import ModelsPresenter
 from churnkit_desktop.theme.style import Theme
 from churnkit_desktop.widgets.banner import Banner
 from churnkit_desktop.widgets.empty import Empty
 from churnkit_desktop.widgets.layout import Card, ScreenFrame, label
 from churnkit_desktop.widgets.table import Column, RowsModel, Table
-from churnkit_desktop.words import day, estimate, percent, plural, whole
+from churnkit_desktop.words import day, estimate, percent, plural, whole, with_unit
 
 _FIGURES = (
     ("roc_auc", tr("ROC AUC"), tr("0.5 is chance, 1 perfect order; higher is better")),
@@ -75,7 +75,7 @@ class ModelsView(ScreenFrame):
         self.left.setAccessibleName(tr("First version"))
         self.right.setAccessibleName(tr("Second version"))
         line.addWidget(self.left, 1)
-        line.addWidget(label("with", "faint"))
+        line.addWidget(label(tr("with"), "faint"))
         line.addWidget(self.right, 1)
         choice.body.addLayout(line)
         self.figures = RowsModel(
@@ -92,30 +92,7 @@ class ModelsView(ScreenFrame):
 
         self.tabs = QTabWidget()
         self.tabs.setMinimumHeight(380)
-        self.calibration = Chart(
-            theme,
-            "calibration",
-            x_label=tr("predicted probability (%)"),
-            y_label=tr("share that left (%)"),
-        )
-        self.lift = Chart(
-            theme,
-            "lift",
-            x_label=tr("tenth of customers, the riskiest first"),
-            y_label=tr("lift (times the average)"),
-        )
-        self.profit = Chart(
-            theme,
-            "profit",
-            x_label=tr("customers contacted (%)"),
-            y_label=tr("profit per customer"),
-        )
-        self.roc = Chart(
-            theme,
-            "roc",
-            x_label=tr("stayers above the line (%)"),
-            y_label=tr("leavers above the line (%)"),
-        )
+        self.curves = Curves(theme, presenter.desk.currency)
         self.segments = RowsModel(
             (
                 Column(tr("Segment")),
@@ -138,10 +115,7 @@ class ModelsView(ScreenFrame):
         )
         self.journal_table = Table(tr("Journal"), self.journal)
         for widget, title in (
-            (self.calibration, tr("Calibration")),
-            (self.lift, tr("Lift")),
-            (self.profit, tr("Profit")),
-            (self.roc, "ROC"),
+            *self.curves.titled(),
             (self.segment_table, tr("Segments of the second")),
             (self.journal_table, tr("Journal")),
         ):
@@ -261,22 +235,23 @@ class ModelsView(ScreenFrame):
         )
         self.figures.fill(
             [
-                (title, _figure(pair[0], key), _figure(pair[1], key), hint)
+                (
+                    with_unit(title, presenter.desk.currency if key == "profit" else ""),
+                    _figure(pair[0], key),
+                    _figure(pair[1], key),
+                    hint,
+                )
                 for key, title, hint in _FIGURES
             ]
         )
         self.figure_table.fit_columns()
         self.figure_table.fit_rows()
-        for chart in (self.calibration, self.lift, self.profit, self.roc):
-            for name in list(chart.names()):
-                chart.drop(name)
-        self.calibration.line("perfect", [0, 100], [0, 100], colour=6, style="dash")
-        self.roc.line("chance", [0, 100], [0, 100], colour=6, style="dash")
+        self.curves.clear()
         seen = {}
         for colour, (title, detail) in enumerate(zip(titles, pair, strict=True)):
             if detail is not None and detail.record is not None and title not in seen:
                 seen[title] = detail
-                self._draw(title, detail.record.evaluation, colour)
+                self.curves.draw(title, detail.record.evaluation, colour)
         silent = [
             f"{title}: {detail.why_no_record}"
             for title, detail in zip(titles, pair, strict=True)
@@ -300,42 +275,6 @@ class ModelsView(ScreenFrame):
                 ]
             )
             self.segment_table.fit_columns()
-
-    def _draw(self, title: str, evaluation: Evaluation, colour: int) -> None:
-        bins = evaluation.calibration
-        x = [b.mean_probability * 100 for b in bins]
-        self.calibration.band(
-            tr("{title} interval").format(title=title),
-            x,
-            [b.rate.low * 100 for b in bins],
-            [b.rate.high * 100 for b in bins],
-            colour=colour,
-        )
-        self.calibration.line(
-            title, x, [b.rate.value * 100 for b in bins], colour=colour, dots=True
-        )
-        tenths = evaluation.deciles
-        x = [float(d.decile) for d in tenths]
-        self.lift.band(
-            tr("{title} interval").format(title=title),
-            x,
-            [d.lift.low for d in tenths],
-            [d.lift.high for d in tenths],
-            colour=colour,
-        )
-        self.lift.line(title, x, [d.lift.value for d in tenths], colour=colour, dots=True)
-        self.profit.line(
-            title,
-            [v * 100 for v in evaluation.profit_curve.x],
-            evaluation.profit_curve.y,
-            colour=colour,
-        )
-        self.roc.line(
-            title,
-            [v * 100 for v in evaluation.roc.x],
-            [v * 100 for v in evaluation.roc.y],
-            colour=colour,
-        )
 
 
 def _figure(detail: ModelDetail | None, key: str) -> str:

@@ -12,7 +12,7 @@ from churnkit_desktop.screens.monitor.state import FIGURES, courses, figures, mo
 from churnkit_desktop.theme.style import Theme
 from churnkit_desktop.widgets.layout import label
 from churnkit_desktop.widgets.table import Column, RowsModel, Table
-from churnkit_desktop.words import day, percent, plural, whole
+from churnkit_desktop.words import day, decimals, percent, plural, whole
 
 
 class MonitorPages(QTabWidget):
@@ -81,11 +81,9 @@ class MonitorPages(QTabWidget):
                 Column(tr("Model")),
                 Column(tr("Feature")),
                 Column(tr("Drift")),
-                Column("PSI", "{:.3f}".format, number=True, hint=tr("0: as in the training.")),
-                Column(
-                    tr("at least"), "{:.3f}".format, number=True, hint=tr("It holds at all times.")
-                ),
-                Column(tr("at most"), "{:.3f}".format, number=True),
+                Column("PSI", decimals(3), number=True, hint=tr("0: as in the training.")),
+                Column(tr("at least"), decimals(3), number=True, hint=tr("It holds at all times.")),
+                Column(tr("at most"), decimals(3), number=True),
                 Column(tr("What moved most")),
                 Column(tr("Customers"), whole, number=True),
             )
@@ -107,9 +105,9 @@ class MonitorPages(QTabWidget):
             (
                 Column(tr("Model")),
                 Column(tr("Figure"), lambda name: FIGURES.get(name, name).split(" (")[0]),
-                Column(tr("Estimate"), "{:.3f}".format, number=True),
-                Column("from", "{:.3f}".format, number=True),
-                Column("to", "{:.3f}".format, number=True),
+                Column(tr("Estimate"), decimals(3), number=True),
+                Column(tr("from"), decimals(3), number=True),
+                Column(tr("to"), decimals(3), number=True),
                 Column(tr("Customers"), whole, number=True),
             )
         )

@@ -17,7 +17,7 @@ from churnkit_desktop.widgets.banner import Banner
 from churnkit_desktop.widgets.layout import Card, ScreenFrame, label, row
 from churnkit_desktop.widgets.progress import JobCard
 from churnkit_desktop.widgets.tile import Tile
-from churnkit_desktop.words import percent, whole
+from churnkit_desktop.words import clock, decimals, percent, whole
 
 
 class MonitorView(ScreenFrame):
@@ -108,7 +108,7 @@ class MonitorView(ScreenFrame):
             if mean is not None and total
             else tr("Nobody was scored in the last two minutes.")
         )
-        self.rate.show_figure(f"{rate.per_second(now):,.1f}", tr("over ten seconds"))
+        self.rate.show_figure(decimals(1)(rate.per_second(now)), tr("over ten seconds"))
         if presenter.told.lines:
             self.alert_tile.show_figure(whole(len(presenter.alerts)), presenter.alerts[0].what)
 
@@ -120,8 +120,12 @@ class MonitorView(ScreenFrame):
             )
             self.errors.show_figure("–", "")
         else:
-            when = last.at.astimezone().strftime("%H:%M")
-            slow = "> 10 s" if last.p95 is None else tr("{p95:,.1f} ms").format(p95=last.p95 * 1000)
+            when = clock(last.at)
+            slow = (
+                "> 10 s"
+                if last.p95 is None
+                else tr("{p95} ms").format(p95=decimals(1)(last.p95 * 1000))
+            )
             self.latency.show_figure(slow, tr("in the minute of {when}").format(when=when))
             failed = sum(m.error_share * m.per_second for m in facts.minutes)
             asked = sum(m.per_second for m in facts.minutes)

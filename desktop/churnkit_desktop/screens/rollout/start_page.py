@@ -6,7 +6,6 @@ from PySide6.QtCore import QSignalBlocker
 from PySide6.QtWidgets import (
     QCheckBox,
     QComboBox,
-    QDoubleSpinBox,
     QFormLayout,
     QHBoxLayout,
     QLineEdit,
@@ -22,7 +21,8 @@ from churnkit_desktop.screens.rollout.state import METRICS, StartForm, forecast_
 from churnkit_desktop.theme.style import Theme
 from churnkit_desktop.widgets.ladder import Ladder
 from churnkit_desktop.widgets.layout import Card, label
-from churnkit_desktop.words import whole
+from churnkit_desktop.widgets.number_box import number_box
+from churnkit_desktop.words import figure, suffix, whole
 
 _AS_LATELY = tr("as lately")
 
@@ -52,11 +52,14 @@ class StartPage(QWidget):
         form = QFormLayout()
         form.setHorizontalSpacing(18)
         self.challenger = QComboBox()
-        self.tolerance = _number(0, 1_000_000, 2, tr("largest loss that is still good enough"))
-        self.gain = _number(0, 1_000_000, 2, tr("for the forecast only"), tr("not known"))
-        self.spread = _number(0, 1_000_000, 2, tr("for the forecast only"), tr("not known"))
-        self.alpha_promote = _number(0.1, 50, 1, "", suffix=" %")
-        self.alpha_abort = _number(0.1, 50, 1, "", suffix=" %")
+        allowed, hoped = tr("largest loss that is still good enough"), tr("for the forecast only")
+        unknown = tr("not known")
+        money = suffix(presenter.desk.currency)
+        self.tolerance = number_box(0, 1_000_000, 2, hint=allowed, suffix=money)
+        self.gain = number_box(0, 1_000_000, 2, hint=hoped, none=unknown, suffix=money)
+        self.spread = number_box(0, 1_000_000, 2, hint=hoped, none=unknown, suffix=money)
+        self.alpha_promote = number_box(0.1, 50, 1, suffix=" %")
+        self.alpha_abort = number_box(0.1, 50, 1, suffix=" %")
         self.promotes = QCheckBox(tr("Promote by itself when the gates are passed"))
         self.aborts = QCheckBox(tr("Stop by itself when a guardrail is breached"))
         self.customers = QSpinBox()
@@ -64,7 +67,7 @@ class StartPage(QWidget):
         self.customers.setSpecialValueText(_AS_LATELY)
         self.customers.setGroupSeparatorShown(True)
         self.customers.setMaximumWidth(180)
-        self.per_day = _number(0, 1_000_000_000, 1, "", _AS_LATELY)
+        self.per_day = number_box(0, 1_000_000_000, 1, none=_AS_LATELY)
         self.why = QLineEdit()
         self.why.setPlaceholderText(tr("for the journal, such as “trained on a year more”"))
         rows: tuple[tuple[str, QWidget], ...] = (
@@ -130,8 +133,9 @@ class StartPage(QWidget):
         steps = [
             (
                 s.name,
-                tr("{minimum_customers} customers, {minimum_days:g} d").format(
-                    minimum_customers=whole(s.minimum_customers), minimum_days=s.minimum_days
+                tr("{minimum_customers} customers, {minimum_days} d").format(
+                    minimum_customers=whole(s.minimum_customers),
+                    minimum_days=figure(s.minimum_days),
                 ),
             )
             for s in plan.stages
@@ -180,18 +184,3 @@ class StartPage(QWidget):
         if self.why.text() != form.why:
             with QSignalBlocker(self.why):
                 self.why.setText(form.why)
-
-
-def _number(
-    low: float, high: float, decimals: int, hint: str, none: str = "", suffix: str = ""
-) -> QDoubleSpinBox:
-    box = QDoubleSpinBox()
-    box.setRange(low, high)
-    box.setDecimals(decimals)
-    box.setKeyboardTracking(False)
-    box.setMaximumWidth(180)
-    box.setToolTip(hint)
-    box.setSuffix(suffix)
-    if none:
-        box.setSpecialValueText(none)
-    return box

@@ -14,6 +14,7 @@ from churnkit_desktop.backend.rollout_facts import (
     RolloutLine,
 )
 from churnkit_desktop.language import tr
+from churnkit_desktop.words import date_of, figure, stage, whole
 
 METRICS = {
     "profit": tr("profit per customer"),
@@ -35,6 +36,8 @@ class Course:
     key: str
     title: str
     unit: str
+    money: bool
+    """Whether it is an amount, in the currency of the project."""
     line: float
     line_text: str
     x: tuple[float, ...]
@@ -94,6 +97,7 @@ def course(looks: Sequence[LookFacts], key: str, plan: PlanFacts) -> Course:
         unit=tr("latency (ms)")
         if latency
         else tr("gain in {metric}").format(metric=METRICS.get(rule.metric, rule.metric)),
+        money=rule.metric == "profit",
         line=rule.tolerance if latency else 0.0 - rule.tolerance,
         line_text=tr("{action}s above").format(action=rule.action) if latency else wanted,
         x=columns[0],
@@ -148,7 +152,7 @@ def standing(facts: RolloutFacts) -> str:
     share = (
         tr("nobody (in shadow)")
         if line.share == 0
-        else tr("{share:g} % of the customers").format(share=line.share * 100)
+        else tr("{share} of the customers").format(share=stage(line.share))
     )
     paused = "Paused. " if line.condition == "paused" else ""
     return tr("{paused}{challenger} answers {share}, {champion} everybody else.").format(
@@ -163,19 +167,19 @@ def outlook(facts: RolloutFacts) -> str:
     parts = []
     if facts.labels_needed:
         parts.append(
-            tr("about {labels_needed:,} more matured pairs are needed").format(
-                labels_needed=facts.labels_needed
+            tr("about {labels_needed} more matured pairs are needed").format(
+                labels_needed=whole(facts.labels_needed)
             )
         )
     if facts.expected_at is not None:
         parts.append(
-            tr("expected about {expected_at:%Y-%m-%d}").format(expected_at=facts.expected_at)
+            tr("expected about {expected_at}").format(expected_at=date_of(facts.expected_at))
         )
     if not parts:
         forecast = facts.plan.forecast
         if forecast.expected_at is not None:
-            return tr("Verdict: expected about {expected_at:%Y-%m-%d} (said at the start).").format(
-                expected_at=forecast.expected_at
+            return tr("Verdict: expected about {expected_at} (said at the start).").format(
+                expected_at=date_of(forecast.expected_at)
             )
         return tr("Verdict: no date can be told yet.")
     return tr("Verdict: {parts}.").format(parts=", ".join(parts))
@@ -270,14 +274,14 @@ def forecast_text(plan: PlanFacts) -> str:
         )
     lines = [
         tr(
-            "{customers:,} customers with {predictions_per_day:,.4g} "
-            "predictions a day give up to {reachable:,} matured pairs in two "
-            "years, the first after {days_to_mature:g} days."
+            "{customers} customers with {predictions_per_day} "
+            "predictions a day give up to {reachable} matured pairs in two "
+            "years, the first after {days_to_mature} days."
         ).format(
-            customers=told.customers,
-            predictions_per_day=told.predictions_per_day,
-            reachable=told.reachable,
-            days_to_mature=plan.days_to_mature,
+            customers=whole(told.customers),
+            predictions_per_day=figure(told.predictions_per_day),
+            reachable=whole(told.reachable),
+            days_to_mature=figure(plan.days_to_mature),
         )
     ]
     if told.labels_needed is None:
@@ -285,13 +289,13 @@ def forecast_text(plan: PlanFacts) -> str:
     elif told.expected_at is None:
         lines.append(
             tr(
-                "A verdict would take about {labels_needed:,} pairs, more than this base gives."
-            ).format(labels_needed=told.labels_needed)
+                "A verdict would take about {labels_needed} pairs, more than this base gives."
+            ).format(labels_needed=whole(told.labels_needed))
         )
     else:
         lines.append(
-            tr(
-                "A verdict takes about {labels_needed:,} pairs: about {expected_at:%Y-%m-%d}."
-            ).format(labels_needed=told.labels_needed, expected_at=told.expected_at)
+            tr("A verdict takes about {labels_needed} pairs: about {expected_at}.").format(
+                labels_needed=whole(told.labels_needed), expected_at=date_of(told.expected_at)
+            )
         )
     return "\n".join(lines)

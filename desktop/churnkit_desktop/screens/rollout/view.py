@@ -33,7 +33,7 @@ from churnkit_desktop.widgets.empty import Empty
 from churnkit_desktop.widgets.ladder import Ladder
 from churnkit_desktop.widgets.layout import Card, ScreenFrame, label
 from churnkit_desktop.widgets.table import Column, RowsModel, Table
-from churnkit_desktop.words import day, whole
+from churnkit_desktop.words import day, decimals, figure, whole, with_unit
 
 TICK_MS = 3_000
 _DECISIONS = ("pause", "resume", "promote", "abort")
@@ -120,9 +120,7 @@ class RolloutView(ScreenFrame):
                 Column(tr("Gain so far"), _figure, number=True),
                 Column(tr("At least"), _figure, number=True),
                 Column(tr("At most"), _figure, number=True),
-                Column(
-                    tr("Line"), "{:g}".format, number=True, hint=tr("What the bound has to pass.")
-                ),
+                Column(tr("Line"), figure, number=True, hint=tr("What the bound has to pass.")),
                 Column(tr("Pairs"), whole, number=True),
                 Column(tr("Then")),
             )
@@ -239,8 +237,9 @@ class RolloutView(ScreenFrame):
         steps = [
             (
                 s.name,
-                tr("{minimum_customers} customers, {minimum_days:g} d").format(
-                    minimum_customers=whole(s.minimum_customers), minimum_days=s.minimum_days
+                tr("{minimum_customers} customers, {minimum_days} d").format(
+                    minimum_customers=whole(s.minimum_customers),
+                    minimum_days=figure(s.minimum_days),
                 ),
             )
             for s in facts.plan.stages
@@ -291,7 +290,7 @@ class RolloutView(ScreenFrame):
         for name in chart.names():
             if name.startswith("mark ") or name == "line":
                 chart.drop(name)
-        chart.units(course.unit)
+        chart.units(with_unit(course.unit, self.presenter.desk.currency if course.money else ""))
         chart.band("bounds", course.x, course.lower, course.upper)
         chart.line(tr("gain so far"), course.x, course.mean)
         chart.level("line", course.line, text=course.line_text)
@@ -324,7 +323,7 @@ class RolloutView(ScreenFrame):
 
 
 def _figure(value: float) -> str:
-    return f"{value:+.4f}" if abs(value) < 10 else f"{value:+,.2f}"
+    return decimals(4 if abs(value) < 10 else 2, "+")(value)
 
 
 def _gate_row(reading: GateFacts) -> tuple[object, ...]:

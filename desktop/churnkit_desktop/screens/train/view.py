@@ -15,7 +15,7 @@ from churnkit_desktop.widgets.banner import Banner
 from churnkit_desktop.widgets.layout import Card, ScreenFrame, label
 from churnkit_desktop.widgets.progress import JobCard
 from churnkit_desktop.widgets.table import Column, RowsModel, Table
-from churnkit_desktop.words import estimate
+from churnkit_desktop.words import decimals, estimate, whole
 
 
 class TrainView(ScreenFrame):
@@ -65,14 +65,14 @@ class TrainView(ScreenFrame):
         self.trials = RowsModel(
             (
                 Column(tr("Model"), lambda name: name.replace("_", " ")),
-                Column(tr("ROC AUC"), "{:.4f}".format, number=True),
+                Column(tr("ROC AUC"), decimals(4), number=True),
                 Column(
                     tr("Log loss"),
-                    "{:.4f}".format,
+                    decimals(4),
                     number=True,
                     hint=tr("The search chooses the lowest."),
                 ),
-                Column(tr("Seconds"), "{:.1f}".format, number=True),
+                Column(tr("Seconds"), decimals(1), number=True),
             )
         )
         self.table = Table(tr("Models tried"), self.trials, sorts=True)
@@ -162,7 +162,7 @@ class TrainView(ScreenFrame):
 
 
 def _tested(made: ModelDetail) -> str:
-    return f"{made.record.n_test:,} " if made.record is not None else ""
+    return f"{whole(made.record.n_test)} " if made.record is not None else ""
 
 
 def make(desk: Desk, theme: Theme) -> TrainView:
