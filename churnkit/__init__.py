@@ -14,11 +14,12 @@ if TYPE_CHECKING:
     from churnkit.training.estimator import ChurnClassifier
     from churnkit.usecases.contact_list import contact_list
     from churnkit.usecases.create import create_project
-    from churnkit.usecases.create_events import LogOptions, create_event_project
+    from churnkit.usecases.create_events import create_event_project
     from churnkit.usecases.doctor import doctor
     from churnkit.usecases.erasing import erase
     from churnkit.usecases.evaluating import evaluate
     from churnkit.usecases.event_importing import import_facts
+    from churnkit.usecases.event_receiving import receive_events
     from churnkit.usecases.experiment_assigning import assign_experiment
     from churnkit.usecases.experiment_sizes import plan_experiment
     from churnkit.usecases.experiments import (
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from churnkit.usecases.holdouts import set_holdout, show_holdouts
     from churnkit.usecases.importing import import_data
     from churnkit.usecases.labels import labels
+    from churnkit.usecases.log_settings import LogOptions
     from churnkit.usecases.maturing import matured_pairs
     from churnkit.usecases.models import (
         export_head,
@@ -50,7 +52,8 @@ if TYPE_CHECKING:
         verify_models,
     )
     from churnkit.usecases.monitoring import monitor
-    from churnkit.usecases.online_state import online_features, rebuild_online, receive_events
+    from churnkit.usecases.online_building import rebuild_online
+    from churnkit.usecases.online_reading import online_features
     from churnkit.usecases.outcomes import import_outcomes, outcome_status
     from churnkit.usecases.profiling import profile
     from churnkit.usecases.reports import write_report
@@ -82,7 +85,7 @@ _HOMES = {
     "create_project": "churnkit.usecases.create",
     "import_data": "churnkit.usecases.importing",
     "create_event_project": "churnkit.usecases.create_events",
-    "LogOptions": "churnkit.usecases.create_events",
+    "LogOptions": "churnkit.usecases.log_settings",
     "import_facts": "churnkit.usecases.event_importing",
     "labels": "churnkit.usecases.labels",
     "profile": "churnkit.usecases.profiling",
@@ -93,9 +96,9 @@ _HOMES = {
     "set_features": "churnkit.usecases.feature_editing",
     "customer_timeline": "churnkit.usecases.timelines",
     "export_features": "churnkit.usecases.feature_exporting",
-    "rebuild_online": "churnkit.usecases.online_state",
-    "receive_events": "churnkit.usecases.online_state",
-    "online_features": "churnkit.usecases.online_state",
+    "rebuild_online": "churnkit.usecases.online_building",
+    "receive_events": "churnkit.usecases.event_receiving",
+    "online_features": "churnkit.usecases.online_reading",
     "train": "churnkit.usecases.training",
     "repeat": "churnkit.usecases.training",
     "retrain": "churnkit.usecases.retraining",

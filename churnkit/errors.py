@@ -1,12 +1,12 @@
 """Every error that a user can cause, as one tree.
 
 ChurnkitError
-├── ProjectError: ProjectNotFound · ProjectExists · ProjectBusy · SettingsInvalid
-├── DataError: DataUnreadable · DataEmpty · ColumnMissing · BadValue (BadEvents) ·
-│   TargetInvalid · DuplicateIds · TooManyColumns · LeakageFound · UnknownCustomer ·
-│   TooManyBroken · LogChanged · LabelsNotMatured · UnknownEventType · MomentTooOld ·
-│   NoOnlineState · HoldoutInvalid · Ambiguous: AmbiguousTarget ·
-│   AmbiguousLog · AmbiguousSheet
+├── ProjectError: ProjectNotFound · ProjectExists · ProjectBusy · ErasedMeanwhile ·
+│   SettingsInvalid
+├── DataError: DataUnreadable · DataEmpty · ColumnMissing · BadValue · TargetInvalid ·
+│   DuplicateIds · TooManyColumns · LeakageFound · UnknownCustomer · TooManyBroken · LogChanged ·
+│   LabelsNotMatured · UnknownEventType · MomentTooOld · NoOnlineState · HoldoutInvalid ·
+│   Ambiguous: AmbiguousTarget · AmbiguousLog · AmbiguousSheet
 ├── FeatureError: FeaturesExist · AsOfInvalid · TooLittleMemory
 ├── TrainingError: TooFewRows · BudgetTooSmall · UnknownRun · RunUnreadable · CannotRepeat
 ├── RegistryError: NoChampion · UnknownModelVersion · NothingToRollBack · AliasMoved ·
@@ -34,10 +34,7 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
-
-if TYPE_CHECKING:
-    from churnkit.domain.events import EventFault
+from typing import ClassVar
 
 
 class ChurnkitError(Exception):
@@ -161,13 +158,6 @@ class Ambiguous(DataError):
         super().__init__(what, fix=fix, **where)
         self.options = tuple(options)
         self.question = question
-
-
-class BadEvents(BadValue):
-    """Delivered events that cannot be read; none of them was taken in."""
-
-    faults: tuple[EventFault, ...] = ()
-    """Each event that cannot be read, and why."""
 
 
 class AmbiguousTarget(Ambiguous):
@@ -389,6 +379,10 @@ class NothingMatured(MonitoringError):
     """No customer's label has matured, or only one class of them."""
 
 
+class AlertNotSent(MonitoringError):
+    """A webhook or a mail server did not take an alert."""
+
+
 # --- jobs -------------------------------------------------------------------------------
 
 
@@ -414,10 +408,6 @@ class JobGivenUp(JobError):
 
 class JobHasNoResult(JobError):
     """The job ended without what was asked for."""
-
-
-class AlertNotSent(MonitoringError):
-    """A webhook or a mail server did not take an alert."""
 
 
 # --- storage ----------------------------------------------------------------------------

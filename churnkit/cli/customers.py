@@ -78,9 +78,9 @@ def contacts(
     json: Json = False,
 ) -> None:
     """Write the list of whom to contact: the riskiest of those who were scored."""
-    session = Session.begin(ctx, folder, json)
-    with session.project() as project:
-        session.show(contact_list.contact_list(project, output, customers=top, scores=scores))
+    Session.begin(ctx, folder, json).answer(
+        contact_list.contact_list, output, customers=top, scores=scores
+    )
 
 
 def explain(
@@ -95,10 +95,9 @@ def explain(
     json: Json = False,
 ) -> None:
     """Why a customer has this probability."""
-    session = Session.begin(ctx, folder, json)
-    with session.project() as project:
-        result = explaining.explain(project, customer, version=version, as_of=as_of, k=reasons)
-    session.show(result)
+    Session.begin(ctx, folder, json).answer(
+        explaining.explain, customer, version=version, as_of=as_of, k=reasons
+    )
 
 
 def history(
@@ -110,7 +109,6 @@ def history(
     json: Json = False,
 ) -> None:
     """The recorded predictions, the newest first."""
-    session = Session.begin(ctx, folder, json)
-    with session.project() as project:
-        result = recorded.history(project, customer, version=version, limit=limit)
-    session.show(result)
+    Session.begin(ctx, folder, json).answer(
+        recorded.history, customer, version=version, limit=limit
+    )

@@ -56,7 +56,4 @@ def retain(
     json: Json = False,
 ) -> None:
     r"""Delete what is older than \[retention] in churnkit.toml allows."""
-    session = Session.begin(ctx, folder, json)
-    with session.project() as project:
-        result = retention.retain(project, apply=apply)
-    session.show(result)
+    Session.begin(ctx, folder, json).answer(retention.retain, apply=apply)

@@ -33,17 +33,13 @@ def start(
     json: Json = False,
 ) -> None:
     """Fix a plan; from now on customers may enter."""
-    session = Session.begin(ctx, folder, json)
-    with session.project() as project:
-        session.show(experiments.start_experiment(project, plan, why=why))
+    Session.begin(ctx, folder, json).answer(experiments.start_experiment, plan, why=why)
 
 
 @app.command("list")
 def list_(ctx: typer.Context, folder: Folder = None, json: Json = False) -> None:
     """All experiments."""
-    session = Session.begin(ctx, folder, json)
-    with session.project() as project:
-        session.show(experiments.experiments(project))
+    Session.begin(ctx, folder, json).answer(experiments.experiments)
 
 
 @app.command()
@@ -51,9 +47,7 @@ def status(
     ctx: typer.Context, experiment: Name = None, folder: Folder = None, json: Json = False
 ) -> None:
     """Where it stands: customers, differences with bounds, time to churn."""
-    session = Session.begin(ctx, folder, json)
-    with session.project() as project:
-        session.show(experiments.experiment_status(project, experiment))
+    Session.begin(ctx, folder, json).answer(experiments.experiment_status, experiment)
 
 
 @app.command()
@@ -71,12 +65,9 @@ def assign(
     json: Json = False,
 ) -> None:
     """Draw customers into the arms, and write who is to get what."""
-    session = Session.begin(ctx, folder, json)
-    with session.project() as project:
-        result = experiment_assigning.assign_experiment(
-            project, experiment, customers, output=output, query=query
-        )
-    session.show(result)
+    Session.begin(ctx, folder, json).answer(
+        experiment_assigning.assign_experiment, experiment, customers, output=output, query=query
+    )
 
 
 @app.command()
@@ -88,9 +79,7 @@ def stop(
     json: Json = False,
 ) -> None:
     """Let nobody enter any more; who is in it is still followed."""
-    session = Session.begin(ctx, folder, json)
-    with session.project() as project:
-        session.show(experiments.stop_experiment(project, experiment, why))
+    Session.begin(ctx, folder, json).answer(experiments.stop_experiment, experiment, why)
 
 
 @app.command()
@@ -98,9 +87,7 @@ def history(
     ctx: typer.Context, experiment: Name = None, folder: Folder = None, json: Json = False
 ) -> None:
     """What was done with it: who, when, why."""
-    session = Session.begin(ctx, folder, json)
-    with session.project() as project:
-        session.show(experiments.experiment_history(project, experiment))
+    Session.begin(ctx, folder, json).answer(experiments.experiment_history, experiment)
 
 
 @app.command()
@@ -130,17 +117,13 @@ def plan(
     json: Json = False,
 ) -> None:
     """How many customers, and how long, it takes: with one look, and looked at any time."""
-    session = Session.begin(ctx, folder, json)
-    with session.project() as project:
-        session.show(
-            experiments.plan_experiment(
-                project,
-                file,
-                effect=effect,
-                retention=retention,
-                power=power,
-                correlation=correlation,
-                customers_per_day=per_day,
-                simulations=simulations,
-            )
-        )
+    Session.begin(ctx, folder, json).answer(
+        experiments.plan_experiment,
+        file,
+        effect=effect,
+        retention=retention,
+        power=power,
+        correlation=correlation,
+        customers_per_day=per_day,
+        simulations=simulations,
+    )

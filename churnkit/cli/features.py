@@ -27,17 +27,13 @@ def suggest(
     json: Json = False,
 ) -> None:
     """Propose about 40 features from what the log holds, and write features.toml."""
-    session = Session.begin(ctx, folder, json)
-    with session.project() as project:
-        session.show(features.suggest_features(project, force=force))
+    Session.begin(ctx, folder, json).answer(features.suggest_features, force=force)
 
 
 @app.command("list")
 def list_(ctx: typer.Context, folder: Folder = None, json: Json = False) -> None:
     """The features of features.toml, checked against the log."""
-    session = Session.begin(ctx, folder, json)
-    with session.project() as project:
-        session.show(features.list_features(project))
+    Session.begin(ctx, folder, json).answer(features.list_features)
 
 
 @app.command()
@@ -81,12 +77,9 @@ def show(
     json: Json = False,
 ) -> None:
     """Explain a customer's features at a date, down to the events that they came from."""
-    session = Session.begin(ctx, folder, json)
-    with session.project() as project:
-        result = feature_showing.show_features(
-            project, customer, as_of, names=feature or (), at_most=facts
-        )
-    session.show(result)
+    Session.begin(ctx, folder, json).answer(
+        feature_showing.show_features, customer, as_of, names=feature or (), at_most=facts
+    )
 
 
 @app.command()

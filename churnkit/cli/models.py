@@ -19,9 +19,7 @@ Why = Annotated[str, typer.Option(help="A sentence for the journal.")]
 @app.command("list")
 def list_(ctx: typer.Context, folder: Folder = None, json: Json = False) -> None:
     """All model versions, and who holds which alias."""
-    session = Session.begin(ctx, folder, json)
-    with session.project() as project:
-        session.show(registry.list_models(project))
+    Session.begin(ctx, folder, json).answer(registry.list_models)
 
 
 @app.command()
@@ -32,9 +30,7 @@ def show(
     json: Json = False,
 ) -> None:
     """One version and the run that made it."""
-    session = Session.begin(ctx, folder, json)
-    with session.project() as project:
-        session.show(registry.show_model(project, version))
+    Session.begin(ctx, folder, json).answer(registry.show_model, version)
 
 
 @app.command()
@@ -42,25 +38,19 @@ def promote(
     ctx: typer.Context, version: Version, why: Why = "", folder: Folder = None, json: Json = False
 ) -> None:
     """Let a version serve as the champion."""
-    session = Session.begin(ctx, folder, json)
-    with session.project() as project:
-        session.show(registry.promote(project, version, why=why))
+    Session.begin(ctx, folder, json).answer(registry.promote, version, why=why)
 
 
 @app.command()
 def rollback(ctx: typer.Context, why: Why = "", folder: Folder = None, json: Json = False) -> None:
     """Let the champion before this one serve again."""
-    session = Session.begin(ctx, folder, json)
-    with session.project() as project:
-        session.show(registry.rollback(project, why=why))
+    Session.begin(ctx, folder, json).answer(registry.rollback, why=why)
 
 
 @app.command()
 def history(ctx: typer.Context, folder: Folder = None, json: Json = False) -> None:
     """Every change of who serves: who, when, why."""
-    session = Session.begin(ctx, folder, json)
-    with session.project() as project:
-        session.show(registry.journal(project))
+    Session.begin(ctx, folder, json).answer(registry.journal)
 
 
 @app.command()
@@ -89,6 +79,4 @@ def head(
     json: Json = False,
 ) -> None:
     """Export the journal's signed head; keep it where the database's owner cannot write."""
-    session = Session.begin(ctx, folder, json)
-    with session.project() as project:
-        session.show(registry.export_head(project, output))
+    Session.begin(ctx, folder, json).answer(registry.export_head, output)

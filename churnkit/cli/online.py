@@ -8,7 +8,9 @@ import typer
 
 from churnkit.cli.features import WHEN
 from churnkit.cli.session import Folder, Json, Session
-from churnkit.usecases import online_state
+from churnkit.usecases.event_receiving import receive_file
+from churnkit.usecases.online_building import rebuild_online
+from churnkit.usecases.online_reading import show_online
 
 app = typer.Typer(help="Features of the present, kept up to date by events.", no_args_is_help=True)
 
@@ -18,7 +20,7 @@ def rebuild(ctx: typer.Context, folder: Folder = None, json: Json = False) -> No
     """Make the states of all customers from the log."""
     session = Session.begin(ctx, folder, json)
     with session.project() as project, session.progress() as progress:
-        result = online_state.rebuild_online(project, progress=progress)
+        result = rebuild_online(project, progress=progress)
     session.show(result)
 
 
@@ -30,10 +32,7 @@ def receive(
     json: Json = False,
 ) -> None:
     """Take events into the states: late ones, doubled ones, in any order."""
-    session = Session.begin(ctx, folder, json)
-    with session.project() as project:
-        result = online_state.receive_file(project, data)
-    session.show(result)
+    Session.begin(ctx, folder, json).answer(receive_file, data)
 
 
 @app.command()
@@ -48,7 +47,4 @@ def show(
     json: Json = False,
 ) -> None:
     """The features of one customer, from the online state."""
-    session = Session.begin(ctx, folder, json)
-    with session.project() as project:
-        result = online_state.show_online(project, customer, as_of=as_of)
-    session.show(result)
+    Session.begin(ctx, folder, json).answer(show_online, customer, as_of=as_of)

@@ -58,10 +58,7 @@ def import_outcomes(
 @outcomes_app.command("status")
 def outcome_status(ctx: typer.Context, folder: Folder = None, json: Json = False) -> None:
     """How many predictions have matured, and which of them lack an outcome."""
-    session = Session.begin(ctx, folder, json)
-    with session.project() as project:
-        result = usecases.outcome_status(project)
-    session.show(result)
+    Session.begin(ctx, folder, json).answer(usecases.outcome_status)
 
 
 @outcomes_app.command("show")
@@ -73,10 +70,7 @@ def show_outcomes(
     json: Json = False,
 ) -> None:
     """Recorded outcomes, the last recorded first."""
-    session = Session.begin(ctx, folder, json)
-    with session.project() as project:
-        result = usecases.show_outcomes(project, customer, limit=limit)
-    session.show(result)
+    Session.begin(ctx, folder, json).answer(usecases.show_outcomes, customer, limit=limit)
 
 
 @treatments_app.command("import")
@@ -104,10 +98,9 @@ def show_treatments(
     json: Json = False,
 ) -> None:
     """Recorded treatments, the latest first."""
-    session = Session.begin(ctx, folder, json)
-    with session.project() as project:
-        result = treatments.show_treatments(project, customer, campaign=campaign, limit=limit)
-    session.show(result)
+    Session.begin(ctx, folder, json).answer(
+        treatments.show_treatments, customer, campaign=campaign, limit=limit
+    )
 
 
 @holdout_app.command("set")
@@ -124,12 +117,9 @@ def set_holdout(
     json: Json = False,
 ) -> None:
     """Fix a random hold-out, before customers are scored."""
-    session = Session.begin(ctx, folder, json)
-    with session.project() as project:
-        result = holdouts.set_holdout(
-            project, share, campaign=campaign, since=since, until=until, salt=salt
-        )
-    session.show(result)
+    Session.begin(ctx, folder, json).answer(
+        holdouts.set_holdout, share, campaign=campaign, since=since, until=until, salt=salt
+    )
 
 
 @holdout_app.command("end")
@@ -140,16 +130,10 @@ def end_holdout(
     json: Json = False,
 ) -> None:
     """Let a hold-out end now."""
-    session = Session.begin(ctx, folder, json)
-    with session.project() as project:
-        result = holdouts.end_holdout(project, holdout)
-    session.show(result)
+    Session.begin(ctx, folder, json).answer(holdouts.end_holdout, holdout)
 
 
 @holdout_app.command("show")
 def show_holdouts(ctx: typer.Context, folder: Folder = None, json: Json = False) -> None:
     """All hold-outs, and which of their members were treated all the same."""
-    session = Session.begin(ctx, folder, json)
-    with session.project() as project:
-        result = holdouts.show_holdouts(project)
-    session.show(result)
+    Session.begin(ctx, folder, json).answer(holdouts.show_holdouts)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -25,6 +26,7 @@ from churnkit.usecases import (
 )
 from churnkit.usecases import demo as demonstration
 from churnkit.usecases import doctor as health
+from churnkit.usecases.log_settings import LogOptions
 from churnkit.usecases.result import Result
 
 
@@ -110,7 +112,7 @@ def init(
     Each guess is printed with its ground.
     """
     session = Session.begin(ctx, None, json)
-    choose = _ask if sys.stdin.isatty() and not session.json else None
+    choose = partial(_ask, session) if sys.stdin.isatty() and not session.json else None
     ground = ""
     if kind == "auto":
         named = target is not None or positive is not None
@@ -120,7 +122,7 @@ def init(
     result: Result
     with session.progress() as progress:
         if kind == "events":
-            options = create_events.LogOptions(
+            options = LogOptions(
                 customer_id=id or "", time=time, type=type, known_at=known_at,
                 values=tuple(value or ()), categories=tuple(category or ()),
                 key=tuple(key or ()), time_format=time_format, zone=zone,
@@ -157,18 +159,18 @@ def init(
         session.err.print(f"Next: churnkit -C {directory} {following}", markup=False)
 
 
-def _ask(error: Ambiguous) -> str:
+def _ask(session: Session, error: Ambiguous) -> str:
     choices = error.options
-    console = Console(stderr=True, highlight=False)
-    console.print(Text(f"\n{error.what}"))
-    for number, choice in enumerate(choices, 1):
-        console.print(Text(f"  {number}  {choice}"))
-    while True:
-        answer = typer.prompt("Which one (number or name)", err=True).strip()
-        if answer in choices:
-            return str(answer)
-        if answer.isdigit() and 1 <= int(answer) <= len(choices):
-            return choices[int(answer) - 1]
+    with session.asking():
+        session.err.print(Text(f"\n{error.what}"))
+        for number, choice in enumerate(choices, 1):
+            session.err.print(Text(f"  {number}  {choice}"))
+        while True:
+            answer = typer.prompt("Which one (number or name)", err=True).strip()
+            if answer in choices:
+                return str(answer)
+            if answer.isdigit() and 1 <= int(answer) <= len(choices):
+                return choices[int(answer) - 1]
 
 
 def import_(

@@ -57,28 +57,22 @@ def start(
     json: Json = False,
 ) -> None:
     """Let a challenger prove itself, beginning in shadow; says when a verdict can be expected."""
-    session = Session.begin(ctx, folder, json)
-    with session.project() as project:
-        session.show(
-            rollout_start.start_rollout(
-                project,
-                challenger,
-                plan=plan,
-                overrides=parse_overrides(override or (), overrides),
-                customers=customers,
-                predictions_per_day=per_day,
-                attempt=attempt,
-                why=why,
-            )
-        )
+    Session.begin(ctx, folder, json).answer(
+        rollout_start.start_rollout,
+        challenger,
+        plan=plan,
+        overrides=parse_overrides(override or (), overrides),
+        customers=customers,
+        predictions_per_day=per_day,
+        attempt=attempt,
+        why=why,
+    )
 
 
 @app.command("list")
 def list_(ctx: typer.Context, folder: Folder = None, json: Json = False) -> None:
     """All rollouts."""
-    session = Session.begin(ctx, folder, json)
-    with session.project() as project:
-        session.show(rollouts.list_rollouts(project))
+    Session.begin(ctx, folder, json).answer(rollouts.list_rollouts)
 
 
 @app.command()
@@ -86,9 +80,7 @@ def status(
     ctx: typer.Context, rollout: Name = None, folder: Folder = None, json: Json = False
 ) -> None:
     """Where it stands: stage, evidence with bounds, what is still needed."""
-    session = Session.begin(ctx, folder, json)
-    with session.project() as project:
-        session.show(rollouts.rollout_status(project, rollout))
+    Session.begin(ctx, folder, json).answer(rollouts.rollout_status, rollout)
 
 
 @app.command()
@@ -96,9 +88,7 @@ def advance(
     ctx: typer.Context, rollout: Name = None, folder: Folder = None, json: Json = False
 ) -> None:
     """Take in what matured, decide, and do it: one step at most. For a person or cron."""
-    session = Session.begin(ctx, folder, json)
-    with session.project() as project:
-        session.show(rollouts.advance_rollout(project, rollout))
+    Session.begin(ctx, folder, json).answer(rollouts.advance_rollout, rollout)
 
 
 @app.command()
@@ -111,9 +101,9 @@ def pause(
     json: Json = False,
 ) -> None:
     """Keep everything as it is until somebody resumes."""
-    session = Session.begin(ctx, folder, json)
-    with session.project() as project:
-        session.show(rollouts.pause_rollout(project, rollout, why=why, expected_revision=revision))
+    Session.begin(ctx, folder, json).answer(
+        rollouts.pause_rollout, rollout, why=why, expected_revision=revision
+    )
 
 
 @app.command()
@@ -126,9 +116,9 @@ def resume(
     json: Json = False,
 ) -> None:
     """Go on after a pause."""
-    session = Session.begin(ctx, folder, json)
-    with session.project() as project:
-        session.show(rollouts.resume_rollout(project, rollout, why=why, expected_revision=revision))
+    Session.begin(ctx, folder, json).answer(
+        rollouts.resume_rollout, rollout, why=why, expected_revision=revision
+    )
 
 
 @app.command()
@@ -141,11 +131,9 @@ def promote(
     json: Json = False,
 ) -> None:
     """Let the challenger serve everybody, whatever is proven."""
-    session = Session.begin(ctx, folder, json)
-    with session.project() as project:
-        session.show(
-            rollouts.promote_rollout(project, rollout, why=why, expected_revision=revision)
-        )
+    Session.begin(ctx, folder, json).answer(
+        rollouts.promote_rollout, rollout, why=why, expected_revision=revision
+    )
 
 
 @app.command()
@@ -158,9 +146,9 @@ def abort(
     json: Json = False,
 ) -> None:
     """Back to the champion alone, for good; a further attempt is a new rollout."""
-    session = Session.begin(ctx, folder, json)
-    with session.project() as project:
-        session.show(rollouts.abort_rollout(project, rollout, why=why, expected_revision=revision))
+    Session.begin(ctx, folder, json).answer(
+        rollouts.abort_rollout, rollout, why=why, expected_revision=revision
+    )
 
 
 @app.command()
@@ -178,13 +166,9 @@ def replay(
     json: Json = False,
 ) -> None:
     """What another plan would have decided when; nothing is changed."""
-    session = Session.begin(ctx, folder, json)
-    with session.project() as project:
-        session.show(
-            rollout_replaying.replay_rollout(
-                project, rollout, plan=plan, every_days=every, plot=plot
-            )
-        )
+    Session.begin(ctx, folder, json).answer(
+        rollout_replaying.replay_rollout, rollout, plan=plan, every_days=every, plot=plot
+    )
 
 
 @app.command()
@@ -198,6 +182,4 @@ def history(
     json: Json = False,
 ) -> None:
     """What was done with it: who, when, why."""
-    session = Session.begin(ctx, folder, json)
-    with session.project() as project:
-        session.show(rollouts.rollout_history(project, rollout, all_looks=all_looks))
+    Session.begin(ctx, folder, json).answer(rollouts.rollout_history, rollout, all_looks=all_looks)

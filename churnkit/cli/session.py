@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Concatenate, ParamSpec
 
 import typer
 from rich.console import Console
@@ -21,6 +21,7 @@ from churnkit.errors import SettingsInvalid
 from churnkit.project import Project, open_project
 from churnkit.usecases.result import Result
 
+P = ParamSpec("P")
 Folder = Annotated[
     Path | None,
     typer.Option("-C", "--project", metavar="DIR", help="The project folder.", show_default="."),
@@ -34,6 +35,7 @@ class Session:
 
     folder: Path
     json: bool
+    _bar: Progress | None = None
 
     @classmethod
     def begin(cls, ctx: typer.Context, folder: Path | None, json: bool) -> Session:
@@ -60,6 +62,24 @@ class Session:
         else:
             Console(highlight=False).print(result)
 
+    def answer(
+        self, usecase: Callable[Concatenate[Project, P], Result], *args: P.args, **kwargs: P.kwargs
+    ) -> None:
+        """Call a use case of the project, and print what it gives."""
+        with self.project() as project:
+            self.show(usecase(project, *args, **kwargs))
+
+    @contextmanager
+    def asking(self) -> Iterator[None]:
+        """Somebody is asked: no bar is drawn over the question and what is typed."""
+        bar = self._bar
+        if bar is None:
+            yield
+            return
+        bar.stop()
+        yield
+        bar.start()
+
     @contextmanager
     def progress(self) -> Iterator[Report]:
         """Show progress on stderr: a bar in a terminal, a line per stage elsewhere."""
@@ -73,6 +93,7 @@ class Session:
                 console=self.err,
                 transient=True,
             ) as bar:
+                self._bar = bar
                 task = bar.add_task("starting", total=None, detail="")
 
                 def draw(step: Step) -> None:
@@ -85,6 +106,7 @@ class Session:
                     )
 
                 yield draw
+            self._bar = None
             return
         last = ""
 

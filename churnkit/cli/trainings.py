@@ -53,10 +53,7 @@ def evaluate(
     json: Json = False,
 ) -> None:
     """How good a model is on customers it never saw, with intervals."""
-    session = Session.begin(ctx, folder, json)
-    with session.project() as project:
-        result = evaluating.evaluate(project, version)
-    session.show(result)
+    Session.begin(ctx, folder, json).answer(evaluating.evaluate, version)
 
 
 def retrain(

@@ -193,11 +193,3 @@ def count_customers(engine: sa.Engine, wanted: CustomerFilter) -> Sequence[tuple
     )
     with reading(engine) as connection:
         return [(row[0], row[1], row[2]) for row in connection.execute(query)]
-
-
-def latest_score(engine: sa.Engine, customer_id: str) -> LatestScore | None:
-    """One customer's."""
-    query = sa.select(*_SHOWN).where(latest_scores.c.customer_id == customer_id)
-    with reading(engine) as connection:
-        row = connection.execute(query).mappings().one_or_none()
-    return None if row is None else LatestScore(**row)

@@ -7,7 +7,7 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from churnkit.domain.predictions import PredictionRow
-from churnkit.ledger.store import read_prediction
+from churnkit.ledger.prediction_rows import read_prediction
 from churnkit.ledger.tables import predictions
 from churnkit.ledger.transactions import reading
 

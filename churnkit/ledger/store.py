@@ -2,81 +2,26 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
-from itertools import islice
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
 import sqlalchemy as sa
 
-from churnkit.domain.evaluation import Estimate
 from churnkit.domain.models import JournalEntry, ModelVersion
-from churnkit.domain.predictions import PredictionRow, Reason
+from churnkit.domain.predictions import PredictionRow
 from churnkit.domain.recording import IdempotentAnswer
-from churnkit.domain.rollouts import RolloutFailure
-from churnkit.errors import BadValue, UnknownModelVersion, did_you_mean
+from churnkit.errors import UnknownModelVersion, did_you_mean
 from churnkit.ledger import tables
 from churnkit.ledger.engine import Pool, make_engine, migrate
 from churnkit.ledger.idempotent import keep_answer
+from churnkit.ledger.journal_rows import JOURNAL_LOCK, JournalTurn, add_entries, read_journal
+from churnkit.ledger.model_rows import insert_version, read_versions, version_names
 from churnkit.ledger.part_files import FOLDER
-from churnkit.ledger.rollouts import insert_failures
+from churnkit.ledger.prediction_rows import Recording, read_prediction
 from churnkit.ledger.transactions import reading, writing
-
-_CHUNK = 1_000
-_JOURNAL_LOCK = 0x6A6F75726E616C  # "journal"
-
-Decide = Callable[[tuple[JournalEntry, ...]], JournalEntry]
-"""Makes the next entry from the journal so far."""
-
-
-class Recording:
-    """An open transaction that takes predictions."""
-
-    def __init__(self, connection: sa.Connection) -> None:
-        self.connection = connection
-
-    def add(self, rows: Iterable[PredictionRow]) -> None:
-        """Add predictions; they are there when the transaction commits.
-
-        Raises
-        ------
-        BadValue : a prediction id is there already; nothing of the transaction is kept
-        """
-        for chunk in _chunks(rows):
-            try:
-                self.connection.execute(
-                    sa.insert(tables.predictions), [_prediction_values(row) for row in chunk]
-                )
-            except sa.exc.IntegrityError as error:
-                raise BadValue(
-                    "a prediction with this id is in the ledger already; none was added.",
-                    fix="Give each prediction an id of its own.",
-                    field="prediction_id",
-                ) from error
-
-    def add_failures(self, failures: Iterable[RolloutFailure]) -> None:
-        """Add that a rollout's model could not score what the other one answered."""
-        insert_failures(self.connection, failures)
-
-
-class JournalTurn:
-    """An open transaction in which nobody else adds to the journal."""
-
-    def __init__(self, connection: sa.Connection) -> None:
-        self.connection = connection
-
-    def entries(self) -> tuple[JournalEntry, ...]:
-        """The journal so far."""
-        return _read_journal(self.connection)
-
-    def append(self, entries: Iterable[JournalEntry]) -> None:
-        """Add entries that follow the last one."""
-        for entry in entries:
-            self.connection.execute(sa.insert(tables.journal), _journal_values(entry))
 
 
 class Ledger:
@@ -209,28 +154,17 @@ class Ledger:
         -------
         journal : with the new entries
         """
-        with self.writing(lock=_JOURNAL_LOCK) as connection:
-            known = _read_journal(connection)
+        with self.writing(lock=JOURNAL_LOCK) as connection:
+            known = read_journal(connection)
             new = tuple(entries(known))
-            _insert_version(connection, version)
-            _insert_metrics(connection, version.version, version.metrics, at)
-            for entry in new:
-                connection.execute(sa.insert(tables.journal), _journal_values(entry))
+            insert_version(connection, version, at)
+            add_entries(connection, new)
         return known + new
-
-    def add_model_version(self, version: ModelVersion) -> None:
-        """Add a model version and its metrics."""
-        with self.writing() as connection:
-            _insert_version(connection, version)
-            _insert_metrics(connection, version.version, version.metrics, version.created_at)
 
     def model_versions(self) -> tuple[ModelVersion, ...]:
         """All of them, in the order of their creation."""
-        table = tables.model_versions
         with self.reading() as connection:
-            rows = connection.execute(sa.select(table).order_by(table.c.number)).mappings().all()
-            first = _first_metrics(connection)
-        return tuple(_version(row, first.get(row["version"], {})) for row in rows)
+            return read_versions(connection)
 
     def model_version(self, name: str) -> ModelVersion:
         """One by its name.
@@ -250,10 +184,8 @@ class Ledger:
 
     def version_names(self) -> tuple[str, ...]:
         """The versions' names, in the order of their creation."""
-        table = tables.model_versions
         with self.reading() as connection:
-            found = connection.execute(sa.select(table.c.version).order_by(table.c.number))
-            return tuple(found.scalars())
+            return version_names(connection)
 
     def next_version(self) -> str:
         """``v1``, ``v2``, …: one above the highest."""
@@ -262,10 +194,6 @@ class Ledger:
             return f"v{(highest.scalar() or 0) + 1}"
 
     # --- journal -----------------------------------------------------------------------------
-
-    def append_journal(self, decide: Decide) -> JournalEntry:
-        """Add an entry that is made from the journal so far; two processes never fork it."""
-        return self.append_entries(lambda known: (decide(known),))[-1]
 
     def append_entries(
         self,
@@ -287,11 +215,10 @@ class Ledger:
         ------
         AnsweredAlready : there is an answer under its key; nothing was added
         """
-        with self.writing(lock=_JOURNAL_LOCK) as connection:
-            known = _read_journal(connection)
+        with self.writing(lock=JOURNAL_LOCK) as connection:
+            known = read_journal(connection)
             new = tuple(decide(known))
-            for entry in new:
-                connection.execute(sa.insert(tables.journal), _journal_values(entry))
+            add_entries(connection, new)
             answer = keep(known + new)
             if answer is not None:
                 keep_answer(connection, answer)
@@ -300,13 +227,13 @@ class Ledger:
     @contextmanager
     def journal_turn(self) -> Iterator[JournalTurn]:
         """Change other tables and the journal in one transaction; such turns come one by one."""
-        with self.writing(lock=_JOURNAL_LOCK) as connection:
+        with self.writing(lock=JOURNAL_LOCK) as connection:
             yield JournalTurn(connection)
 
     def journal(self) -> tuple[JournalEntry, ...]:
         """All entries, the oldest first."""
         with self.reading() as connection:
-            return _read_journal(connection)
+            return read_journal(connection)
 
     def adopt(
         self, versions: Sequence[ModelVersion], journal: Sequence[JournalEntry]
@@ -318,141 +245,28 @@ class Ledger:
         added : how many versions were new; None: the journals went different ways, and nothing
             was changed
         """
-        with self.writing(lock=_JOURNAL_LOCK) as connection:
-            ours = [entry.hash for entry in _read_journal(connection)]
+        with self.writing(lock=JOURNAL_LOCK) as connection:
+            ours = [entry.hash for entry in read_journal(connection)]
             theirs = [entry.hash for entry in journal]
             common = min(len(ours), len(theirs))
             if ours[:common] != theirs[:common]:
                 return None
-            known = set(connection.execute(sa.select(tables.model_versions.c.version)).scalars())
+            known = set(version_names(connection))
             if len(ours) > len(theirs) and {v.version for v in versions} - known:
                 return None
             new = [version for version in versions if version.version not in known]
             for version in new:
-                _insert_version(connection, version)
-                _insert_metrics(connection, version.version, version.metrics, version.created_at)
-            for entry in journal[len(ours) :]:
-                connection.execute(sa.insert(tables.journal), _journal_values(entry))
+                insert_version(connection, version, version.created_at)
+            add_entries(connection, journal[len(ours) :])
         return len(new)
 
     def journal_after(self, sequence: int, limit: int) -> tuple[JournalEntry, ...]:
         """At most so many entries after this one, the oldest first."""
-        table = tables.journal
-        query = (
-            sa.select(table)
-            .where(table.c.sequence > sequence)
-            .order_by(table.c.sequence)
-            .limit(limit)
-        )
         with self.reading() as connection:
-            rows = connection.execute(query).mappings().all()
-        return tuple(
-            JournalEntry(**{**row, "evidence": json.loads(row["evidence"])}) for row in rows
-        )
+            return read_journal(connection, after=sequence, limit=limit)
 
     def journal_length(self) -> int:
         """The last entry's number."""
         with self.reading() as connection:
             found = connection.execute(sa.select(sa.func.max(tables.journal.c.sequence)))
             return int(found.scalar() or 0)
-
-    # --- metrics ------------------------------------------------------------------------------
-
-    def record_metrics(
-        self, model_version: str, metrics: Mapping[str, Estimate], at: datetime
-    ) -> None:
-        """Add figures of a model version."""
-        with self.writing() as connection:
-            _insert_metrics(connection, model_version, metrics, at)
-
-    def metrics(self, model_version: str) -> dict[str, Estimate]:
-        """The latest figure of each name."""
-        table = tables.metrics
-        query = sa.select(table).where(table.c.model_version == model_version).order_by(table.c.at)
-        with self.reading() as connection:
-            rows = connection.execute(query).mappings().all()
-        return {row["name"]: _estimate(row) for row in rows}
-
-
-def _chunks(rows: Iterable[PredictionRow]) -> Iterator[Sequence[PredictionRow]]:
-    stream = iter(rows)
-    while chunk := tuple(islice(stream, _CHUNK)):
-        yield chunk
-
-
-def _prediction_values(row: PredictionRow) -> dict[str, Any]:
-    # Field by field: dumping a model costs more than its INSERT.
-    reasons = [
-        {"column": one.column, "value": one.value, "points": one.points} for one in row.reasons
-    ]
-    return {
-        "prediction_id": row.prediction_id,
-        "customer_id": row.customer_id,
-        "model_version": row.model_version,
-        "probability": row.probability,
-        "risk_band": row.risk_band,
-        "variant": row.variant,
-        "made_at": row.made_at,
-        "reasons": json.dumps(reasons, ensure_ascii=False) if reasons else "[]",
-        "as_of": row.as_of,
-        "request_id": row.request_id,
-        "rollout_id": row.rollout_id,
-        "shadow_of": row.shadow_of,
-        "unknown_categories": json.dumps(row.unknown_categories)
-        if row.unknown_categories
-        else None,
-    }
-
-
-def read_prediction(row: sa.RowMapping) -> PredictionRow:
-    """A row of the table ``predictions``."""
-    reasons = tuple(Reason(**reason) for reason in json.loads(row["reasons"]))
-    unknown = tuple(json.loads(row["unknown_categories"] or "[]"))
-    kept = {name: value for name, value in row.items() if name != "written_in"}
-    return PredictionRow(**{**kept, "reasons": reasons, "unknown_categories": unknown})
-
-
-def _insert_version(connection: sa.Connection, version: ModelVersion) -> None:
-    number = int(version.version.removeprefix("v"))
-    values = version.model_dump(exclude={"metrics"})
-    connection.execute(sa.insert(tables.model_versions), {**values, "number": number})
-
-
-def _insert_metrics(
-    connection: sa.Connection, version: str, metrics: Mapping[str, Estimate], at: datetime
-) -> None:
-    rows = [
-        {"model_version": version, "name": name, "at": at, **estimate.model_dump()}
-        for name, estimate in metrics.items()
-    ]
-    if rows:
-        connection.execute(sa.insert(tables.metrics), rows)
-
-
-def _first_metrics(connection: sa.Connection) -> dict[str, dict[str, Estimate]]:
-    """The figures with which each version was admitted."""
-    table = tables.metrics
-    found: dict[str, dict[str, Estimate]] = {}
-    for row in connection.execute(sa.select(table).order_by(table.c.at)).mappings():
-        found.setdefault(row["model_version"], {}).setdefault(row["name"], _estimate(row))
-    return found
-
-
-def _version(row: sa.RowMapping, metrics: dict[str, Estimate]) -> ModelVersion:
-    values = {name: value for name, value in row.items() if name != "number"}
-    return ModelVersion(**values, metrics=metrics)
-
-
-def _estimate(row: sa.RowMapping) -> Estimate:
-    return Estimate(value=row["value"], low=row["low"], high=row["high"])
-
-
-def _journal_values(entry: JournalEntry) -> dict[str, Any]:
-    evidence = json.dumps(entry.evidence, ensure_ascii=False, sort_keys=True)
-    return {**entry.model_dump(exclude={"evidence"}), "evidence": evidence}
-
-
-def _read_journal(connection: sa.Connection) -> tuple[JournalEntry, ...]:
-    table = tables.journal
-    rows = connection.execute(sa.select(table).order_by(table.c.sequence)).mappings()
-    return tuple(JournalEntry(**{**row, "evidence": json.loads(row["evidence"])}) for row in rows)

@@ -199,18 +199,6 @@ def concept_drift_alerts(
     return tuple(found)
 
 
-class PauseRequest(Frozen):
-    """All that monitoring may ask of a rollout: wait, for these reasons, until a person looks."""
-
-    alerts: tuple[Alert, ...] = Field(min_length=1)
-
-
-def pause_request(alerts: Sequence[Alert]) -> PauseRequest | None:
-    """The request to pause, if any of these alerts asks for it."""
-    asking = tuple(alert for alert in alerts if alert.request == "pause")
-    return PauseRequest(alerts=asking) if asking else None
-
-
 def _worse(name: str, row: Quality, expected: Estimate, rules: AlertRules) -> Alert | None:
     """The alert of one figure in one month."""
     month = row.month or ""

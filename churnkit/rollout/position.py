@@ -1,7 +1,7 @@
 """Where a rollout stands, and how a decision or a person moves it.
 
-Every move is idempotent: aborting what is aborted, or retrying an attempt that began already,
-gives the same position. An abort is final for its attempt.
+Every move is idempotent: pausing what is paused, or aborting what is aborted, gives the same
+position. An abort is final; a further attempt of the same challenger is a new rollout.
 """
 
 from __future__ import annotations
@@ -125,31 +125,6 @@ def promote(position: Position, plan: Plan, *, at: datetime) -> Position:
     _open(position)
     last = len(plan.stages) - 1
     return position.model_copy(update={"condition": "promoted", "stage": last, "stage_since": at})
-
-
-def retry(position: Position, *, attempt: int, at: datetime) -> Position:
-    """A new attempt of the same challenger, from shadow, with a smaller error budget.
-
-    Parameters
-    ----------
-    attempt : the number of the new attempt; asking for the one that runs changes nothing
-
-    Raises
-    ------
-    RolloutOver : promoted
-    StepNotAllowed : the attempt that runs was not aborted, or the number is not the next one
-    """
-    if attempt == position.attempt and not position.over:
-        return position
-    if position.condition == "promoted":
-        raise RolloutOver("the challenger was promoted; there is nothing to try again.")
-    if attempt != position.attempt + 1:
-        raise StepNotAllowed(f"the next attempt is number {position.attempt + 1}, not {attempt}.")
-    if position.condition != "aborted":
-        raise StepNotAllowed(
-            f"attempt {position.attempt} still runs.", fix="Abort it before the next one."
-        )
-    return Position(started_at=at, stage_since=at, attempt=attempt)
 
 
 def _open(position: Position) -> None:

@@ -7,66 +7,43 @@ piece that was committed, and no row is in the ledger twice.
 
 from __future__ import annotations
 
-import json
 import os
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 from pydantic import Field
 
-from churnkit.data.part_formats import TableFormat, pack
+from churnkit.data.part_formats import TableFormat
 from churnkit.data.suppressed import Suppressed
 from churnkit.domain.frozen import Frozen
-from churnkit.domain.jobs import JobPart, JobProgress, RowFault, row_ids
-from churnkit.domain.recording import PredictionColumns
-from churnkit.domain.rollouts import RolloutFailure
+from churnkit.domain.jobs import JobPart, JobProgress, RowFault
 from churnkit.errors import BadValue, DataEmpty
-from churnkit.inference.batch import one_thread_here, score_typed
-from churnkit.inference.predictor import Predictor
+from churnkit.inference.batch import one_thread_here
 from churnkit.ledger.job_claims import advance, working
 from churnkit.ledger.prediction_copy import insert_predictions
 from churnkit.ledger.rollouts import insert_failures
 from churnkit.ledger.suppressions import ErasedWithin
 from churnkit.project import Project
 from churnkit.registry.bundle import Bundle, read_bundle
-from churnkit.usecases.batch_arms import BatchArms, LivePair, recorded
+from churnkit.usecases.batch_answers import BatchRequest
+from churnkit.usecases.batch_arms import BatchArms
 from churnkit.usecases.batch_rows import BatchFile, LookUp, Piece
+from churnkit.usecases.batch_scoring import PieceScorer, ScoredPiece
 from churnkit.usecases.bundles import find_bundle
 from churnkit.usecases.drifting import note_features
-from churnkit.usecases.feature_notes import MOST, Noted, sampled
+from churnkit.usecases.feature_notes import MOST
 from churnkit.usecases.job_work import Outcome, Work, now
-from churnkit.usecases.online_state import online_features
+from churnkit.usecases.online_reading import online_features
 from churnkit.usecases.serving import bundle_predictor, find_version
 from churnkit.usecases.suppressing import KnownErasures, erased_within
 
-VARIANT = "champion"
-RESULT, FAILED = "result", "failed"
 SHOWN_FAULTS = 20
 _SQLITE_ROWS = 2_000
 """A commit keeps SQLite's other writers waiting: it shall be short."""
-_FAILED_SCHEMA = pa.schema(
-    [
-        ("row", pa.int64()),
-        *((name, pa.string()) for name in ("customer_id", "column", "given", "reason", "fix")),
-    ]
-)
-
-
-class BatchRequest(Frozen):
-    """What was asked of a batch."""
-
-    format: TableFormat
-    record: bool = True
-    reasons: int = 0
-    on_error: Literal["skip", "fail"] = "skip"
-    as_of: datetime | None = None
 
 
 class Tally(Frozen):
@@ -87,45 +64,6 @@ class Tally(Frozen):
     """The first ones."""
     checked: bool = False
     """Whether all rows were looked at before the first one was scored."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Scored:
-    piece: Piece
-    predictions: list[PredictionColumns]
-    failures: list[RolloutFailure]
-    parts: list[tuple[str, bytes, int]]
-    mass: float
-    bands: Counter[str]
-    unknown: Counter[str]
-    noted: Noted | None = None
-    """A sample of the rows, for the test of drift."""
-
-
-def result_schema(reasons: int) -> pa.Schema:
-    """The columns of a batch's result."""
-    fields: list[tuple[str, pa.DataType]] = [
-        ("row", pa.int64()),
-        ("customer_id", pa.string()),
-        ("prediction_id", pa.string()),
-        ("probability", pa.float64()),
-        ("risk_band", pa.string()),
-        ("model_version", pa.string()),
-        ("variant", pa.string()),
-        ("unknown_categories", pa.list_(pa.string())),
-    ]
-    for k in range(1, reasons + 1):
-        fields += [
-            (f"reason_{k}", pa.string()),
-            (f"reason_{k}_value", pa.string()),
-            (f"reason_{k}_points", pa.float64()),
-        ]
-    return pa.schema(fields)
-
-
-def failed_schema() -> pa.Schema:
-    """The columns of the rows that were set aside."""
-    return _FAILED_SCHEMA
 
 
 def score_batch(work: Work) -> Outcome:
@@ -165,12 +103,13 @@ def score_batch(work: Work) -> Outcome:
     noted = asked.record and project.settings.service.drift_rows > 0
     share = MOST / max(lines or MOST, MOST) if noted else 0.0
     erased = erased_within(project) if named else None
-    for first in _scored(work, predictor, file, asked, tally, rows, arms, share):
+    scorer = PieceScorer(job.job_id, predictor, asked, share)
+    for first in _scored(scorer, file.pieces(rows=rows, place=tally.place), arms):
         work.look()
         scored = first
         while (after := _commit(work, scored, tally, lines, erased)) is None:
             piece = file.without_erased(scored.piece)  # somebody was erased since it was read
-            scored = _score(job.job_id, predictor, piece, asked, arms.now(), share)
+            scored = scorer.score(piece, arms.now())
         tally = after
         if scored.noted is not None and scored.noted.ids:
             found = scored.noted
@@ -247,26 +186,14 @@ def _refuse_broken(work: Work, file: BatchFile, rows: int) -> None:
         raise BadValue(what, fix=fix, row=fault.row, column=fault.column or None)
 
 
-def _scored(
-    work: Work,
-    predictor: Predictor,
-    file: BatchFile,
-    asked: BatchRequest,
-    tally: Tally,
-    rows: int,
-    arms: BatchArms,
-    share: float,
-) -> Iterator[_Scored]:
+def _scored(scorer: PieceScorer, pieces: Iterator[Piece], arms: BatchArms) -> Iterator[ScoredPiece]:
     """Pieces in their order; while one is committed, others are read and scored."""
     n_workers = max(1, (os.cpu_count() or 2) - 1)
     with ThreadPoolExecutor(n_workers, initializer=one_thread_here) as pool:
-        waiting: deque[Future[_Scored]] = deque()
+        waiting: deque[Future[ScoredPiece]] = deque()
         try:
-            for piece in file.pieces(rows=rows, place=tally.place):
-                pair = arms.now()
-                waiting.append(
-                    pool.submit(_score, work.job.job_id, predictor, piece, asked, pair, share)
-                )
+            for piece in pieces:
+                waiting.append(pool.submit(scorer.score, piece, arms.now()))
                 if len(waiting) > n_workers:
                     yield waiting.popleft().result()
             while waiting:
@@ -276,129 +203,8 @@ def _scored(
                 future.cancel()
 
 
-def _score(
-    job_id: str,
-    predictor: Predictor,
-    piece: Piece,
-    asked: BatchRequest,
-    pair: LivePair | None,
-    share: float,
-) -> _Scored:
-    parts: list[tuple[str, bytes, int]] = []
-    if piece.faults:
-        faults = [
-            {"row": fault.row, "customer_id": fault.customer_id, "column": fault.column,
-             "given": fault.given, "reason": fault.reason, "fix": fault.fix}
-            for fault in piece.faults
-        ]  # fmt: skip
-        table = pa.RecordBatch.from_pylist(faults, schema=_FAILED_SCHEMA)
-        parts.append((FAILED, pack(table), len(faults)))
-    if not piece.numbers:
-        return _Scored(piece, [], [], parts, 0.0, Counter(), Counter())
-    scores = score_typed(predictor, piece.batch, reasons=asked.reasons)
-    trouble = ""
-    if pair is not None:
-        scores, trouble = pair.score(scores, piece.batch, asked.reasons)
-    ids = row_ids(job_id, piece.numbers)
-    unseen = predictor.encoder.unseen_rows(piece.batch.columns)
-    n = len(ids)
-    columns = {name: scores.column(name) for name in scores.schema.names} | {
-        "row": pa.array(piece.numbers, pa.int64()),
-        "prediction_id": pa.array(ids, pa.string()),
-        "variant": scores.column("variant")
-        if pair is not None
-        else pa.repeat(pa.scalar(VARIANT, pa.string()), n),
-        "unknown_categories": pa.array(
-            [unseen.get(i, ()) for i in range(n)], pa.list_(pa.string())
-        ),
-    }
-    schema = result_schema(asked.reasons)
-    result = pa.RecordBatch.from_arrays([columns[name] for name in schema.names], schema=schema)
-    parts.append((RESULT, pack(result), n))
-    bands = scores.column("risk_band").to_pylist()
-    predictions: list[PredictionColumns] = []
-    failures: list[RolloutFailure] = []
-    if asked.record and pair is not None:
-        predictions, failures = recorded(
-            scores,
-            ids,
-            _reasons(scores, asked.reasons) if asked.reasons else ["[]"] * n,
-            unseen,
-            pair.arms,
-            made_at=now(),
-            as_of=asked.as_of,
-            request_id=job_id,
-            trouble=trouble,
-        )
-    elif asked.record:
-        predictions = [_predictions(scores, ids, bands, unseen, predictor.version, job_id, asked)]
-    return _Scored(
-        piece,
-        predictions,
-        failures,
-        parts,
-        float(pc.sum(scores.column("probability")).as_py()),
-        Counter(bands),
-        Counter(name for names in unseen.values() for name in names),
-        sampled(piece.batch, ids, scores, version=predictor.version, share=share)
-        if share
-        else None,
-    )
-
-
-def _predictions(
-    scores: pa.RecordBatch,
-    ids: list[str],
-    bands: list[str],
-    unseen: dict[int, tuple[str, ...]],
-    version: str,
-    job_id: str,
-    asked: BatchRequest,
-) -> PredictionColumns:
-    n = len(ids)
-    unknown: list[str | None] = [None] * n
-    for i, names in unseen.items():
-        unknown[i] = json.dumps(names)
-    return PredictionColumns(
-        prediction_ids=ids,
-        customer_ids=scores.column("customer_id").to_pylist(),
-        probabilities=scores.column("probability").to_pylist(),
-        risk_bands=bands,
-        reasons=_reasons(scores, asked.reasons) if asked.reasons else ["[]"] * n,
-        unknown_categories=unknown,
-        model_version=version,
-        variant=VARIANT,
-        made_at=now(),
-        as_of=asked.as_of,
-        request_id=job_id,
-    )
-
-
-def _reasons(scores: pa.RecordBatch, wanted: int) -> list[str]:
-    ranked = [
-        zip(
-            scores.column(f"reason_{k}").to_pylist(),
-            scores.column(f"reason_{k}_value").to_pylist(),
-            scores.column(f"reason_{k}_points").to_pylist(),
-            strict=True,
-        )
-        for k in range(1, wanted + 1)
-    ]
-    return [
-        json.dumps(
-            [
-                {"column": column, "value": value, "points": points}
-                for column, value, points in row
-                if column is not None
-            ],
-            ensure_ascii=False,
-        )
-        for row in zip(*ranked, strict=True)
-    ]
-
-
 def _commit(
-    work: Work, scored: _Scored, tally: Tally, lines: int | None, erased: ErasedWithin | None
+    work: Work, scored: ScoredPiece, tally: Tally, lines: int | None, erased: ErasedWithin | None
 ) -> Tally | None:
     """Keep all that a piece brought; None where one of its customers was erased: nothing is."""
     piece = scored.piece

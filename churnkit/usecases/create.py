@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,22 +14,14 @@ from churnkit.data.sources import lasting_name, open_source
 from churnkit.domain.columns import TableSchema
 from churnkit.domain.profiles import RoleGuess
 from churnkit.domain.progress import Cancel, Progress, Step, silent
-from churnkit.errors import (
-    Ambiguous,
-    AmbiguousSheet,
-    AmbiguousTarget,
-    ProjectExists,
-    storage_errors,
-)
+from churnkit.errors import AmbiguousSheet, AmbiguousTarget
 from churnkit.project import Project, open_project
 from churnkit.reporting.tables import roles_table
-from churnkit.settings.file import FILE_NAME, write_settings
 from churnkit.settings.sources import ColumnsTable, DataTable
 from churnkit.settings.whole import ProjectTable, Settings
+from churnkit.usecases.asking import Choose
+from churnkit.usecases.new_folder import new_folder, refuse_existing
 from churnkit.usecases.result import Result
-
-Choose = Callable[[Ambiguous], str]
-"""Answers which of ``error.options`` is meant."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -105,16 +94,12 @@ def create_project(
             raise
         sheet = choose(error)
         source = open_source(data, query=query, sheet=sheet)
-    missing_before = not home.exists()
-    with storage_errors(home):
-        home.mkdir(parents=True, exist_ok=True)
-        workshop = Path(tempfile.mkdtemp(prefix=".churnkit-new-", dir=home))
-    try:
-        store = workshop / "store"
-        store.mkdir()
-        schema = import_table(source, store / "churnkit.duckdb", progress=progress, cancel=cancel)
+    with new_folder(home) as workshop:
+        database = workshop.store / "churnkit.duckdb"
+        workshop.store.mkdir()
+        schema = import_table(source, database, progress=progress, cancel=cancel)
         progress(Step("guessing what each column is for"))
-        table = read_arrow(store / "churnkit.duckdb")
+        table = read_arrow(database)
         while True:
             try:
                 roles = guess_roles(
@@ -131,52 +116,11 @@ def create_project(
                     target = answer
         settings = Settings(
             project=ProjectTable(name=name or home.name),
-            data=DataTable(
-                source=kept,
-                query=query,
-                sheet=sheet,
-            ),
+            data=DataTable(source=kept, query=query, sheet=sheet),
             columns=_columns(roles),
         )
-        with storage_errors(home):
-            store.replace(home / "store")
-        # The settings come last: a folder is a project when it has them.
-        write_settings(home, settings)
-    except BaseException:
-        shutil.rmtree(workshop, ignore_errors=True)
-        if missing_before and not any(home.iterdir()):
-            home.rmdir()
-        raise
-    shutil.rmtree(workshop, ignore_errors=True)
+        workshop.publish(settings)
     return Created(project=open_project(home), roles=roles, table=schema)
-
-
-def refuse_existing(home: Path) -> None:
-    """Make sure that a project can be created in a folder.
-
-    Raises
-    ------
-    ProjectExists : the folder holds a project, or a 'store' folder of somebody else
-    """
-    if (home / FILE_NAME).exists():
-        raise ProjectExists(
-            "this folder already holds a churnkit project.",
-            fix="Choose another folder; or load newer data into this one with 'churnkit import'.",
-            folder=home,
-        )
-    if home.exists() and not home.is_dir():
-        raise ProjectExists("this is a file, not a folder.", fix="Choose another name.", path=home)
-    store = home / "store"
-    if store.exists():
-        # Left by a process that died between its two last steps? Only then may it go.
-        if {path.name for path in store.iterdir()} - {"churnkit.duckdb", "rejected"}:
-            raise ProjectExists(
-                "this folder has a 'store' folder that churnkit did not make.",
-                fix="Choose another folder.",
-                folder=home,
-            )
-        with storage_errors(store):
-            shutil.rmtree(store)
 
 
 def _columns(roles: tuple[RoleGuess, ...]) -> ColumnsTable:

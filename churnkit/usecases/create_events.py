@@ -2,80 +2,29 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Literal
 
-from pydantic import ValidationError
 from rich.console import Group, RenderableType
 
-from churnkit.data.column_facts import Sample, read_sample
+from churnkit.data.column_facts import read_sample
 from churnkit.data.event_import import LogImported, import_log
-from churnkit.data.event_roles import LogRoles, Told, guess_log, recognise
-from churnkit.data.fact_roles import guess_attributes, guess_subscriptions
+from churnkit.data.event_roles import LogRoles, guess_log, recognise
 from churnkit.data.fact_sources import find_parts
 from churnkit.data.sources import lasting_name
-from churnkit.data.zones import shown_moment
-from churnkit.domain.events import US_PER_DAY, Guess
+from churnkit.domain.events import Guess
 from churnkit.domain.progress import Cancel, Progress, Step, silent
-from churnkit.errors import (
-    Ambiguous,
-    AmbiguousLog,
-    DataUnreadable,
-    SettingsInvalid,
-    UnknownEventType,
-    did_you_mean,
-    storage_errors,
-)
+from churnkit.errors import AmbiguousLog
 from churnkit.project import Project, open_project
 from churnkit.reporting.event_tables import guesses_table
-from churnkit.settings.churn import ChurnTable
-from churnkit.settings.file import write_settings
-from churnkit.settings.sources import AttributesTable, SubscriptionsTable
-from churnkit.settings.whole import Settings
-from churnkit.usecases.create import refuse_existing
+from churnkit.usecases.asking import Answers, Choose, asking
 from churnkit.usecases.event_importing import FactsImported, project_requests
+from churnkit.usecases.log_settings import LogOptions, guess_churn, guess_settings, said_of_columns
+from churnkit.usecases.new_folder import new_folder, refuse_existing
 from churnkit.usecases.result import Result
-
-Choose = Callable[[Ambiguous], str]
-"""Answers a question with one of its ``options``."""
-Answers = Mapping[str, str]
-Made = TypeVar("Made")
-_HORIZONS = (90, 60, 30, 14, 7, 1)
-
-
-@dataclass(frozen=True)
-class LogOptions:
-    """What the person says of a log; empty: guess.
-
-    ``activity`` are event types, ``horizon_days`` … are those of [churn].
-    """
-
-    customer_id: str = ""
-    time: str = ""
-    type: str = ""
-    known_at: str = ""
-    values: tuple[str, ...] = ()
-    categories: tuple[str, ...] = ()
-    key: tuple[str, ...] = ()
-    time_format: str = ""
-    zone: str = "UTC"
-    source_zone: str = ""
-    query: str = ""
-    attributes: str = ""
-    attributes_query: str = ""
-    subscriptions: str = ""
-    subscriptions_query: str = ""
-    activity: tuple[str, ...] = ()
-    horizon_days: int | None = None
-    lead_days: int = 0
-    grace_days: int = 0
-    eligible_days: int | None = None
-    arrival_delay_days: float = 0.0
 
 
 @dataclass(frozen=True, repr=False)
@@ -185,204 +134,30 @@ def create_event_project(
     sample = read_sample(parts, query=told.query)
 
     def guessed(answers: Answers) -> LogRoles:
-        said = Told(told.customer_id, told.time, told.type, told.known_at, told.values,
-                    told.categories, told.time_format)  # fmt: skip
         return guess_log(
-            sample, parts, _answered(said, answers),
+            sample, parts, said_of_columns(told, answers),
             query=told.query, progress=progress, cancel=cancel,
         )  # fmt: skip
 
-    roles = _asking(guessed, choose)
+    roles = asking(guessed, choose)
     guesses = [Guess(what="data", value="a log of events", ground=ground or "you said so")]
     guesses += roles.guesses
-    settings, more = _settings(home, name or home.name, sources, told, roles, sample, choose)
+    settings, more = guess_settings(home, name or home.name, sources, told, roles, sample, choose)
     guesses += more
-    missing_before = not home.exists()
-    with storage_errors(home):
-        home.mkdir(parents=True, exist_ok=True)
-        workshop = Path(tempfile.mkdtemp(prefix=".churnkit-new-", dir=home))
-    try:
-        store = workshop / "store"
+    with new_folder(home) as workshop:
         imported = import_log(
-            settings, project_requests(settings, home), store / "churnkit.duckdb",
-            store / "rejected", now=now or datetime.now(UTC), progress=progress, cancel=cancel,
-        )  # fmt: skip
-        settings, more = _with_churn(settings, told, imported)
+            settings,
+            project_requests(settings, home),
+            workshop.store / "churnkit.duckdb",
+            workshop.store / "rejected",
+            now=now or datetime.now(UTC),
+            progress=progress,
+            cancel=cancel,
+        )
+        settings, more = guess_churn(settings, told, imported)
         guesses += more
-        with storage_errors(home):
-            store.replace(home / "store")
-        write_settings(home, settings)
-    except BaseException:
-        shutil.rmtree(workshop, ignore_errors=True)
-        if missing_before and not any(home.iterdir()):
-            home.rmdir()
-        raise
-    shutil.rmtree(workshop, ignore_errors=True)
-    return LogCreated(open_project(home), tuple(guesses), _moved(imported, workshop, home))
-
-
-def _asking(make: Callable[[Answers], Made], choose: Choose | None) -> Made:
-    """Make something, and ask for what is not clear, each question once."""
-    answers: dict[str, str] = {}
-    while True:
-        try:
-            return make(answers)
-        except AmbiguousLog as error:
-            if choose is None or not error.options or error.question in answers:
-                raise
-            answers[error.question] = choose(error)
-
-
-def _answered(said: Told, answers: Answers) -> Told:
-    return replace(
-        said,
-        customer_id=answers.get("customer", said.customer_id),
-        event_time=answers.get("event_time", said.event_time),
-        known_at=answers.get("known_at", said.known_at),
-        time_format=answers.get("time_format", said.time_format),
-    )
-
-
-def _settings(
-    home: Path,
-    name: str,
-    sources: tuple[str, ...],
-    told: LogOptions,
-    roles: LogRoles,
-    sample: Sample,
-    choose: Choose | None,
-) -> tuple[Settings, list[Guess]]:
-    guesses = [
-        Guess(
-            what="zone",
-            value=told.zone,
-            ground="days begin there; times without a zone are read in "
-            + (told.source_zone or told.zone),
-        )
-    ]
-    content: dict[str, object] = {
-        "project": {"name": name, "zone": told.zone},
-        "events": {
-            "source": sources, "query": told.query, "customer_id": roles.customer_id,
-            "event_time": roles.event_time, "event_type": roles.event_type,
-            "known_at": roles.known_at, "values": roles.values,
-            "round_values": roles.round_values, "categories": roles.categories,
-            "time_format": roles.time_format, "decimal_mark": roles.decimal_mark,
-            "key": told.key, "source_zone": told.source_zone,
-            "arrival_delay_days": told.arrival_delay_days,
-        },
-    }  # fmt: skip
-    for table, given, query in (
-        ("attributes", told.attributes, told.attributes_query),
-        ("subscriptions", told.subscriptions, told.subscriptions_query),
-    ):
-        if not given:
-            continue
-        source = lasting_name(given, folder=home)
-        made, found = _guess_facts(
-            table, _sample_beside(table, source, query, home), source, query,
-            roles.customer_id, choose,
-        )  # fmt: skip
-        content[table] = made.model_copy(
-            update={"arrival_delay_days": told.arrival_delay_days, "source_zone": told.source_zone}
-        ).model_dump()
-        guesses += found
-    for column in told.key:
-        if sample.column(column) is None:
-            raise DataUnreadable(
-                f"there is no column '{column}' for the key.",
-                fix=did_you_mean(column, sample.table.column_names),
-                column=column,
-            )
-    return checked_settings(content), guesses
-
-
-def _sample_beside(table: str, source: str, query: str, home: Path) -> Sample:
-    if "://" in source and not query.strip():
-        raise DataUnreadable(
-            "a database needs a query.",
-            fix=f"Give one with --{table}-query.",
-            option=f"--{table}-query",
-        )
-    return read_sample(find_parts([source], home), query=query)
-
-
-def _guess_facts(
-    table: str, sample: Sample, source: str, query: str, id_column: str, choose: Choose | None
-) -> tuple[AttributesTable | SubscriptionsTable, tuple[Guess, ...]]:
-    guess = guess_attributes if table == "attributes" else guess_subscriptions
-
-    def guessed(
-        answers: Answers,
-    ) -> tuple[AttributesTable | SubscriptionsTable, tuple[Guess, ...]]:
-        return guess(sample, source, query=query, id_column=id_column, told=answers)
-
-    return _asking(guessed, choose)
-
-
-def _with_churn(
-    settings: Settings, told: LogOptions, imported: LogImported
-) -> tuple[Settings, list[Guess]]:
-    log = imported.log
-    for kind in told.activity:
-        if kind not in log.event_types:
-            raise UnknownEventType(
-                f"the log has no events of the type '{kind}'.",
-                fix=did_you_mean(kind, log.event_types),
-                option="--activity",
-            )
-    span = ((log.last_us or 0) - (log.first_us or 0)) / US_PER_DAY
-    horizon = told.horizon_days
-    ground = "you said so"
-    if horizon is None:
-        horizon = next((days for days in _HORIZONS if days * 4 <= span), 1)
-        ground = f"the log spans {span:,.0f} days; another one with --horizon"
-    kind = "contractual" if log.has_subscriptions else "non_contractual"
-    churn = ChurnTable(
-        kind=kind, activity=told.activity, horizon_days=horizon, lead_days=told.lead_days,
-        grace_days=told.grace_days, eligible_days=told.eligible_days,
-        history_days=min(90, max(int(span) // 4, 0)),
-    )  # fmt: skip
-    types = ", ".join(told.activity or log.event_types[:8])
-    if kind == "contractual":
-        meaning = f"a subscription ends without renewal within {told.grace_days} days"
-    else:
-        meaning = f"no activity ({types}) for the horizon"
-    eligible = "has a running subscription" if kind == "contractual" else (
-        f"was active within {told.eligible_days} days" if told.eligible_days else "was ever active"
-    )  # fmt: skip
-    guesses = [
-        Guess(what="churn", value=kind, ground=meaning),
-        Guess(what="horizon", value=f"{horizon} days", ground=ground),
-        Guess(what="eligible", value="everyone", ground=f"who {eligible}"),
-    ]
-    if log.events_until_us is not None:
-        guesses.append(
-            Guess(
-                what="known until",
-                value=shown_moment(log.events_until_us, log.zone),
-                ground="the latest fact; labels that need later ones are not matured",
-            )
-        )
-    return settings.model_copy(update={"churn": churn}), guesses
-
-
-def checked_settings(content: dict[str, object]) -> Settings:
-    """Settings from parts that a person gave.
-
-    Raises
-    ------
-    SettingsInvalid : a part is not allowed
-    """
-    try:
-        return Settings.model_validate(content)
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise SettingsInvalid(
-            f"{first['msg'].removeprefix('Value error, ')}.",
-            fix="Give another value.",
-            field=".".join(map(str, first["loc"])),
-        ) from error
+        workshop.publish(settings)
+    return LogCreated(open_project(home), tuple(guesses), _moved(imported, workshop.path, home))
 
 
 def _moved(imported: LogImported, workshop: Path, home: Path) -> LogImported:

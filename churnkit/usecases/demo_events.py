@@ -12,11 +12,12 @@ from churnkit.data.samples.locate import cdnow_path
 from churnkit.domain.progress import Cancel, Progress, silent
 from churnkit.project import Project, open_project
 from churnkit.settings.file import FILE_NAME, write_settings
-from churnkit.usecases.create_events import LogOptions, create_event_project
+from churnkit.usecases.create_events import create_event_project
 from churnkit.usecases.explaining import explain
 from churnkit.usecases.feature_showing import show_features
 from churnkit.usecases.features import suggest_features
 from churnkit.usecases.labels import labels
+from churnkit.usecases.log_settings import LogOptions
 from churnkit.usecases.result import Result
 from churnkit.usecases.scoring import score
 from churnkit.usecases.training import train

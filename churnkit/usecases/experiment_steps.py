@@ -13,7 +13,7 @@ from churnkit.domain.experiments import (
     ExperimentStep,
 )
 from churnkit.domain.models import JournalEntry
-from churnkit.ledger.store import JournalTurn
+from churnkit.ledger.journal_rows import JournalTurn
 from churnkit.project import user_name
 from churnkit.registry.journal import holders, seal
 

@@ -17,13 +17,9 @@ from churnkit.ledger.jobs import find_job
 from churnkit.project import Project
 from churnkit.settings.whole import Settings
 from churnkit.usecases.create import Created, create_project
-from churnkit.usecases.create_events import (
-    LogCreated,
-    LogOptions,
-    create_event_project,
-    recognise_data,
-)
+from churnkit.usecases.create_events import LogCreated, create_event_project, recognise_data
 from churnkit.usecases.job_work import INPUT, Work
+from churnkit.usecases.log_settings import LogOptions
 
 Made = Created | LogCreated
 

@@ -16,7 +16,7 @@ from churnkit.ledger import job_claims, jobs
 from churnkit.ledger.idempotent import find_answer
 from churnkit.ledger.jobs import Place
 from churnkit.project import Project
-from churnkit.usecases.batches import FAILED, RESULT, failed_schema, result_schema
+from churnkit.usecases.batch_answers import FAILED, FAILED_SCHEMA, RESULT, result_schema
 from churnkit.usecases.job_work import INPUT, now, told_error
 
 _IDLE_UPLOAD_SECONDS = 600.0
@@ -185,7 +185,7 @@ def batch_result(
     job = show_job(project, "batch", job_id)
     if not job.ended:
         raise JobActive(f"the batch is {job.state}.", fix="Wait until it is over.")
-    schema = failed_schema() if failed else result_schema(int(job.request.get("reasons", 0)))
+    schema = FAILED_SCHEMA if failed else result_schema(int(job.request.get("reasons", 0)))
     return render(file_parts(project, job_id, FAILED if failed else RESULT), schema, form)
 
 

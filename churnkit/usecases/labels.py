@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-import pyarrow as pa
 from rich.console import Group, RenderableType
 from rich.text import Text
 
@@ -15,7 +14,7 @@ from churnkit.data.zones import moment_us, shown_moment
 from churnkit.domain.labels import HorizonEffect, LabelRate, Panel
 from churnkit.domain.progress import Progress, Step, silent
 from churnkit.errors import LabelsNotMatured, SettingsInvalid
-from churnkit.features.labels import label_rates, label_table
+from churnkit.features.labels import label_rates
 from churnkit.features.panel import Calendar, panel
 from churnkit.project import Project
 from churnkit.reporting.event_tables import horizons_table, rates_table
@@ -145,22 +144,6 @@ def labels(
         panel=chosen,
         no_panel=why,
     )
-
-
-def project_labels(
-    project: Project, as_ofs: Sequence[int], *, now: datetime | None = None
-) -> pa.Table:
-    """The labels of all eligible customers at some dates (microseconds UTC).
-
-    Returns
-    -------
-    customer_no, as_of_us, churned
-
-    Raises
-    ------
-    LabelsNotMatured : the labels of a date are not decided
-    """
-    return label_table(project.database, project_calendar(project, now=now), as_ofs)
 
 
 def project_calendar(

@@ -30,7 +30,6 @@ class PairNotes:
     answered: dict[str, int] = field(default_factory=lambda: {CHAMPION: 0, CHALLENGER: 0})
     trouble: ChurnkitError | None = None
     """Why the challenger did not score all of them."""
-    n_failed: int = 0
 
 
 def score_pairs(
@@ -57,7 +56,6 @@ def score_pairs(
         other = silent.rows(ids)
         if other is None:
             pair_notes.trouble = silent.trouble
-            pair_notes.n_failed += len(ids)
             pair_notes.answered[CHAMPION] += len(ids)
             yield alone(answered)
             continue

@@ -5,15 +5,13 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from rich.console import Group, RenderableType
-from rich.table import Table
 
 from churnkit.data.scoring_input import TypedBatch, extra_columns, stream_typed
 from churnkit.data.sources import Source, open_source
@@ -21,22 +19,20 @@ from churnkit.data.spool import open_spool
 from churnkit.data.suppressed import Suppressed, typed_without
 from churnkit.data.writing import Writer, open_writer
 from churnkit.domain.moments import from_us
-from churnkit.domain.predictions import PredictionRow, Reason, prediction_ids
+from churnkit.domain.predictions import prediction_ids
 from churnkit.domain.progress import Cancel, Progress, Step, silent
-from churnkit.domain.rollouts import RolloutFailure
 from churnkit.errors import AsOfInvalid, DataEmpty
 from churnkit.inference.batch import ScoreNotes, score_batches
 from churnkit.inference.predictor import Predictor
-from churnkit.ledger.store import Recording
 from churnkit.project import Project
 from churnkit.registry.bundle import Bundle
-from churnkit.reporting.tables import escape_text
 from churnkit.usecases.feature_notes import FeatureNotes
 from churnkit.usecases.feature_source import FeatureSource
 from churnkit.usecases.features import AsOf
 from churnkit.usecases.paired_scoring import PairNotes, output_columns, score_pairs
-from churnkit.usecases.result import Result
-from churnkit.usecases.rollout_arms import CHALLENGER, CHAMPION, running_arms
+from churnkit.usecases.rollout_arms import running_arms
+from churnkit.usecases.score_recording import Stamp, record_scores
+from churnkit.usecases.scored import BANDS, Scored
 from churnkit.usecases.serving import load_predictor
 from churnkit.usecases.suppressing import ErasureWatch, suppressed_in
 from churnkit.usecases.tables import TableSource, as_arrow
@@ -44,94 +40,6 @@ from churnkit.usecases.tables import TableSource, as_arrow
 REASONS_UP_TO_ROWS = 10_000
 """Reasons cost a millisecond per row: by default they are given up to here."""
 DEFAULT_REASONS = 3
-BANDS = ("high", "medium", "low")
-
-
-@dataclass(frozen=True, repr=False)
-class Scored(Result):
-    """Customers and their probabilities of leaving."""
-
-    n_rows: int
-    model_version: str
-    output: Path | None
-    table: pa.Table | None
-    """The scores, when no output file was named."""
-    mean_probability: float
-    bands: dict[str, int]
-    reasons: int
-    recorded: bool
-    as_of: datetime | None = None
-    """In a project of events the moment that was looked from."""
-    extra_columns: tuple[str, ...] = ()
-    unseen: dict[str, dict[str, int]] = field(default_factory=dict)
-    """Categories that the model had not seen: column → value → rows."""
-    rollout_id: str | None = None
-    """The rollout or experiment that shared the customers out between two models."""
-    answered: dict[str, int] = field(default_factory=dict)
-    """In a rollout: how many customers each arm answered."""
-    n_erased: int = 0
-    """Customers who were erased before, and are left out."""
-    trouble: str = ""
-    """In a rollout: why the challenger did not score all of them."""
-
-    def to_pandas(self) -> Any:
-        """The scores as a pandas DataFrame (only when no output file was named)."""
-        return None if self.table is None else self.table.to_pandas()
-
-    def __rich__(self) -> RenderableType:
-        where = f" into {self.output}" if self.output else ""
-        when = f" as of {self.as_of:%Y-%m-%d %H:%M} UTC" if self.as_of else ""
-        view = Table(box=None, pad_edge=False, header_style="bold")
-        view.add_column("risk")
-        view.add_column("customers", justify="right")
-        view.add_column("share", justify="right")
-        for band in BANDS:
-            n = self.bands.get(band, 0)
-            view.add_row(band, f"{n:,}", f"{n / self.n_rows:.1%}")
-        lines: list[RenderableType] = [
-            escape_text(
-                f"Scored {self.n_rows:,} customers with {self.model_version}{when}{where}."
-            ),
-            view,
-            f"Mean probability of leaving: {self.mean_probability:.3f}.",
-        ]
-        if self.extra_columns:
-            names = ", ".join(self.extra_columns[:8]) + (
-                " …" if len(self.extra_columns) > 8 else ""
-            )
-            lines.append(escape_text(f"The model does not read these columns: {names}."))
-        for column, values in self.unseen.items():
-            shown = ", ".join(f"'{value}' ({n:,} rows)" for value, n in list(values.items())[:5])
-            lines.append(escape_text(f"New categories in '{column}', treated as missing: {shown}."))
-        if self.rollout_id:
-            shares = ", ".join(f"{arm} {n:,}" for arm, n in self.answered.items())
-            what = "Experiment" if self.rollout_id.startswith("e") else "Rollout"
-            lines.append(f"{what} {self.rollout_id} shared them out: {shares}.")
-        if self.n_erased:
-            lines.append(f"Left out, because they were erased: {self.n_erased:,} customers.")
-        if self.trouble:
-            lines.append(escape_text(f"The champion answered for the challenger: {self.trouble}"))
-        if self.recorded:
-            lines.append("The predictions are in the ledger.")
-        return Group(*lines)
-
-    def to_json(self) -> dict[str, object]:
-        return {
-            "n_rows": self.n_rows,
-            "model_version": self.model_version,
-            "output": str(self.output) if self.output else None,
-            "mean_probability": self.mean_probability,
-            "bands": self.bands,
-            "reasons": self.reasons,
-            "recorded": self.recorded,
-            "as_of": self.as_of.isoformat() if self.as_of else None,
-            "extra_columns": list(self.extra_columns),
-            "unseen_categories": self.unseen,
-            "rollout_id": self.rollout_id,
-            "answered": self.answered,
-            "n_erased": self.n_erased,
-            "trouble": self.trouble,
-        }
 
 
 def score(
@@ -237,7 +145,7 @@ def score(
                 cancel.check()
         if spool is not None:
             progress(Step("recording", None, f"{total:,} predictions"))
-            stamp = _Stamp(
+            stamp = Stamp(
                 made_at=made_at,
                 as_of=from_us(source.as_of_us) if isinstance(source, FeatureSource) else None,
                 rollout_id=arms.rollout_id if arms else None,
@@ -248,7 +156,7 @@ def score(
                 if erasures is not None:
                     erasures.check(ledger_rows.connection)
                 for batch in spool.batches():
-                    answers = _record(ledger_rows, batch, wanted, stamp, ids)
+                    answers = record_scores(ledger_rows, batch, wanted, stamp, ids)
                     if features is not None:
                         features.recorded(answers, predictor.version)
                 # The file is complete before the ledger commits: never a record without it.
@@ -323,84 +231,3 @@ def _peek(stream: Iterator[TypedBatch]) -> tuple[list[TypedBatch], Iterator[Type
         if seen > REASONS_UP_TO_ROWS:
             break
     return head, itertools.chain(head, stream)
-
-
-@dataclass(frozen=True, slots=True)
-class _Stamp:
-    """What all predictions of one call share."""
-
-    made_at: datetime
-    as_of: datetime | None
-    rollout_id: str | None
-    trouble: str
-
-
-def _record(
-    recording: Recording, batch: pa.RecordBatch, reasons: int, stamp: _Stamp, ids: Iterator[str]
-) -> list[PredictionRow]:
-    """The answers, and in a rollout what the silent model said, or that it could not.
-
-    Returns
-    -------
-    answers : what was recorded of them
-    """
-    rows = batch.to_pylist()
-    answers = [
-        PredictionRow(
-            prediction_id=next(ids),
-            customer_id=row["customer_id"],
-            model_version=row["model_version"],
-            probability=row["probability"],
-            risk_band=row["risk_band"],
-            variant=row.get("variant", CHAMPION),
-            made_at=stamp.made_at,
-            as_of=stamp.as_of,
-            rollout_id=stamp.rollout_id,
-            reasons=tuple(
-                _reason(row, rank)
-                for rank in range(1, reasons + 1)
-                if row.get(f"reason_{rank}") is not None
-            ),
-        )
-        for row in rows
-    ]
-    recording.add(answers)
-    if stamp.rollout_id is None:
-        return answers
-    pairs = list(zip(answers, rows, strict=True))
-    recording.add(
-        PredictionRow(
-            prediction_id=next(ids),
-            customer_id=answer.customer_id,
-            model_version=row["shadow_version"],
-            probability=row["shadow_probability"],
-            risk_band=row["shadow_risk_band"],
-            variant=CHAMPION if answer.variant == CHALLENGER else CHALLENGER,
-            made_at=stamp.made_at,
-            as_of=stamp.as_of,
-            rollout_id=stamp.rollout_id,
-            shadow_of=answer.prediction_id,
-        )
-        for answer, row in pairs
-        if row["shadow_probability"] is not None
-    )
-    recording.add_failures(
-        RolloutFailure(
-            prediction_id=answer.prediction_id,
-            rollout_id=stamp.rollout_id,
-            variant=CHALLENGER,
-            at=stamp.made_at,
-            why=stamp.trouble,
-        )
-        for answer, row in pairs
-        if row["shadow_probability"] is None
-    )
-    return answers
-
-
-def _reason(row: dict[str, Any], rank: int) -> Reason:
-    return Reason(
-        column=row[f"reason_{rank}"],
-        value=row[f"reason_{rank}_value"],
-        points=row[f"reason_{rank}_points"],
-    )

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from churnkit_service.answered import Answered
 from churnkit_service.erased import without_erased
 from churnkit_service.reading import Asked
 from churnkit_service.rollout_scoring import predict_in_rollout
-from churnkit_service.scoring import THREAD_FROM_ROWS, Answered, Asking, predict
+from churnkit_service.scoring import THREAD_FROM_ROWS, Asking, predict
 from churnkit_service.service import Service
 
 

@@ -67,6 +67,9 @@ def make_app(service: Service, endpoints: Sequence[Endpoint] = ENDPOINTS) -> web
     for endpoint in endpoints:
         handler = (lasting if endpoint.lasting else guarded)(endpoint, service)
         app.router.add_route(endpoint.method, endpoint.path, handler)
+        if endpoint.method == "GET" and not endpoint.lasting:
+            # Whoever wants to know whether there is something asks for the head of the answer.
+            app.router.add_route("HEAD", endpoint.path, handler)
     app.router.add_route("*", PATH, unmatched)
     app.on_shutdown.append(_end_connections)
     return app

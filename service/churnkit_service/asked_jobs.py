@@ -11,7 +11,7 @@ from aiohttp import web
 from churnkit.domain.jobs import JobKind
 from churnkit.usecases import jobs as usecases
 from churnkit_service.endpoint import Call
-from churnkit_service.idempotency import keyed
+from churnkit_service.idempotency import AnsweredMeanwhile, KeyedRequest, answer_once
 from churnkit_service.job_answers import Describe
 from churnkit_service.uploaded_jobs import ACCEPTED, accepted
 
@@ -25,21 +25,14 @@ async def ask_job(
     ----------
     asked : what is asked, as plain data
     """
-    service = call.service
-    async with keyed(call) as request:
-        if request is not None:
-            replayed = await request.replay()
-            if replayed is not None:
-                return replayed
+
+    async def keep(request: KeyedRequest | None) -> web.Response:
         job = usecases.new_job(kind, call.caller.key_id, asked, uploading=False)
         body = orjson.dumps(describe(job).model_dump(mode="json"))
         answer = None if request is None else request.keep(ACCEPTED, body, datetime.now(UTC))
-        kept = await service.queries.run(usecases.submit_job, service.project, job, answer)
-        if not kept:
-            # Another process answered the same request a moment earlier: its answer counts.
-            assert request is not None
-            replayed = await request.replay()
-            assert replayed is not None
-            return replayed
-    service.jobs.look_now()
-    return accepted(call, job, body)
+        if not await call.ask(usecases.submit_job, job, answer):
+            raise AnsweredMeanwhile
+        call.service.jobs.look_now()
+        return accepted(call, job, body)
+
+    return await answer_once(call, keep)

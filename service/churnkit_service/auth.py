@@ -29,6 +29,11 @@ class Caller:
     key_id: str
     scopes: frozenset[Scope]
 
+    @property
+    def name(self) -> str:
+        """Who acts, as a history and the journal say it."""
+        return f"API key {self.key_id}"
+
     def require(self, scope: Scope) -> None:
         """Let pass who has the scope.
 

@@ -6,6 +6,7 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, cast
 
+from churnkit_service.answered import Answered
 from churnkit_service.answering import answer, at_once
 from churnkit_service.auth import Caller
 from churnkit_service.endpoint import parse_json
@@ -19,7 +20,6 @@ from churnkit_service.guard import (
 )
 from churnkit_service.plain_requests import END, START, Head
 from churnkit_service.reading import Asked, read_request
-from churnkit_service.scoring import Answered
 
 if TYPE_CHECKING:
     from churnkit_service.door import Door

@@ -23,6 +23,7 @@ from aiohttp import WSCloseCode, WSMsgType, web
 from churnkit.client.messages.problems import Fault
 from churnkit.client.messages.stream import LONGEST_ID
 from churnkit.errors import ChurnkitError
+from churnkit_service.answered import Answered
 from churnkit_service.answering import answer
 from churnkit_service.endpoint import Call
 from churnkit_service.idempotency import Claim, claimed
@@ -36,7 +37,6 @@ from churnkit_service.problems import (
     shown,
 )
 from churnkit_service.reading import read_request
-from churnkit_service.scoring import Answered
 
 log = logging.getLogger("churnkit.service")
 _KEY = re.compile(r"[\x21-\x7e]{1,255}", re.ASCII)

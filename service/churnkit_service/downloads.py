@@ -44,6 +44,8 @@ async def stream(
     if call.service.draining:
         response.force_close()
     await response.prepare(call.request)
+    if call.request.method == "HEAD":
+        return response
     try:
         while piece is not None:
             # A reader who takes nothing is not waited for.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import orjson
 from aiohttp import web
@@ -12,13 +12,14 @@ from pydantic import BaseModel, ValidationError
 
 from churnkit.domain.keys import Scope
 from churnkit.errors import ChurnkitError
+from churnkit.project import Project
 from churnkit_service.auth import Caller
 from churnkit_service.problems import BodyMalformed, MediaTypeUnsupported, invalid
-
-if TYPE_CHECKING:
-    from churnkit_service.service import Service
+from churnkit_service.service import Service
 
 M = TypeVar("M", bound=BaseModel)
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 @dataclass(slots=True)
@@ -30,6 +31,18 @@ class Call:
     caller: Caller
     request_id: str
     body: bytes
+
+    async def ask(
+        self, usecase: Callable[Concatenate[Project, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Call a use case of the service's project, which may ask the database.
+
+        Raises
+        ------
+        PoolExhausted, StorageUnreachable : see ``Queries.run``
+        """
+        service = self.service
+        return await service.queries.run(usecase, service.project, *args, **kwargs)
 
 
 Handler = Callable[[Call], Awaitable[web.StreamResponse]]
@@ -74,11 +87,21 @@ class Endpoint:
 
 def json_response(content: Any, *, status: int = 200, **headers: str) -> web.Response:
     """An answer in JSON."""
+    return json_bytes(orjson.dumps(content), status=status, **headers)
+
+
+def json_bytes(body: bytes, *, status: int = 200, **headers: str) -> web.Response:
+    """An answer whose JSON was written already."""
     return web.Response(
         status=status,
-        body=orjson.dumps(content),
+        body=body,
         headers={"Content-Type": "application/json", "Cache-Control": "no-store", **headers},
     )
+
+
+def told(model: type[BaseModel], plain: object) -> web.Response:
+    """An answer in JSON, checked against what was promised."""
+    return json_response(model.model_validate(plain).model_dump(mode="json"))
 
 
 def read_json(call: Call) -> Any:

@@ -14,8 +14,7 @@ from churnkit.client.messages.events import EventsRequest
 from churnkit.client.messages.problems import Fault
 from churnkit.domain.events import EventFault
 from churnkit.domain.recording import IdempotentAnswer
-from churnkit.errors import BadEvents
-from churnkit.usecases.online_state import EventsTaken, receive_once
+from churnkit.usecases.event_receiving import BadEvents, EventsTaken, receive_once
 from churnkit_service.problems import RequestInvalid, fault_of, invalid
 from churnkit_service.service import Service
 

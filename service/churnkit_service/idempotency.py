@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -160,3 +160,33 @@ async def keyed(call: Call) -> AsyncIterator[KeyedRequest | None]:
             yield KeyedRequest(
                 Claim(call.service, call.caller.key_id, key, hashlib.sha256(what).hexdigest())
             )
+
+
+class AnsweredMeanwhile(Exception):
+    """Another process answered the same request a moment earlier: its answer counts."""
+
+
+async def answer_once(
+    call: Call, work: Callable[[KeyedRequest | None], Awaitable[web.Response]]
+) -> web.Response:
+    """Answer a request; under a key that was answered before, the same again.
+
+    Parameters
+    ----------
+    work : called with the request's key, if it has one; it may raise ``AnsweredMeanwhile`` where
+        its answer could not be kept
+    """
+    if HEADER not in call.request.headers:
+        return await work(None)
+    async with keyed(call) as request:
+        assert request is not None
+        replayed = await request.replay()
+        if replayed is not None:
+            return replayed
+        try:
+            return await work(request)
+        except AnsweredMeanwhile:
+            replayed = await request.replay()
+            if replayed is None:
+                raise
+            return replayed

@@ -63,26 +63,26 @@ def job_id_of(call: Call, kind: JobKind) -> str:
     return name
 
 
-async def show(call: Call, kind: JobKind) -> Job:
+async def named(call: Call, kind: JobKind) -> Job:
     """The job that the address names.
 
     Raises
     ------
     UnknownJob : there is none
     """
-    service = call.service
-    return await service.queries.run(
-        usecases.show_job, service.project, kind, job_id_of(call, kind)
-    )
+    return await call.ask(usecases.show_job, kind, job_id_of(call, kind))
+
+
+async def show(call: Call, kind: JobKind, describe: Describe) -> web.Response:
+    """Answer with the job that the address names."""
+    return json_response(describe(await named(call, kind)).model_dump(mode="json"))
 
 
 async def page(call: Call, kind: JobKind, name: str, describe: Describe) -> web.Response:
     """Jobs of a kind, page by page, under a name."""
     asked = read_query(call, JobsQuery)
-    service = call.service
-    found = await service.queries.run(
+    found = await call.ask(
         usecases.list_jobs,
-        service.project,
         kind,
         state=asked.state,
         after=None if asked.cursor is None else read_cursor(asked.cursor),
@@ -98,16 +98,13 @@ async def page(call: Call, kind: JobKind, name: str, describe: Describe) -> web.
     )
 
 
-async def cancel(call: Call, kind: JobKind) -> Job:
+async def cancel(call: Call, kind: JobKind, describe: Describe) -> web.Response:
     """Ask the job that the address names to stop."""
-    service = call.service
-    return await service.queries.run(
-        usecases.cancel_job, service.project, kind, job_id_of(call, kind)
-    )
+    job = await call.ask(usecases.cancel_job, kind, job_id_of(call, kind))
+    return json_response(describe(job).model_dump(mode="json"))
 
 
 async def delete(call: Call, kind: JobKind) -> web.Response:
     """Delete the job that the address names."""
-    service = call.service
-    await service.queries.run(usecases.delete_job, service.project, kind, job_id_of(call, kind))
+    await call.ask(usecases.delete_job, kind, job_id_of(call, kind))
     return web.Response(status=204, headers={"Cache-Control": "no-store"})

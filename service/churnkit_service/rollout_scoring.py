@@ -21,8 +21,9 @@ from churnkit.domain.rollouts import RolloutFailure
 from churnkit.errors import ChurnkitError
 from churnkit.usecases.online import Scorer, Scores
 from churnkit.usecases.rollout_serving import CHALLENGER, CHAMPION, LiveArms
+from churnkit_service.answered import Answered
 from churnkit_service.reading import Asked, Row
-from churnkit_service.scoring import Answered, Asking, complete, faults_of, refused, score
+from churnkit_service.scoring import Asking, complete, faults_of, refused, score
 from churnkit_service.service import Service
 from churnkit_service.shadows import Shadowed
 

@@ -6,19 +6,17 @@ import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import orjson
 
 from churnkit.client.messages.problems import Fault
 from churnkit.domain.identifiers import time_ordered_ids
 from churnkit.domain.recording import PredictionColumns
-from churnkit.domain.rollouts import RolloutFailure
 from churnkit.usecases.online import Scorer, Scores
 from churnkit_service.problems import RequestInvalid
 from churnkit_service.reading import Asked, Row
 from churnkit_service.service import Service
-from churnkit_service.shadows import Shadowed
 
 
 class Asking(Protocol):
@@ -36,18 +34,6 @@ class Asking(Protocol):
 THREAD_FROM_ROWS = 64
 """So many rows are scored in a thread: the event loop answers others meanwhile."""
 VARIANT = "champion"
-
-
-class Answered(NamedTuple):
-    """An answer, and what belongs to it."""
-
-    body: bytes
-    parts: tuple[PredictionColumns, ...]
-    """To be committed before it is sent; in a rollout one for each model that answered."""
-    shadows: tuple[Shadowed, ...] = ()
-    """For the silent model, once they are committed."""
-    failures: tuple[RolloutFailure, ...] = ()
-    """What a rollout's challenger could not answer."""
 
 
 async def complete(service: Service, asked: Asked) -> dict[int, Fault]:

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from aiohttp import web
 
@@ -21,6 +21,7 @@ from churnkit.usecases.happenings import forget_happenings
 from churnkit.usecases.jobs import delete_old_jobs
 from churnkit.usecases.suppressing import KnownErasures
 from churnkit_service import noting
+from churnkit_service.answered import Answered
 from churnkit_service.auth import Caller, KeyRing
 from churnkit_service.champion import Champion
 from churnkit_service.feed import Feed
@@ -40,9 +41,6 @@ from churnkit_service.shadows import Shadowed, Shadows
 from churnkit_service.standing import WatchingWhole
 from churnkit_service.tallies import Tallies
 from churnkit_service.warm import WarmModels
-
-if TYPE_CHECKING:
-    from churnkit_service.scoring import Answered
 
 SERVICE: web.AppKey[Service] = web.AppKey("service")
 ANYBODY = Caller("", frozenset())

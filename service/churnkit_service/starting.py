@@ -16,8 +16,8 @@ import orjson
 from aiohttp import web
 
 from churnkit.client.messages.message import Answer
-from churnkit_service.endpoint import Call
-from churnkit_service.idempotency import keyed
+from churnkit_service.endpoint import Call, json_bytes
+from churnkit_service.idempotency import KeyedRequest, answer_once
 
 
 class Started(Protocol):
@@ -46,35 +46,16 @@ async def start_once(
     kind : keeps the salts of one kind of thing apart from another's
     address : where what was started can be read
     """
-    async with keyed(call) as request:
-        if request is not None:
-            replayed = await request.replay()
-            if replayed is not None:
-                return replayed
+
+    async def begin(request: KeyedRequest | None) -> web.Response:
         view = await start(None if request is None else _salt(call, kind, request.claim.key))
         call.service.rollouts.look_now()
-        body = orjson.dumps(told(answer, view.to_json()))
+        body = orjson.dumps(answer.model_validate(view.to_json()).model_dump(mode="json"))
         if request is not None:
             await call.service.writer.submit((), request.keep(201, body, datetime.now(UTC)))
-        return web.Response(
-            status=201,
-            body=body,
-            headers={
-                "Content-Type": "application/json",
-                "Cache-Control": "no-store",
-                "Location": address(view),
-            },
-        )
+        return json_bytes(body, status=201, Location=address(view))
 
-
-def who(call: Call) -> str:
-    """Who acts, for the history and the journal."""
-    return f"API key {call.caller.key_id}"
-
-
-def told(model: type[Answer], plain: object) -> object:
-    """What a use case gave back, checked against what was promised."""
-    return model.model_validate(plain).model_dump(mode="json")
+    return await answer_once(call, begin)
 
 
 def _salt(call: Call, kind: str, key: str) -> str:

@@ -15,7 +15,7 @@ from aiohttp import web
 from churnkit.domain.jobs import Job, JobKind
 from churnkit.errors import ChurnkitError
 from churnkit.usecases import jobs as usecases
-from churnkit_service.endpoint import Call
+from churnkit_service.endpoint import Call, json_bytes
 from churnkit_service.idempotency import Claim, KeyedRequest, claimed_key
 from churnkit_service.job_answers import Describe
 from churnkit_service.uploads import Received, receive
@@ -42,13 +42,11 @@ async def upload_job(
 
     async def keep(number: int, content: bytes) -> None:
         if number == 0:
-            await service.queries.run(usecases.submit_job, service.project, job)
-        await service.queries.run(usecases.add_upload, service.project, job.job_id, number, content)
+            await call.ask(usecases.submit_job, job)
+        await call.ask(usecases.add_upload, job.job_id, number, content)
 
     async with claimed_key(call) as key:
-        known = key is not None and await service.queries.run(
-            usecases.key_is_known, service.project, call.caller.key_id, key
-        )
+        known = key is not None and await call.ask(usecases.key_is_known, call.caller.key_id, key)
         try:
             received = await receive(call, form, None if known else keep)
             asked = request_of(received)
@@ -59,9 +57,7 @@ async def upload_job(
             if replayed is not None:
                 return replayed
             answer = None if keyed is None else keyed.keep(ACCEPTED, body, datetime.now(UTC))
-            kept = await service.queries.run(
-                usecases.submit_upload, service.project, job.job_id, asked, answer
-            )
+            kept = await call.ask(usecases.submit_upload, job.job_id, asked, answer)
         except BaseException:
             await _forget(call, job)
             raise
@@ -77,15 +73,7 @@ async def upload_job(
 
 def accepted(call: Call, job: Job, body: bytes) -> web.Response:
     """The answer to whoever asked for a job."""
-    return web.Response(
-        status=ACCEPTED,
-        body=body,
-        headers={
-            "Content-Type": "application/json",
-            "Cache-Control": "no-store",
-            "Location": f"{call.request.path}/{job.job_id}",
-        },
-    )
+    return json_bytes(body, status=ACCEPTED, Location=f"{call.request.path}/{job.job_id}")
 
 
 def _keyed(call: Call, key: str, received: Received) -> KeyedRequest:
@@ -96,9 +84,6 @@ def _keyed(call: Call, key: str, received: Received) -> KeyedRequest:
 
 async def _forget(call: Call, job: Job) -> None:
     """What came of an upload that broke off; what stays goes with the old jobs."""
-    service = call.service
-    forgotten = asyncio.ensure_future(
-        service.queries.run(usecases.drop_upload, service.project, job.job_id)
-    )
+    forgotten = asyncio.ensure_future(call.ask(usecases.drop_upload, job.job_id))
     with suppress(ChurnkitError, asyncio.CancelledError):
         await asyncio.shield(forgotten)

@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 import orjson
+from churnkit_service.answered import Answered
 from churnkit_service.broker.delivery import Delivery
 from churnkit_service.broker.work import renamed
-from churnkit_service.scoring import Answered
 from churnkit_service.shadows import Shadowed
 
 from churnkit.domain.recording import PredictionColumns

@@ -155,7 +155,6 @@ def test_admitting_is_one_transaction(ledger: Ledger) -> None:
     journal = ledger.admit(_version("v1"), lambda known: [_next(known)], NOW)
     assert ledger.journal() == journal
     assert ledger.model_version("v1") == _version("v1")
-    assert ledger.metrics("v1") == _version("v1").metrics
     assert ledger.next_version() == "v2"
 
     def fail(known: tuple[JournalEntry, ...]) -> list[JournalEntry]:
@@ -164,30 +163,21 @@ def test_admitting_is_one_transaction(ledger: Ledger) -> None:
     with pytest.raises(sa.exc.IntegrityError):
         ledger.admit(_version("v2"), fail, NOW)
     assert [version.version for version in ledger.model_versions()] == ["v1"]
-    assert ledger.metrics("v2") == {}
     assert len(ledger.journal()) == 1
 
 
 def test_versions_are_ordered_by_number(ledger: Ledger) -> None:
     for number in range(1, 12):
-        ledger.add_model_version(_version(f"v{number}"))
+        ledger.admit(_version(f"v{number}"), lambda known: [_next(known)], NOW)
     assert [v.version for v in ledger.model_versions()] == [f"v{i}" for i in range(1, 12)]
     with pytest.raises(errors.UnknownModelVersion, match="v11"):
         ledger.model_version("v111")
 
 
-def test_latest_metrics_are_given_and_the_first_stay_with_the_version(ledger: Ledger) -> None:
-    ledger.add_model_version(_version("v1"))
-    later = {"roc_auc": Estimate(value=0.7, low=0.6, high=0.8)}
-    ledger.record_metrics("v1", later, NOW + timedelta(days=30))
-    assert ledger.metrics("v1") == later
-    assert ledger.model_version("v1").metrics == _version("v1").metrics
-
-
 def test_threads_never_fork_the_journal(ledger: Ledger) -> None:
     def append() -> None:
         for _ in range(10):
-            ledger.append_journal(_next)
+            ledger.append_entries(lambda known: [_next(known)])
 
     threads = [threading.Thread(target=append) for _ in range(4)]
     for thread in threads:
@@ -203,7 +193,7 @@ def test_threads_never_fork_the_journal(ledger: Ledger) -> None:
 def test_the_database_refuses_to_change_the_journal(
     ledger: Ledger, ledger_url: str, change: str
 ) -> None:
-    ledger.append_journal(_next)
+    ledger.append_entries(lambda known: [_next(known)])
     engine = make_engine(ledger_url)
     with pytest.raises(sa.exc.DBAPIError, match="append-only"), engine.begin() as connection:
         connection.execute(sa.text(change))

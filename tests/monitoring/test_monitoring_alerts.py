@@ -16,12 +16,10 @@ from churnkit.monitoring.alerts import (
     SEVERITIES,
     Alert,
     AlertRules,
-    PauseRequest,
     Request,
     concept_drift_alerts,
     drift_alerts,
     label_free_alerts,
-    pause_request,
     quality_alerts,
 )
 from churnkit.monitoring.dispatch import DispatchPolicy, History, dispatch
@@ -52,14 +50,6 @@ def test_monitoring_has_no_word_for_abort_or_promote() -> None:
     for word in ("abort", "promote", "rollback"):
         with pytest.raises(pydantic.ValidationError):
             Alert.model_validate({**_alert("a").model_dump(), "request": word})
-    assert set(PauseRequest.model_fields) == {"alerts"}
-    with pytest.raises(pydantic.ValidationError):
-        PauseRequest(alerts=())
-    assert pause_request([_alert("a", "critical")]) is None
-    asking = _alert("b").model_copy(update={"request": "pause"})
-    found = pause_request([_alert("a"), asking])
-    assert found is not None
-    assert found.alerts == (asking,)
 
 
 def test_proven_drift_is_told_with_what_moved_and_since_when() -> None:

@@ -30,13 +30,15 @@ from churnkit.ledger.tables import metadata
 from churnkit.project import Project
 from churnkit.usecases import (
     batches,
+    event_receiving,
     experiment_assigning,
     feature_building,
     jobs,
-    online_state,
+    online_reading,
     outcomes,
     treatments,
 )
+from churnkit.usecases.batch_scoring import PieceScorer
 from churnkit.usecases.erasing import allow_again, erase
 from churnkit.usecases.experiment_assigning import assign_experiment
 from churnkit.usecases.experiments import start_experiment
@@ -277,7 +279,7 @@ def test_a_batch_of_the_service(
         jobs.submit_upload(project, job.job_id, {"format": "csv"})
         claimed = jobs.claim_job(project)
         assert claimed is not None
-        real, times = batches._score, []
+        real, times = PieceScorer.score, []
 
         def scored(*given: Any) -> Any:
             done = real(*given)
@@ -286,7 +288,7 @@ def test_a_batch_of_the_service(
                 erase(project, NAME, now=NOW)
             return done
 
-        monkeypatch.setattr(batches, "_score", scored)
+        monkeypatch.setattr(PieceScorer, "score", scored)
         (tmp_path / "work").mkdir()
         outcome = batches.score_batch(Work(project, claimed, tmp_path / "work"))
         assert outcome.progress is not None and outcome.progress.rows_total == 20
@@ -304,7 +306,7 @@ def test_events_and_features(
         with project.ledger.reading() as connection:
             table = metadata.tables["online_state"]
             name, other = sorted(connection.execute(sa.select(table.c.customer_id)).scalars())[:2]
-        real, times = online_state.erased_within, []
+        real, times = event_receiving.erased_within, []
 
         def erased_within(given: Project) -> Any:
             if not times:
@@ -314,15 +316,15 @@ def test_events_and_features(
 
         event = {"event_time": END.isoformat(), "event_type": "purchase", "amount": 1, "cds": 1}
         with monkeypatch.context() as patch:
-            patch.setattr(online_state, "erased_within", erased_within)
-            taken = online_state.receive_events(
+            patch.setattr(event_receiving, "erased_within", erased_within)
+            taken = event_receiving.receive_events(
                 project,
                 [{**event, "customer_id": one} for one in (name, other)],
                 now=END,
                 on_error="skip",
             )
         assert times and (taken.new + taken.duplicate + len(taken.rejected)) >= 1
-        known = [one.known for one in online_state.online_features(project, [name, other])]
+        known = [one.known for one in online_reading.online_features(project, [name, other])]
         assert known == [False, True]
 
         output = project.folder / "features.parquet"

@@ -30,9 +30,11 @@ from churnkit.registry.journal import verify_chain
 from churnkit.settings.file import read_settings, write_settings
 from churnkit.usecases.erasing import allow_again, erase
 from churnkit.usecases.event_importing import import_facts
+from churnkit.usecases.event_receiving import receive_events
 from churnkit.usecases.features import suggest_features
 from churnkit.usecases.importing import import_data
-from churnkit.usecases.online_state import online_features, rebuild_online, receive_events
+from churnkit.usecases.online_building import rebuild_online
+from churnkit.usecases.online_reading import online_features
 from churnkit.usecases.outcomes import import_outcomes, take_outcomes
 from churnkit.usecases.retention import retain
 from churnkit.usecases.suppressing import VARIABLE, KnownErasures

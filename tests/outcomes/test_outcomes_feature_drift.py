@@ -14,7 +14,8 @@ import pytest
 import churnkit as ck
 from churnkit.data.samples.locate import telco_path
 from churnkit.project import Project
-from churnkit.usecases.monitoring import VersionMonitor, monitor
+from churnkit.usecases.monitored import VersionMonitor
+from churnkit.usecases.monitoring import monitor
 from tests.live import ROWS
 
 NOW = datetime(2031, 3, 2, tzinfo=UTC)

@@ -34,7 +34,6 @@ from churnkit.rollout.position import (
     pause,
     promote,
     resume,
-    retry,
     start,
 )
 from churnkit.rollout.quantile import QuantileState
@@ -424,19 +423,10 @@ def test_moves_are_idempotent_and_an_abort_is_final() -> None:
     ):
         with pytest.raises(RolloutOver):
             forbidden()
-    again = retry(over, attempt=2, at=NOW)
-    assert again.attempt == 2 and again.stage == 0 and again.condition == "running"
-    assert retry(again, attempt=2, at=NOW + timedelta(days=1)) == again
-    with pytest.raises(StepNotAllowed, match="number 3"):
-        retry(abort(again), attempt=4, at=NOW)
-    with pytest.raises(StepNotAllowed, match="still runs"):
-        retry(again, attempt=3, at=NOW)
     done = promote(position, PLAN, at=NOW)
     assert promote(done, PLAN, at=NOW + timedelta(days=1)) == done
     with pytest.raises(RolloutOver):
         abort(done)
-    with pytest.raises(RolloutOver):
-        retry(done, attempt=2, at=NOW)
     last = position.model_copy(update={"stage": 3})
     with pytest.raises(StepNotAllowed, match="promotion"):
         advance(last, PLAN, at=NOW)

@@ -14,7 +14,7 @@ import pytest
 import churnkit as ck
 from churnkit.client.asynchronous import AsyncClient
 from churnkit.client.blocking import Client
-from churnkit.usecases import online_state
+from churnkit.usecases.event_receiving import receive_once
 from churnkit.usecases.online import open_for_service
 from tests.live import Live, Told, in_threads, live, two_replicas
 
@@ -152,7 +152,7 @@ def test_two_replicas_take_one_keyed_request_in_once(
         first = _send(running, _event("e-6", key="one"), headers=headers)
         assert first.status == 200
     # A second process, which found no answer, loses against the first one's commit.
-    lost = online_state.receive_once(
+    lost = receive_once(
         service.project,
         [_event("e-6", key="two")],
         keep=lambda taken: idempotency.Claim(service, _owner(running), "events-2", "0" * 64).keep(

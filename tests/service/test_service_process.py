@@ -35,11 +35,11 @@ from tests.live import Live, command, item, live, make_served_project, prepare
 def _promote(served: Live, version: str) -> None:
     """What ``churnkit models promote`` writes, without MLflow."""
     assert served.service is not None
-    served.service.project.ledger.append_journal(
-        lambda journal: seal(
+    served.service.project.ledger.append_entries(
+        lambda journal: [seal(
             at=datetime.now(UTC), who="test", action="promote", alias="champion",
             version=version, why="test", evidence={}, journal=journal,
-        )
+        )]
     )  # fmt: skip
 
 

@@ -308,7 +308,7 @@ def test_strange_addresses_and_methods(served: Live) -> None:
         assert (told.status, told.kind) == (404, "not-found"), path
     told = served.ask("DELETE", "/v1/predictions")
     assert (told.status, told.kind) == (405, "method-not-allowed")
-    assert told.headers["Allow"] == "GET, POST"
+    assert told.headers["Allow"] == "GET, HEAD, POST"
 
 
 def test_a_request_id_is_taken_over_only_when_it_is_plain(served: Live) -> None:
@@ -371,7 +371,7 @@ def test_cors_is_closed_and_opens_for_named_origins_only(
         told = opened.ask("OPTIONS", "/v1/predictions", key=None, headers=asked)
         assert told.status == 204
         assert told.headers["Access-Control-Allow-Origin"] == "https://app.example.com"
-        assert told.headers["Access-Control-Allow-Methods"] == "GET, POST"
+        assert told.headers["Access-Control-Allow-Methods"] == "GET, HEAD, POST"
         assert "Access-Control-Allow-Credentials" not in told.headers
         other = {**asked, "Origin": "https://app.example.com.evil.example"}
         told = opened.ask("OPTIONS", "/v1/predictions", key=None, headers=other)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Literal, Protocol, TypeVar
+from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
@@ -50,18 +50,6 @@ class Job(Answer):
     def ended(self) -> bool:
         """Whether nothing more will happen to it."""
         return self.state in ("finished", "failed", "cancelled")
-
-
-J_co = TypeVar("J_co", bound=Job, covariant=True)
-
-
-class JobsPage(Protocol[J_co]):
-    """A page of jobs, the newest first."""
-
-    next_cursor: str | None
-
-    def jobs(self) -> tuple[J_co, ...]:
-        """The page."""
 
 
 class Deleted(Answer):

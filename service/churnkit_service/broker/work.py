@@ -29,6 +29,7 @@ from churnkit.errors import (
 )
 from churnkit.settings.broker import BrokerTable
 from churnkit.usecases import online as usecases
+from churnkit_service.answered import Answered
 from churnkit_service.answering import answer
 from churnkit_service.broker.delivery import Dead, Delivery, Done, Later, Outcome, Publication
 from churnkit_service.events import read_events, take_in
@@ -42,7 +43,6 @@ from churnkit_service.problems import (
     status_of,
 )
 from churnkit_service.reading import read_request
-from churnkit_service.scoring import Answered
 from churnkit_service.service import Service
 
 log = logging.getLogger("churnkit.broker")

@@ -7,26 +7,17 @@ from typing import Any
 
 from aiohttp import web
 
-from churnkit.client.messages.batches import (
-    Batch,
-    BatchesPage,
-    BatchQuery,
-    BrokenRow,
-    ResultQuery,
-)
+from churnkit.client.messages.batches import Batch, BatchesPage, BatchQuery, BrokenRow, ResultQuery
 from churnkit.client.messages.jobs import JobsQuery
 from churnkit.domain.jobs import Job
 from churnkit.errors import JobActive, LedgerBusy, StorageUnreachable, UnknownJob
 from churnkit.usecases import jobs as usecases
-from churnkit.usecases.batches import BatchRequest, Tally
+from churnkit.usecases.batch_answers import BatchRequest
+from churnkit.usecases.batches import Tally
 from churnkit_service import job_answers
 from churnkit_service.downloads import stream
-from churnkit_service.endpoint import Call, Endpoint, json_response, read_query
-from churnkit_service.problems import (
-    IdempotencyKeyReused,
-    RequestInFlight,
-    RequestInvalid,
-)
+from churnkit_service.endpoint import Call, Endpoint, read_query
+from churnkit_service.problems import IdempotencyKeyReused, RequestInFlight, RequestInvalid
 from churnkit_service.uploaded_jobs import upload_job
 from churnkit_service.uploads import CSV, NDJSON, PARQUET, UPLOAD_TYPES, Received
 
@@ -56,12 +47,12 @@ async def listed(call: Call) -> web.Response:
 
 async def show(call: Call) -> web.Response:
     """One batch."""
-    return json_response(describe(await job_answers.show(call, "batch")).model_dump(mode="json"))
+    return await job_answers.show(call, "batch", describe)
 
 
 async def cancel(call: Call) -> web.Response:
     """Stop a batch; what was scored stays."""
-    return json_response(describe(await job_answers.cancel(call, "batch")).model_dump(mode="json"))
+    return await job_answers.cancel(call, "batch", describe)
 
 
 async def result(call: Call) -> web.StreamResponse:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime, timedelta
@@ -24,9 +22,10 @@ from churnkit.client.messages.predictions import LONGEST_CUSTOMER_ID
 from churnkit.client.messages.problems import Fault
 from churnkit.errors import StorageUnreachable, UnknownCustomer
 from churnkit.usecases import customers as usecases
+from churnkit_service.cursors import decode, encode, read_cursor, write_cursor
 from churnkit_service.endpoint import Call, Endpoint, json_response, read_query
 from churnkit_service.problems import RequestInvalid
-from churnkit_service.routes.predictions import cursor_of, place, recorded
+from churnkit_service.recorded import recorded
 
 _TYPES: dict[str, tuple[type, ...]] = {
     "probability": (float, str),
@@ -45,10 +44,8 @@ async def list_(call: Call) -> web.Response:
         )
         raise RequestInvalid("a cursor and an offset were given.", faults=(fault,))
     order = asked.order or ("asc" if asked.sort == "customer_id" else "desc")
-    service = call.service
-    page = await service.queries.run(
+    page = await call.ask(
         usecases.customers_page,
-        service.project,
         usecases.CustomerFilter(
             risk_band=asked.risk_band,
             model_version=asked.model_version,
@@ -82,23 +79,17 @@ def _cursor(row: usecases.LatestScore, sort: usecases.Sort, order: str) -> str:
         value.isoformat() if isinstance(value, datetime) else value
         for value in usecases.place_of(row, sort)
     ]
-    return base64.urlsafe_b64encode(orjson.dumps([sort, order, *values])).decode()
+    return encode(orjson.dumps([sort, order, *values]))
 
 
 def _place(cursor: str, sort: str, order: str) -> usecases.Place:
-    try:
-        text = base64.b64decode(cursor.encode("ascii"), altchars=b"-_", validate=True)
-        told = orjson.loads(text)
+    def read(content: bytes) -> usecases.Place:
+        told = orjson.loads(content)
         if not isinstance(told, list) or told[:2] != [sort, order]:
             raise ValueError
         return _values(told[2:], _TYPES[sort])
-    except (binascii.Error, ValueError):
-        fault = Fault(
-            field="query.cursor",
-            given=repr(cursor)[:60],
-            expected="a cursor from the page before, in the same order",
-        )
-        raise RequestInvalid("this is no cursor of ours.", faults=(fault,)) from None
+
+    return decode(cursor, read, expected="a cursor from the page before, in the same order")
 
 
 def _values(told: Sequence[object], types: Sequence[type]) -> usecases.Place:
@@ -127,12 +118,10 @@ async def show(call: Call) -> web.Response:
     name = call.request.match_info["customer_id"]
     if len(name) > LONGEST_CUSTOMER_ID or "\0" in name:
         raise UnknownCustomer("no customer has such an id.", fix="It has 1 to 200 characters.")
-    service = call.service
-    found = await service.queries.run(
+    found = await call.ask(
         usecases.one_customer,
-        service.project,
         name,
-        after=None if asked.cursor is None else place(asked.cursor),
+        after=None if asked.cursor is None else read_cursor(asked.cursor),
         limit=asked.limit + 1,
     )
     page = found.predictions[: asked.limit]
@@ -140,7 +129,7 @@ async def show(call: Call) -> web.Response:
     answer: dict[str, Any] = {
         "customer_id": name,
         "predictions": [recorded(row) for row in page],
-        "next_cursor": cursor_of(page[-1]) if more else None,
+        "next_cursor": write_cursor(page[-1].made_at, page[-1].prediction_id) if more else None,
         "outcomes": [
             CustomerOutcome(**asdict(one)).model_dump(mode="json") for one in found.outcomes
         ],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 from aiohttp import web
@@ -10,13 +9,7 @@ from aiohttp import web
 from churnkit.client.messages.datasets import Dataset, DatasetProfile, DatasetQuery, DatasetsPage
 from churnkit.client.messages.jobs import JobsQuery
 from churnkit.domain.jobs import PROFILE, Job
-from churnkit.errors import (
-    JobActive,
-    JobHasNoResult,
-    LedgerBusy,
-    StorageUnreachable,
-    UnknownJob,
-)
+from churnkit.errors import JobActive, JobHasNoResult, LedgerBusy, StorageUnreachable, UnknownJob
 from churnkit.usecases import jobs as usecases
 from churnkit.usecases.job_projects import DatasetRequest
 from churnkit_service import job_answers
@@ -57,24 +50,20 @@ async def listed(call: Call) -> web.Response:
 
 async def show(call: Call) -> web.Response:
     """One data set."""
-    return json_response(describe(await job_answers.show(call, "dataset")).model_dump(mode="json"))
+    return await job_answers.show(call, "dataset", describe)
 
 
 async def profile(call: Call) -> web.Response:
     """A data set in figures."""
     name = job_answers.job_id_of(call, "dataset")
-    service = call.service
-    content = await service.queries.run(
-        partial(usecases.whole_file, service.project, "dataset", name, PROFILE)
-    )
+    content = await call.ask(usecases.whole_file, "dataset", name, PROFILE)
     told = DatasetProfile.model_validate_json(content)
     return json_response(told.model_dump(mode="json"))
 
 
 async def cancel(call: Call) -> web.Response:
     """Stop looking at a data set."""
-    job = await job_answers.cancel(call, "dataset")
-    return json_response(describe(job).model_dump(mode="json"))
+    return await job_answers.cancel(call, "dataset", describe)
 
 
 async def delete(call: Call) -> web.Response:

@@ -31,9 +31,9 @@ from churnkit.errors import (
 )
 from churnkit.usecases import experiment_assigning, experiments
 from churnkit.usecases.experiment_views import ExperimentView
-from churnkit_service.endpoint import Call, Endpoint, json_response, read_body
+from churnkit_service.endpoint import Call, Endpoint, read_body, told
 from churnkit_service.problems import IdempotencyKeyReused, RequestInFlight, RequestInvalid
-from churnkit_service.starting import start_once, told, who
+from churnkit_service.starting import start_once
 
 
 async def create(call: Call) -> web.Response:
@@ -49,69 +49,60 @@ async def create(call: Call) -> web.Response:
 
 async def _start(call: Call, salt: str | None) -> ExperimentView:
     asked = read_body(call, ExperimentStart)
-    return await call.service.queries.run(
+    return await call.ask(
         experiments.start_experiment,
-        call.service.project,
         asked.plan,
         why=asked.why,
-        who=who(call),
+        who=call.caller.name,
         salt=salt,
     )
 
 
 async def index(call: Call) -> web.Response:
     """All experiments."""
-    service = call.service
-    found = await service.queries.run(experiments.experiments, service.project)
-    return json_response(told(ExperimentsAnswer, found.to_json()))
+    found = await call.ask(experiments.experiments)
+    return told(ExperimentsAnswer, found.to_json())
 
 
 async def show(call: Call) -> web.Response:
     """One experiment, with what may be read off it."""
-    service = call.service
-    view = await service.queries.run(experiments.experiment_status, service.project, _named(call))
-    return json_response(told(Experiment, view.to_json()))
+    view = await call.ask(experiments.experiment_status, _named(call))
+    return told(Experiment, view.to_json())
 
 
 async def history(call: Call) -> web.Response:
     """What was done with it."""
-    service = call.service
-    found = await service.queries.run(experiments.experiment_history, service.project, _named(call))
-    return json_response(told(ExperimentHistoryAnswer, found.to_json()))
+    found = await call.ask(experiments.experiment_history, _named(call))
+    return told(ExperimentHistoryAnswer, found.to_json())
 
 
 async def assign(call: Call) -> web.Response:
     """Draw customers into the arms."""
     asked = read_body(call, ExperimentAssign)
-    service = call.service
-    done = await service.queries.run(
+    done = await call.ask(
         experiment_assigning.assign_experiment,
-        service.project,
         _named(call),
         asked.customers,
-        who=who(call),
+        who=call.caller.name,
     )
-    return json_response(told(ExperimentAssigned, done.to_json()))
+    return told(ExperimentAssigned, done.to_json())
 
 
 async def stop(call: Call) -> web.Response:
     """Let nobody enter any more."""
     asked = read_body(call, ExperimentStop)
-    service = call.service
-    view = await service.queries.run(
-        experiments.stop_experiment, service.project, _named(call), asked.why, who=who(call)
+    view = await call.ask(
+        experiments.stop_experiment, _named(call), asked.why, who=call.caller.name
     )
-    service.rollouts.look_now()
-    return json_response(told(Experiment, view.to_json()))
+    call.service.rollouts.look_now()
+    return told(Experiment, view.to_json())
 
 
 async def plan(call: Call) -> web.Response:
     """How many customers it takes."""
     asked = read_body(call, ExperimentSizesAsked)
-    service = call.service
-    found = await service.queries.run(
+    found = await call.ask(
         experiments.plan_experiment,
-        service.project,
         asked.plan,
         effect=asked.effect,
         retention=asked.retention,
@@ -120,7 +111,7 @@ async def plan(call: Call) -> web.Response:
         customers_per_day=asked.customers_per_day,
         simulations=asked.simulations,
     )
-    return json_response(told(ExperimentSizes, found.to_json()))
+    return told(ExperimentSizes, found.to_json())
 
 
 def _named(call: Call) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 
 from aiohttp import web
 
@@ -12,12 +11,7 @@ from churnkit.client.messages.explanations import (
     ExplanationsAnswer,
     RecordedExplanation,
 )
-from churnkit.errors import (
-    BundleError,
-    NoChampion,
-    StorageUnreachable,
-    UnknownModelVersion,
-)
+from churnkit.errors import BundleError, NoChampion, StorageUnreachable, UnknownModelVersion
 from churnkit.usecases import online as usecases
 from churnkit.usecases.online import Scorer
 from churnkit.usecases.serving import find_version
@@ -25,9 +19,8 @@ from churnkit_service.endpoint import Call, Endpoint, json_response, read_body
 from churnkit_service.explaining import NOTE, explain_rows
 from churnkit_service.problems import ModelNotReady, NotFound, RequestInvalid
 from churnkit_service.reading import Asked
+from churnkit_service.recorded import named_prediction
 from churnkit_service.scoring import complete, refused
-
-_ID = re.compile(r"[0-9A-Za-z_-]{1,64}", re.ASCII)
 
 
 async def create(call: Call) -> web.Response:
@@ -72,7 +65,7 @@ async def _scorer(call: Call, version: str | None) -> Scorer:
     champion = service.champion.scorer
     if version in (None, "champion", champion.version):
         return champion
-    known = await service.queries.run(find_version, service.project, version)
+    known = await call.ask(find_version, version)
     found = service.warm.get(known.version)
     if found is None and known.version != champion.version:
         raise ModelNotReady(
@@ -84,17 +77,8 @@ async def _scorer(call: Call, version: str | None) -> Scorer:
 
 async def show(call: Call) -> web.Response:
     """The reasons that were recorded with a prediction."""
-    name = call.request.match_info["prediction_id"]
-    service = call.service
-    row = None
-    if _ID.fullmatch(name):
-        row = await service.queries.run(usecases.find_prediction, service.project, name)
-    if row is None:
-        raise NotFound(
-            "there is no prediction with this id.",
-            fix="Use an id from the answer of POST /v1/predictions.",
-        )
-    base = await service.queries.run(usecases.base_probability, service.project, row.model_version)
+    row = await named_prediction(call)
+    base = await call.ask(usecases.base_probability, row.model_version)
     told = row.model_dump(mode="json", exclude={"request_id", "rollout_id", "shadow_of", "reasons"})
     points = sum(reason.points for reason in row.reasons)
     return json_response(

@@ -9,18 +9,12 @@ from aiohttp import web
 from churnkit.client.messages.features import FeatureJob, FeatureJobsPage, FeaturesRequest
 from churnkit.client.messages.jobs import JobsQuery
 from churnkit.domain.jobs import BUILT, DEFINITION, Job
-from churnkit.errors import (
-    JobActive,
-    JobHasNoResult,
-    LedgerBusy,
-    StorageUnreachable,
-    UnknownJob,
-)
+from churnkit.errors import JobActive, JobHasNoResult, LedgerBusy, StorageUnreachable, UnknownJob
 from churnkit.usecases import jobs as usecases
 from churnkit_service import job_answers
 from churnkit_service.asked_jobs import ask_job
 from churnkit_service.downloads import stream
-from churnkit_service.endpoint import Call, Endpoint, json_response, read_body
+from churnkit_service.endpoint import Call, Endpoint, read_body
 from churnkit_service.problems import IdempotencyKeyReused, RequestInFlight, RequestInvalid
 from churnkit_service.uploads import CSV, PARQUET
 
@@ -30,8 +24,7 @@ _TYPES = {"csv": f"{CSV}; charset=utf-8", "parquet": PARQUET}
 async def create(call: Call) -> web.Response:
     """Let features be suggested, built or shown."""
     asked = read_body(call, FeaturesRequest)
-    service = call.service
-    await service.queries.run(usecases.show_job, service.project, "dataset", asked.dataset_id)
+    await call.ask(usecases.show_job, "dataset", asked.dataset_id)
     return await ask_job(call, "features", asked.model_dump(mode="json"), describe)
 
 
@@ -42,17 +35,13 @@ async def listed(call: Call) -> web.Response:
 
 async def show(call: Call) -> web.Response:
     """What came of it."""
-    job = await job_answers.show(call, "features")
-    return json_response(describe(job).model_dump(mode="json"))
+    return await job_answers.show(call, "features", describe)
 
 
 async def definition(call: Call) -> web.Response:
     """The features as a features.toml."""
     name = job_answers.job_id_of(call, "features")
-    service = call.service
-    text = await service.queries.run(
-        partial(usecases.whole_file, service.project, "features", name, DEFINITION)
-    )
+    text = await call.ask(usecases.whole_file, "features", name, DEFINITION)
     return web.Response(
         body=text,
         headers={"Content-Type": "application/toml; charset=utf-8", "Cache-Control": "no-store"},
@@ -61,7 +50,7 @@ async def definition(call: Call) -> web.Response:
 
 async def result(call: Call) -> web.StreamResponse:
     """The file that was built."""
-    job = await job_answers.show(call, "features")
+    job = await job_answers.named(call, "features")
     form = str(job.request.get("format", "parquet"))
     service = call.service
     return await stream(
@@ -74,8 +63,7 @@ async def result(call: Call) -> web.StreamResponse:
 
 async def cancel(call: Call) -> web.Response:
     """Stop it."""
-    job = await job_answers.cancel(call, "features")
-    return json_response(describe(job).model_dump(mode="json"))
+    return await job_answers.cancel(call, "features", describe)
 
 
 async def delete(call: Call) -> web.Response:

@@ -27,10 +27,8 @@ async def summary(call: Call) -> web.Response:
     """Figures of a time."""
     asked = read_query(call, SummaryQuery)
     until = asked.to or datetime.now(UTC)
-    service = call.service
-    found = await service.queries.run(
+    found = await call.ask(
         usecases.metrics_summary,
-        service.project,
         since=asked.from_ or until - _DAY,
         until=until,
         width_seconds=None if asked.bucket_seconds is None else int(asked.bucket_seconds),
@@ -72,8 +70,7 @@ async def summary(call: Call) -> web.Response:
 
 async def scores(call: Call) -> web.Response:
     """The latest scores of all customers, in bins."""
-    service = call.service
-    bins = await service.queries.run(score_distribution, service.project)
+    bins = await call.ask(score_distribution)
     return json_response(
         {
             "n": sum(one.n for one in bins),
@@ -85,8 +82,7 @@ async def scores(call: Call) -> web.Response:
 
 async def quality(call: Call) -> web.Response:
     """What came true, by model version and month."""
-    service = call.service
-    found = await service.queries.run(usecases.monthly_quality, service.project)
+    found = await call.ask(usecases.monthly_quality)
     return json_response(
         {
             "figures": [

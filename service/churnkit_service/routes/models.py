@@ -39,8 +39,15 @@ from churnkit.errors import (
 from churnkit.usecases import serving_models as usecases
 from churnkit.usecases.serving import find_version
 from churnkit.usecases.trained_runs import run_of
-from churnkit_service.endpoint import Call, Endpoint, json_response, read_body, read_query
-from churnkit_service.idempotency import KeyedRequest, keyed
+from churnkit_service.endpoint import (
+    Call,
+    Endpoint,
+    json_bytes,
+    json_response,
+    read_body,
+    read_query,
+)
+from churnkit_service.idempotency import AnsweredMeanwhile, KeyedRequest, answer_once
 from churnkit_service.problems import (
     IdempotencyKeyReused,
     NotFound,
@@ -56,8 +63,7 @@ _ACTIONS: Mapping[str, Literal["promote", "challenge"]] = {
 
 async def list_(call: Call) -> web.Response:
     """All model versions."""
-    service = call.service
-    found = await service.queries.run(usecases.list_models, service.project)
+    found = await call.ask(usecases.list_models)
     return json_response(
         {
             "models": [_model(version, found.holders) for version in found.versions],
@@ -69,8 +75,7 @@ async def list_(call: Call) -> web.Response:
 
 async def show(call: Call) -> web.Response:
     """One model version, with its card and columns."""
-    service = call.service
-    detail = await service.queries.run(usecases.model_detail, service.project, _version(call))
+    detail = await call.ask(usecases.model_detail, _version(call))
     manifest = detail.manifest
     told = _model(detail.version, dict.fromkeys(detail.aliases, detail.version.version))
     columns = [column.model_dump(mode="json") for column in detail.inputs]
@@ -96,16 +101,14 @@ async def show(call: Call) -> web.Response:
 
 async def show_run(call: Call) -> web.Response:
     """The run that made a version."""
-    service = call.service
-    known, record = await service.queries.run(run_of, service.project, _version(call))
+    known, record = await call.ask(run_of, _version(call))
     return json_response({"version": known.version, "record": record.model_dump(mode="json")})
 
 
 async def aliases(call: Call) -> web.Response:
     """Who holds which alias."""
     asked = read_query(call, AliasesQuery)
-    service = call.service
-    held = await service.queries.run(usecases.holders_at, service.project, asked.at)
+    held = await call.ask(usecases.holders_at, asked.at)
     at = None if asked.at is None else asked.at.isoformat()
     return json_response({"champion": held["champion"], "challenger": held["challenger"], "at": at})
 
@@ -119,7 +122,7 @@ async def set_alias(call: Call) -> web.Response:
     change = usecases.Change(
         action=_ACTIONS[alias],
         version=asked.version,
-        who=_who(call),
+        who=call.caller.name,
         why=asked.why,
         unless_held=True,
         **_expected(asked),
@@ -131,7 +134,7 @@ async def rollback(call: Call) -> web.Response:
     """Let the champion before this one serve again."""
     asked = read_body(call, Rollback)
     change = usecases.Change(
-        action="rollback", version=None, who=_who(call), why=asked.why, **_expected(asked)
+        action="rollback", version=None, who=call.caller.name, why=asked.why, **_expected(asked)
     )
     return await _change(call, change)
 
@@ -141,58 +144,35 @@ def _expected(asked: AliasChange | Rollback) -> dict[str, Any]:
     return {"expected_previous": asked.expected_previous} if given else {}
 
 
-def _who(call: Call) -> str:
-    return f"API key {call.caller.key_id}"
-
-
 async def _change(call: Call, change: usecases.Change) -> web.Response:
     """Make a change once, and let this replica follow it at once."""
-    async with keyed(call) as request:
-        replayed = None if request is None else await request.replay()
-        return replayed or await _changed(call, change, request)
-
-
-async def _changed(
-    call: Call, change: usecases.Change, request: KeyedRequest | None
-) -> web.Response:
-    service = call.service
-    now = datetime.now(UTC)
 
     def answer(entry: JournalEntry) -> bytes:
         return orjson.dumps(entry.model_dump(mode="json"))
 
-    def keep(entry: JournalEntry) -> IdempotentAnswer:
-        assert request is not None
-        return request.keep(200, answer(entry), now)
+    async def make(request: KeyedRequest | None) -> web.Response:
+        now = datetime.now(UTC)
 
-    try:
-        entry = await service.queries.run(
-            usecases.change_alias,
-            service.project,
-            change,
-            now=now,
-            keep=None if request is None else keep,
-        )
-    except usecases.AnsweredAlready:
-        # Another replica answered the same request a moment earlier: its answer counts.
-        replayed = None if request is None else await request.replay()
-        if replayed is None:
-            raise
-        return replayed
-    service.champion.look_now()
-    return web.Response(
-        body=answer(entry),
-        headers={"Content-Type": "application/json", "Cache-Control": "no-store"},
-    )
+        def keep(entry: JournalEntry) -> IdempotentAnswer:
+            assert request is not None
+            return request.keep(200, answer(entry), now)
+
+        try:
+            entry = await call.ask(
+                usecases.change_alias, change, now=now, keep=None if request is None else keep
+            )
+        except usecases.AnsweredAlready:
+            raise AnsweredMeanwhile from None
+        call.service.champion.look_now()
+        return json_bytes(answer(entry))
+
+    return await answer_once(call, make)
 
 
 async def history(call: Call) -> web.Response:
     """The journal, page by page."""
     asked = read_query(call, JournalQuery)
-    service = call.service
-    rows = await service.queries.run(
-        usecases.journal_page, service.project, before=asked.before, limit=asked.limit + 1
-    )
+    rows = await call.ask(usecases.journal_page, before=asked.before, limit=asked.limit + 1)
     page = rows[: asked.limit]
     return json_response(
         {
@@ -205,8 +185,7 @@ async def history(call: Call) -> web.Response:
 async def verify(call: Call) -> web.Response:
     """Check the journal's chain, and with ``files`` every model's files."""
     asked = read_query(call, VerifyQuery)
-    service = call.service
-    checks = await service.queries.run(usecases.verify_journal, service.project, files=asked.files)
+    checks = await call.ask(usecases.verify_journal, files=asked.files)
     return json_response(
         {
             "ok": all(check.state != "failed" for check in checks),
@@ -217,30 +196,26 @@ async def verify(call: Call) -> web.Response:
 
 async def load(call: Call) -> web.Response:
     """Let every replica make a model ready; this one begins at once."""
-    service = call.service
-    known = await service.queries.run(
+    known = await call.ask(
         usecases.ask_for_load,
-        service.project,
         _version(call),
         now=datetime.now(UTC),
-        by=_who(call),
+        by=call.caller.name,
     )
-    await service.presence.round()
+    await call.service.presence.round()
     return json_response(await _load(call, known.version), status=202)
 
 
 async def show_load(call: Call) -> web.Response:
     """Where a model is ready."""
-    service = call.service
-    known = await service.queries.run(find_version, service.project, _version(call))
+    known = await call.ask(find_version, _version(call))
     return json_response(await _load(call, known.version))
 
 
 async def _load(call: Call, version: str) -> dict[str, Any]:
-    service = call.service
-    wanted = await service.queries.run(usecases.wanted_loads, service.project)
+    wanted = await call.ask(usecases.wanted_loads)
     now = datetime.now(UTC)
-    found = await service.queries.run(usecases.live_replicas, service.project, now)
+    found = await call.ask(usecases.live_replicas, now)
     told = [_in_replica(replica, version) for replica in found]
     return {
         "version": version,

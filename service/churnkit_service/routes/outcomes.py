@@ -26,9 +26,10 @@ from churnkit.errors import LedgerBusy, StorageUnreachable
 from churnkit.usecases.outcomes import show_outcomes, take_outcomes
 from churnkit.usecases.row_import import CONTRADICTORY, Unusable
 from churnkit.usecases.treatments import show_treatments, take_treatments
-from churnkit_service.bulk import cursor_of, place_of, read_items
-from churnkit_service.endpoint import Call, Endpoint, json_response, read_query
-from churnkit_service.idempotency import KeyedRequest, keyed
+from churnkit_service.bulk import read_items
+from churnkit_service.cursors import NAMES, read_cursor, write_cursor
+from churnkit_service.endpoint import Call, Endpoint, json_bytes, json_response, read_query
+from churnkit_service.idempotency import AnsweredMeanwhile, KeyedRequest, answer_once
 from churnkit_service.problems import IdempotencyKeyReused, RequestInFlight, RequestInvalid
 
 _SOURCE = "rest"
@@ -56,9 +57,8 @@ async def _create_outcomes(call: Call) -> RecordedAnswer:
         for item in asked.request.items
     ]
     skip = asked.request.on_error == "skip"
-    service = call.service
-    recorded, unusable, n_suppressed = await service.queries.run(
-        take_outcomes, service.project, rows, now=datetime.now(UTC), skip=skip
+    recorded, unusable, n_suppressed = await call.ask(
+        take_outcomes, rows, now=datetime.now(UTC), skip=skip
     )
     faults = _faults(unusable, recorded, asked.places)
     if faults and not skip:
@@ -95,9 +95,8 @@ async def _create_treatments(call: Call) -> RecordedAnswer:
         for item in asked.request.items
     ]
     skip = asked.request.on_error == "skip"
-    service = call.service
-    recorded, unusable, n_suppressed, n_violations = await service.queries.run(
-        take_treatments, service.project, rows, now=datetime.now(UTC), skip=skip
+    recorded, unusable, n_suppressed, n_violations = await call.ask(
+        take_treatments, rows, now=datetime.now(UTC), skip=skip
     )
     faults = _faults(unusable, recorded, asked.places)
     if faults and not skip:
@@ -114,12 +113,10 @@ async def _create_treatments(call: Call) -> RecordedAnswer:
 async def list_outcomes(call: Call) -> web.Response:
     """Recorded outcomes, page by page."""
     asked = read_query(call, OutcomesQuery)
-    service = call.service
-    found = await service.queries.run(
+    found = await call.ask(
         show_outcomes,
-        service.project,
         asked.customer_id,
-        after=None if asked.cursor is None else place_of(asked.cursor),
+        after=None if asked.cursor is None else read_cursor(asked.cursor, NAMES),
         limit=asked.limit + 1,
     )
     page = found.rows[: asked.limit]
@@ -129,7 +126,7 @@ async def list_outcomes(call: Call) -> web.Response:
             RecordedOutcome(outcome_id=name, recorded_at=at, **asdict(row))
             for at, name, row in page
         ),
-        next_cursor=cursor_of(page[-1][0], page[-1][1]) if more else None,
+        next_cursor=write_cursor(page[-1][0], page[-1][1]) if more else None,
     )
     return json_response(answer.model_dump(mode="json"))
 
@@ -137,45 +134,34 @@ async def list_outcomes(call: Call) -> web.Response:
 async def list_treatments(call: Call) -> web.Response:
     """Recorded treatments, page by page."""
     asked = read_query(call, TreatmentsQuery)
-    service = call.service
-    found = await service.queries.run(
+    found = await call.ask(
         show_treatments,
-        service.project,
         asked.customer_id,
         campaign=asked.campaign,
-        after=None if asked.cursor is None else place_of(asked.cursor),
+        after=None if asked.cursor is None else read_cursor(asked.cursor, NAMES),
         limit=asked.limit + 1,
     )
     page = found.rows[: asked.limit]
     more = len(found.rows) > asked.limit
     answer = TreatmentsPage(
         treatments=tuple(RecordedTreatment(**asdict(row)) for row in page),
-        next_cursor=cursor_of(page[-1].at, page[-1].treatment_id) if more else None,
+        next_cursor=write_cursor(page[-1].at, page[-1].treatment_id) if more else None,
     )
     return json_response(answer.model_dump(mode="json"))
 
 
 async def _once(call: Call, work: Callable[[Call], Awaitable[RecordedAnswer]]) -> web.Response:
     """Under an Idempotency-Key the answer is kept; the work itself may be done twice unharmed."""
-    async with keyed(call) as request:
-        if request is not None:
-            replayed = await request.replay()
-            if replayed is not None:
-                return replayed
-        content = (await work(call)).model_dump(mode="json")
-        if request is not None:
-            return await _kept(call, request, orjson.dumps(content))
-        return json_response(content)
 
+    async def record(request: KeyedRequest | None) -> web.Response:
+        body = orjson.dumps((await work(call)).model_dump(mode="json"))
+        if request is not None:
+            kept = request.keep(200, body, datetime.now(UTC))
+            if not await call.service.writer.submit((), kept):
+                raise AnsweredMeanwhile
+        return json_bytes(body)
 
-async def _kept(call: Call, request: KeyedRequest, body: bytes) -> web.Response:
-    committed = await call.service.writer.submit((), request.keep(200, body, datetime.now(UTC)))
-    if not committed:
-        # Another process answered the same request a moment earlier: its answer counts.
-        replayed = await request.replay()
-        if replayed is not None:
-            return replayed
-    return json_response(orjson.loads(body))
+    return await answer_once(call, record)
 
 
 def _faults(

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-import re
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from datetime import UTC, datetime
 
 from aiohttp import web
 
@@ -17,13 +13,19 @@ from churnkit.client.messages.predictions import (
     PredictionsQuery,
     RecordedPrediction,
 )
-from churnkit.client.messages.problems import Fault
-from churnkit.domain.predictions import PredictionRow
 from churnkit.errors import LedgerBusy, NoChampion, StorageUnreachable
 from churnkit.usecases import online as usecases
 from churnkit_service.answering import answer
-from churnkit_service.endpoint import Call, Endpoint, json_response, read_json, read_query
-from churnkit_service.idempotency import KeyedRequest, keyed
+from churnkit_service.cursors import read_cursor, write_cursor
+from churnkit_service.endpoint import (
+    Call,
+    Endpoint,
+    json_bytes,
+    json_response,
+    read_json,
+    read_query,
+)
+from churnkit_service.idempotency import AnsweredMeanwhile, KeyedRequest, answer_once
 from churnkit_service.problems import (
     CustomerErased,
     IdempotencyKeyReused,
@@ -32,63 +34,40 @@ from churnkit_service.problems import (
     RequestInvalid,
 )
 from churnkit_service.reading import read_request
-
-_ID = re.compile(r"[0-9A-Za-z_-]{1,64}", re.ASCII)
+from churnkit_service.recorded import named_prediction, recorded
 
 
 async def create(call: Call) -> web.Response:
     """Score; the answer is sent when the predictions are committed."""
-    if "Idempotency-Key" not in call.request.headers:
-        return await _create(call, None)
-    async with keyed(call) as request:
-        assert request is not None
-        return await request.replay() or await _create(call, request)
 
+    async def score(request: KeyedRequest | None) -> web.Response:
+        answered = await answer(call, read_request(read_json(call)))
+        kept = None if request is None else request.keep(200, answered.body, datetime.now(UTC))
+        if answered.parts or kept is not None:
+            committed = await call.service.writer.submit(answered.parts, kept)
+            if not committed and request is not None:
+                raise AnsweredMeanwhile
+        call.service.committed(answered)
+        return json_bytes(answered.body)
 
-async def _create(call: Call, request: KeyedRequest | None) -> web.Response:
-    answered = await answer(call, read_request(read_json(call)))
-    kept = None if request is None else request.keep(200, answered.body, datetime.now(UTC))
-    if answered.parts or kept is not None:
-        committed = await call.service.writer.submit(answered.parts, kept)
-        if not committed and request is not None:
-            # Another process answered the same request a moment earlier: its answer counts.
-            replayed = await request.replay()
-            if replayed is not None:
-                return replayed
-    call.service.committed(answered)
-    return web.Response(
-        body=answered.body,
-        headers={"Content-Type": "application/json", "Cache-Control": "no-store"},
-    )
+    return await answer_once(call, score)
 
 
 async def show(call: Call) -> web.Response:
     """One recorded prediction."""
-    name = call.request.match_info["prediction_id"]
-    service = call.service
-    row = None
-    if _ID.fullmatch(name):
-        row = await service.queries.run(usecases.find_prediction, service.project, name)
-    if row is None:
-        raise NotFound(
-            "there is no prediction with this id.",
-            fix="Use an id from the answer of POST /v1/predictions.",
-        )
-    return json_response(recorded(row))
+    return json_response(recorded(await named_prediction(call)))
 
 
 async def history(call: Call) -> web.Response:
     """Recorded predictions, page by page."""
     asked = read_query(call, PredictionsQuery)
-    service = call.service
-    rows = await service.queries.run(
+    rows = await call.ask(
         usecases.predictions_page,
-        service.project,
         customer_id=asked.customer_id,
         model_version=asked.model_version,
         since=asked.from_,
         until=asked.to,
-        after=None if asked.cursor is None else place(asked.cursor),
+        after=None if asked.cursor is None else read_cursor(asked.cursor),
         limit=asked.limit + 1,
     )
     more = len(rows) > asked.limit
@@ -96,41 +75,9 @@ async def history(call: Call) -> web.Response:
     return json_response(
         {
             "predictions": [recorded(row) for row in page],
-            "next_cursor": cursor_of(page[-1]) if more else None,
+            "next_cursor": write_cursor(page[-1].made_at, page[-1].prediction_id) if more else None,
         }
     )
-
-
-def recorded(row: PredictionRow) -> dict[str, Any]:
-    """A prediction as it is shown."""
-    return RecordedPrediction(**row.model_dump()).model_dump(mode="json")
-
-
-def cursor_of(row: PredictionRow) -> str:
-    """Where a page ends whose last row this is."""
-    text = f"{row.made_at.isoformat()} {row.prediction_id}"
-    return base64.urlsafe_b64encode(text.encode()).decode()
-
-
-def place(cursor: str) -> tuple[datetime, str]:
-    """Where the page before ended.
-
-    Raises
-    ------
-    RequestInvalid : this is no cursor of ours
-    """
-    try:
-        text = base64.b64decode(cursor.encode("ascii"), altchars=b"-_", validate=True).decode()
-        moment, name = text.split(" ")
-        made_at = datetime.fromisoformat(moment)
-        if made_at.utcoffset() != timedelta(0) or not _ID.fullmatch(name):
-            raise ValueError
-    except (binascii.Error, ValueError):
-        fault = Fault(
-            field="query.cursor", given=repr(cursor)[:60], expected="a cursor from the page before"
-        )
-        raise RequestInvalid("this is no cursor of ours.", faults=(fault,)) from None
-    return made_at, name
 
 
 ENDPOINTS = (

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 from aiohttp import web
 
 from churnkit.client.messages.jobs import JobsQuery
@@ -22,7 +20,7 @@ from churnkit.usecases import jobs as usecases
 from churnkit.usecases.serving import find_version
 from churnkit_service import job_answers
 from churnkit_service.asked_jobs import ask_job
-from churnkit_service.endpoint import Call, Endpoint, json_response, read_body
+from churnkit_service.endpoint import Call, Endpoint, read_body
 from churnkit_service.problems import IdempotencyKeyReused, RequestInFlight, RequestInvalid
 
 _HEADERS = {
@@ -38,8 +36,7 @@ _HEADERS = {
 async def create(call: Call) -> web.Response:
     """Let a report be written."""
     asked = read_body(call, ReportRequest)
-    service = call.service
-    version = await service.queries.run(find_version, service.project, asked.version)
+    version = await call.ask(find_version, asked.version)
     return await ask_job(call, "report", {"version": version.version}, describe)
 
 
@@ -50,23 +47,19 @@ async def listed(call: Call) -> web.Response:
 
 async def show(call: Call) -> web.Response:
     """One report's state."""
-    return json_response(describe(await job_answers.show(call, "report")).model_dump(mode="json"))
+    return await job_answers.show(call, "report", describe)
 
 
 async def content(call: Call) -> web.Response:
     """The page."""
     name = job_answers.job_id_of(call, "report")
-    service = call.service
-    page = await service.queries.run(
-        partial(usecases.whole_file, service.project, "report", name, REPORT)
-    )
+    page = await call.ask(usecases.whole_file, "report", name, REPORT)
     return web.Response(body=page, headers=_HEADERS)
 
 
 async def cancel(call: Call) -> web.Response:
     """Stop a report."""
-    job = await job_answers.cancel(call, "report")
-    return json_response(describe(job).model_dump(mode="json"))
+    return await job_answers.cancel(call, "report", describe)
 
 
 async def delete(call: Call) -> web.Response:

@@ -33,9 +33,9 @@ from churnkit.errors import (
 )
 from churnkit.usecases import rollout_forecasts, rollout_start, rollouts
 from churnkit.usecases.rollout_views import RolloutView
-from churnkit_service.endpoint import Call, Endpoint, Handler, json_response, read_body
+from churnkit_service.endpoint import Call, Endpoint, Handler, read_body, told
 from churnkit_service.problems import IdempotencyKeyReused, RequestInFlight, RequestInvalid
-from churnkit_service.starting import start_once, told, who
+from churnkit_service.starting import start_once
 
 
 async def create(call: Call) -> web.Response:
@@ -51,9 +51,8 @@ async def create(call: Call) -> web.Response:
 
 async def _start(call: Call, salt: str | None) -> RolloutView:
     asked = read_body(call, RolloutStart)
-    return await call.service.queries.run(
+    return await call.ask(
         rollout_start.start_rollout,
-        call.service.project,
         asked.challenger,
         plan=asked.plan,
         overrides=asked.overrides,
@@ -61,7 +60,7 @@ async def _start(call: Call, salt: str | None) -> RolloutView:
         predictions_per_day=asked.predictions_per_day,
         attempt=asked.attempt,
         why=asked.why,
-        who=who(call),
+        who=call.caller.name,
         salt=salt,
     )
 
@@ -69,57 +68,48 @@ async def _start(call: Call, salt: str | None) -> RolloutView:
 async def preview(call: Call) -> web.Response:
     """What a rollout would be."""
     asked = read_body(call, RolloutPreviewAsked)
-    service = call.service
-    found = await service.queries.run(
+    found = await call.ask(
         rollout_forecasts.preview_rollout,
-        service.project,
         asked.challenger,
         plan=asked.plan,
         customers=asked.customers,
         predictions_per_day=asked.predictions_per_day,
     )
-    return json_response(told(RolloutPreview, found.to_json()))
+    return told(RolloutPreview, found.to_json())
 
 
 async def index(call: Call) -> web.Response:
     """All rollouts."""
-    service = call.service
-    found = await service.queries.run(rollouts.list_rollouts, service.project)
-    return json_response(told(RolloutsAnswer, found.to_json()))
+    found = await call.ask(rollouts.list_rollouts)
+    return told(RolloutsAnswer, found.to_json())
 
 
 async def show(call: Call) -> web.Response:
     """One rollout, with its evidence."""
-    service = call.service
-    view = await service.queries.run(rollouts.rollout_status, service.project, _named(call))
-    return json_response(told(Rollout, view.to_json()))
+    view = await call.ask(rollouts.rollout_status, _named(call))
+    return told(Rollout, view.to_json())
 
 
 async def history(call: Call) -> web.Response:
     """What was done with it."""
-    service = call.service
-    found = await service.queries.run(rollouts.rollout_history, service.project, _named(call))
-    return json_response(told(RolloutHistoryAnswer, found.to_json()))
+    found = await call.ask(rollouts.rollout_history, _named(call))
+    return told(RolloutHistoryAnswer, found.to_json())
 
 
 async def evidence(call: Call) -> web.Response:
     """What is known of it, and how it came to be known."""
-    service = call.service
-    found = await service.queries.run(
-        rollouts.rollout_history, service.project, _named(call), all_looks=True
-    )
-    return json_response(told(RolloutEvidenceAnswer, found.evidence_json()))
+    found = await call.ask(rollouts.rollout_history, _named(call), all_looks=True)
+    return told(RolloutEvidenceAnswer, found.evidence_json())
 
 
 async def advance(call: Call) -> web.Response:
     """Look now."""
-    service = call.service
-    looked = await service.queries.run(
-        rollouts.advance_rollout, service.project, _named(call), who=who(call), past=False
+    looked = await call.ask(
+        rollouts.advance_rollout, _named(call), who=call.caller.name, past=False
     )
     if looked.acted:
-        service.rollouts.look_now()
-    return json_response(told(RolloutLook, looked.to_json()))
+        call.service.rollouts.look_now()
+    return told(RolloutLook, looked.to_json())
 
 
 async def pause(call: Call) -> web.Response:
@@ -144,17 +134,15 @@ async def abort(call: Call) -> web.Response:
 
 async def _move(call: Call, move: Callable[..., RolloutView]) -> web.Response:
     asked = read_body(call, RolloutMove)
-    service = call.service
-    view = await service.queries.run(
+    view = await call.ask(
         move,
-        service.project,
         _named(call),
         why=asked.why,
-        who=who(call),
+        who=call.caller.name,
         expected_revision=asked.expected_revision,
     )
-    service.rollouts.look_now()
-    return json_response(told(Rollout, view.to_json()))
+    call.service.rollouts.look_now()
+    return told(Rollout, view.to_json())
 
 
 def _named(call: Call) -> str:

@@ -11,15 +11,14 @@ from churnkit.errors import JobActive, LedgerBusy, StorageUnreachable, UnknownJo
 from churnkit.usecases import jobs as usecases
 from churnkit_service import job_answers
 from churnkit_service.asked_jobs import ask_job
-from churnkit_service.endpoint import Call, Endpoint, json_response, read_body
+from churnkit_service.endpoint import Call, Endpoint, read_body
 from churnkit_service.problems import IdempotencyKeyReused, RequestInFlight, RequestInvalid
 
 
 async def create(call: Call) -> web.Response:
     """Let a model be learnt."""
     asked = read_body(call, TrainingRequest)
-    service = call.service
-    await service.queries.run(usecases.show_job, service.project, "dataset", asked.dataset_id)
+    await call.ask(usecases.show_job, "dataset", asked.dataset_id)
     told = asked.model_dump(mode="json")
     told["money"] = {k: v for k, v in (told["money"] or {}).items() if v is not None}
     return await ask_job(call, "training", told, describe)
@@ -32,14 +31,12 @@ async def listed(call: Call) -> web.Response:
 
 async def show(call: Call) -> web.Response:
     """One training."""
-    job = await job_answers.show(call, "training")
-    return json_response(describe(job).model_dump(mode="json"))
+    return await job_answers.show(call, "training", describe)
 
 
 async def cancel(call: Call) -> web.Response:
     """Stop a training."""
-    job = await job_answers.cancel(call, "training")
-    return json_response(describe(job).model_dump(mode="json"))
+    return await job_answers.cancel(call, "training", describe)
 
 
 async def delete(call: Call) -> web.Response:
