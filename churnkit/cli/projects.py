@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -111,7 +112,7 @@ def init(
     Each guess is printed with its ground.
     """
     session = Session.begin(ctx, None, json)
-    choose = _ask if sys.stdin.isatty() and not session.json else None
+    choose = partial(_ask, session) if sys.stdin.isatty() and not session.json else None
     ground = ""
     if kind == "auto":
         named = target is not None or positive is not None
@@ -158,18 +159,18 @@ def init(
         session.err.print(f"Next: churnkit -C {directory} {following}", markup=False)
 
 
-def _ask(error: Ambiguous) -> str:
+def _ask(session: Session, error: Ambiguous) -> str:
     choices = error.options
-    console = Console(stderr=True, highlight=False)
-    console.print(Text(f"\n{error.what}"))
-    for number, choice in enumerate(choices, 1):
-        console.print(Text(f"  {number}  {choice}"))
-    while True:
-        answer = typer.prompt("Which one (number or name)", err=True).strip()
-        if answer in choices:
-            return str(answer)
-        if answer.isdigit() and 1 <= int(answer) <= len(choices):
-            return choices[int(answer) - 1]
+    with session.asking():
+        session.err.print(Text(f"\n{error.what}"))
+        for number, choice in enumerate(choices, 1):
+            session.err.print(Text(f"  {number}  {choice}"))
+        while True:
+            answer = typer.prompt("Which one (number or name)", err=True).strip()
+            if answer in choices:
+                return str(answer)
+            if answer.isdigit() and 1 <= int(answer) <= len(choices):
+                return choices[int(answer) - 1]
 
 
 def import_(

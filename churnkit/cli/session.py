@@ -35,6 +35,7 @@ class Session:
 
     folder: Path
     json: bool
+    _bar: Progress | None = None
 
     @classmethod
     def begin(cls, ctx: typer.Context, folder: Path | None, json: bool) -> Session:
@@ -69,6 +70,17 @@ class Session:
             self.show(usecase(project, *args, **kwargs))
 
     @contextmanager
+    def asking(self) -> Iterator[None]:
+        """Somebody is asked: no bar is drawn over the question and what is typed."""
+        bar = self._bar
+        if bar is None:
+            yield
+            return
+        bar.stop()
+        yield
+        bar.start()
+
+    @contextmanager
     def progress(self) -> Iterator[Report]:
         """Show progress on stderr: a bar in a terminal, a line per stage elsewhere."""
         if self.err.is_terminal:
@@ -81,6 +93,7 @@ class Session:
                 console=self.err,
                 transient=True,
             ) as bar:
+                self._bar = bar
                 task = bar.add_task("starting", total=None, detail="")
 
                 def draw(step: Step) -> None:
@@ -93,6 +106,7 @@ class Session:
                     )
 
                 yield draw
+            self._bar = None
             return
         last = ""
 

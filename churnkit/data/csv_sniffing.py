@@ -6,6 +6,7 @@ import codecs
 import csv
 import io
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -44,6 +45,8 @@ class Bytes(NamedTuple):
     """The beginning, decoded."""
     ends_quoted: bool
     """Whether the last character that is no blank is a quote."""
+    torn: bool
+    """Whether it is UTF-8 but for single bytes, as where rows of several sources were joined."""
 
 
 def open_bytes(path: Path) -> pa.NativeFile:
@@ -91,8 +94,25 @@ def sniff_bytes(path: Path) -> Bytes:
         # Zeros are valid UTF-8, but no table of text holds them.
         zeros = b"\0" in first[:_GUESSED_BYTES]
         encoding = "utf-8" if utf8 and not zeros else _guessed(first, odd, zeros, undefined)
+    torn = not utf8 and encoding not in ("utf-16", "utf-16-le", "utf-16-be") and _torn(odd)
     sample = codecs.getincrementaldecoder(encoding)(errors="replace").decode(first)
-    return Bytes(encoding, sample, last.rstrip(b" \t\r\n\0")[-1:] == b'"')
+    return Bytes(encoding, sample, last.rstrip(b" \t\r\n\0")[-1:] == b'"', torn)
+
+
+def torn_bytes(path: Path) -> Iterator[bytes]:
+    """The file's content as UTF-8, with U+FFFD in place of bytes that are none."""
+    decoder = codecs.getincrementaldecoder("utf-8-sig")(errors="replace")
+    with open_bytes(path) as stream:
+        while chunk := stream.read(_SAMPLE_BYTES):
+            yield decoder.decode(chunk).encode()
+    yield decoder.decode(b"", final=True).encode()
+
+
+def _torn(odd: bytes) -> bool:
+    """Texts in other encodings hardly ever hold characters of UTF-8."""
+    text = odd.decode("utf-8", errors="surrogateescape")
+    bad = sum("\udc80" <= letter <= "\udcff" for letter in text)
+    return sum(letter > "\x7f" for letter in text) - bad >= bad
 
 
 def sniff_delimiter(text: str) -> str:

@@ -16,12 +16,15 @@ from churnkit.data.csv_sniffing import (
     sniff_bytes,
     sniff_delimiter,
     sniff_header,
+    torn_bytes,
 )
 from churnkit.data.names import checked_names
 from churnkit.domain.progress import Cancel
 from churnkit.errors import DataEmpty, DataUnreadable
 
 _BLOCK_BYTES = 1 << 23
+TORN = "\ufffd"
+"""Stands for a byte that is no text."""
 OnBroken = Callable[[int, str, str], None]
 """Told of a row with too many or too few values: its number, what is wrong, its text."""
 
@@ -49,7 +52,11 @@ class CsvSource:
         self._n_broken = 0
         self._last_broken: arrow_csv.InvalidRow | None = None
         with _Reading(path):
-            self.encoding, text, self._ends_quoted = sniff_bytes(path)
+            self.encoding, text, self._ends_quoted, torn = sniff_bytes(path)
+            self.torn = torn and on_broken is not None
+            """Whether rows may hold ``TORN`` for bytes that are no text."""
+            if self.torn:
+                self.encoding, text = "utf-8", next(torn_bytes(path)).decode()
         if "\0" in text:
             raise DataUnreadable(
                 "this is no text file.", fix="Export the table as CSV again.", file=path
@@ -81,7 +88,7 @@ class CsvSource:
         last: pa.RecordBatch | None = None
         with _Reading(self.path), open_bytes(self.path) as stream:
             reader = arrow_csv.open_csv(
-                pa.PythonFile(_OneBlank(stream), mode="r") if self.delimiter == BLANKS else stream,
+                self._readable(stream),
                 read_options=arrow_csv.ReadOptions(
                     use_threads=False,  # or a broken row's number is not known
                     block_size=_BLOCK_BYTES,
@@ -118,6 +125,13 @@ class CsvSource:
         if not self._ends_quoted and "\n" in last.column(last.num_columns - 1)[0].as_py():
             raise self._open_quote(n_rows - 1 + self.row_offset, self._names[-1])
 
+    def _readable(self, stream: pa.NativeFile) -> pa.NativeFile:
+        pieces: Iterator[bytes] | None = torn_bytes(self.path) if self.torn else None
+        if self.delimiter == BLANKS:
+            read = stream.read if pieces is None else lambda size: next(pieces, b"")
+            return pa.PythonFile(_OneBlank(read), mode="r")
+        return stream if pieces is None else pa.PythonFile(_Pieces(pieces), mode="r")
+
     def _left_out(self, row: arrow_csv.InvalidRow) -> str:
         assert self._on_broken is not None
         what = f"has {row.actual_columns} values where the header has {row.expected_columns}"
@@ -146,12 +160,34 @@ class CsvSource:
         )
 
 
+class _Pieces(io.RawIOBase):
+    """A stream of pieces of bytes."""
+
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        super().__init__()
+        self._pieces = pieces
+        self._ready = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        while not self._ready:  # a piece may be empty; an empty answer would mean the end
+            piece = next(self._pieces, None)
+            if piece is None:
+                return b""
+            self._ready = piece
+        size = len(self._ready) if size < 0 else size
+        answer, self._ready = self._ready[:size], self._ready[size:]
+        return answer
+
+
 class _OneBlank(io.RawIOBase):
     """A stream of lines without blanks around them, and with one blank between words."""
 
-    def __init__(self, stream: pa.NativeFile) -> None:
+    def __init__(self, read: Callable[[int], bytes]) -> None:
         super().__init__()
-        self._stream = stream
+        self._read = read
         self._rest = b""
         self._ready = b""
 
@@ -160,7 +196,7 @@ class _OneBlank(io.RawIOBase):
 
     def read(self, size: int = -1) -> bytes:
         while not self._ready:  # an empty answer would mean the end
-            chunk = self._stream.read(_BLOCK_BYTES)
+            chunk = self._read(_BLOCK_BYTES)
             if not chunk:
                 last, self._rest = self._squeezed(self._rest), b""
                 self._ready = last

@@ -211,8 +211,16 @@ def _csv(path: Path, match: _Match, zipped: bool) -> int:
     content = _read(path, zipped)
     if match.customer_id.encode() not in content and content.isascii():
         return 0
-    encoding, text, _ = sniff_bytes(path)
+    encoding, text, _, torn = sniff_bytes(path)
     delimiter = sniff_delimiter(text)
+    # A log with a few rows in another encoding is read as UTF-8, a table of customers is not.
+    erased = _rows_erased(path, content, "utf-8", delimiter, match, zipped) if torn else 0
+    return erased or _rows_erased(path, content, encoding, delimiter, match, zipped)
+
+
+def _rows_erased(
+    path: Path, content: bytes, encoding: str, delimiter: str, match: _Match, zipped: bool
+) -> int:
     whole = content.decode(encoding, errors="surrogateescape")
     lines = _Recorded(io.StringIO(whole, newline=""))
     kept, n = [], 0

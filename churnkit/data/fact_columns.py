@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 
 from churnkit.data.codes import as_array
 from churnkit.data.infer import CONTINENTAL, ENGLISH, MISSING_WORDS, PLAIN
+from churnkit.data.raw_bytes import readable
 from churnkit.data.zones import Flags
 from churnkit.domain.events import AttributeKind
 
@@ -23,7 +24,8 @@ def as_text(values: pa.Array) -> pa.Array:
     kind = values.type
     if pa.types.is_dictionary(kind):
         values = values.cast(kind.value_type)
-        kind = values.type
+    values = readable(values)
+    kind = values.type
     if pa.types.is_floating(kind):
         known = pc.if_else(pc.is_nan(values), pa.scalar(None, kind), values)
         whole = pc.and_(

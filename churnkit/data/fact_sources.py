@@ -11,8 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from churnkit.data.csv_source import TORN, CsvSource
 from churnkit.data.sources import Source, open_source
 from churnkit.domain.progress import Cancel
 from churnkit.errors import DataUnreadable
@@ -79,6 +82,9 @@ class OpenPart:
                 rows = numbers
             else:
                 row += batch.num_rows
+            if isinstance(self._source, CsvSource) and self._source.torn:
+                batch, rows, torn = _without_torn(batch, rows)
+                broken += torn
             for name, text in self._constants:
                 batch = batch.append_column(name, pa.array([text] * batch.num_rows, pa.string()))
             yield batch, rows, broken
@@ -156,6 +162,26 @@ def _partition(path: Path) -> tuple[tuple[str, str | None], ...]:
         if equals and name and "=" not in value:
             found.append((unquote(name), None if value == _NO_VALUE else unquote(value)))
     return tuple(found)
+
+
+def _without_torn(
+    batch: pa.RecordBatch, rows: Sequence[int]
+) -> tuple[pa.RecordBatch, Sequence[int], list[BrokenRow]]:
+    """The rows that are text, and those with bytes that are none."""
+    bad = np.zeros(batch.num_rows, np.bool_)
+    for column in batch.columns:
+        bad |= pc.match_substring(column, TORN).to_numpy(zero_copy_only=False).astype(np.bool_)
+    if not bad.any():
+        return batch, rows, []
+    reason = "holds bytes that are no UTF-8, unlike the rest of the file"
+    torn = [
+        BrokenRow(
+            rows[place], reason, ",".join(map(str, batch.slice(place, 1).to_pylist()[0].values()))
+        )
+        for place in np.flatnonzero(bad).tolist()
+    ]
+    kept = [row for row, is_bad in zip(rows, bad.tolist(), strict=True) if not is_bad]
+    return batch.filter(pa.array(~bad)), kept, torn
 
 
 def _no_rows(names: Sequence[str]) -> pa.RecordBatch:

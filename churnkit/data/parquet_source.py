@@ -9,7 +9,7 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from churnkit.data.names import checked_names
-from churnkit.data.raw_bytes import text_of
+from churnkit.data.raw_bytes import readable
 from churnkit.domain.progress import Cancel
 from churnkit.errors import DataEmpty, DataUnreadable
 
@@ -51,28 +51,10 @@ class ParquetSource:
                 for batch in file.iter_batches(batch_size=_BATCH_ROWS):
                     if cancel is not None:
                         cancel.check()
-                    columns = [_readable(column) for column in batch.columns]
+                    columns = [readable(column) for column in batch.columns]
                     yield pa.RecordBatch.from_arrays(columns, names=list(self._names))
         except (pa.ArrowException, OSError) as error:
             raise _unreadable(self.path, error) from error
-
-
-def _readable(values: pa.Array) -> pa.Array:
-    """Bytes as text, and half floats as floats, which more of arrow's functions know."""
-    kind = values.type
-    if pa.types.is_dictionary(kind) and not pa.types.is_string(kind.value_type):
-        values = values.cast(kind.value_type)
-        kind = values.type
-    if pa.types.is_float16(kind):
-        return values.cast(pa.float32())
-    if not (
-        pa.types.is_binary(kind)
-        or pa.types.is_large_binary(kind)
-        or pa.types.is_fixed_size_binary(kind)
-    ):
-        return values
-    texts = [None if value is None else text_of(value) for value in values.to_pylist()]
-    return pa.array(texts, pa.string())
 
 
 def _unreadable(path: Path, error: Exception) -> DataUnreadable:

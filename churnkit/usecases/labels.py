@@ -22,6 +22,7 @@ from churnkit.settings.churn import ChurnTable
 from churnkit.usecases.result import Result
 
 _HORIZONS = (7, 30, 90, 180, 365)
+_MOST_SHOWN = 60
 
 
 @dataclass(frozen=True, repr=False)
@@ -42,7 +43,17 @@ class Labels(Result):
         return sum(rate.n_eligible for rate in self.rates if not rate.matured)
 
     def __rich__(self) -> RenderableType:
-        parts: list[RenderableType] = [Text(self._meaning()), rates_table(self.rates, self.zone)]
+        newest = self.rates[-_MOST_SHOWN:]
+        parts: list[RenderableType] = [Text(self._meaning()), rates_table(newest, self.zone)]
+        if len(newest) < len(self.rates):
+            # A single mistyped year must not fill the screen.
+            first = shown_moment(self.rates[0].as_of_us, self.zone)
+            parts.append(
+                Text(
+                    f"{len(self.rates) - len(newest):,} earlier dates, from {first} on, are not "
+                    "shown (--json has them). Did the log begin so early?"
+                )
+            )
         dates = sum(not rate.matured for rate in self.rates)
         parts.append(
             Text(

@@ -111,10 +111,8 @@ def guess_settings(
         if not given:
             continue
         source = lasting_name(given, folder=home)
-        made, found = _guess_facts(
-            table, _sample_beside(table, source, query, home), source, query,
-            roles.customer_id, choose,
-        )  # fmt: skip
+        beside = _sample_beside(table, source, query, home)
+        made, found = _guess_facts(table, beside, source, query, roles.customer_id, choose)
         content[table] = made.model_copy(
             update={"arrival_delay_days": told.arrival_delay_days, "source_zone": told.source_zone}
         ).model_dump()

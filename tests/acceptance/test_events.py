@@ -130,6 +130,16 @@ def test_contractual_from_subscriptions(tmp_path: Path, churnkit: Churnkit) -> N
         ]
 
 
+def test_a_mistyped_year_does_not_fill_the_screen(tmp_path: Path, churnkit: Churnkit) -> None:
+    log = _log(tmp_path / "log.csv")
+    with log.open("a", encoding="utf-8") as file:
+        file.write("1,2019-01-01,login,\n")
+    churnkit("init", tmp_path / "p", "--data", log, "--horizon", 30)
+    shown = churnkit("-C", tmp_path / "p", "labels").stdout
+    assert len(shown.splitlines()) < 90
+    assert "earlier dates, from 2019-02-01 on, are not" in " ".join(shown.split())
+
+
 def test_all_three_tables_from_a_database(tmp_path: Path, churnkit: Churnkit) -> None:
     url = f"sqlite:///{tmp_path / 'shop.sqlite'}"
     with sqlite3.connect(tmp_path / "shop.sqlite") as shop:

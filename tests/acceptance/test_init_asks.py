@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import select
 import subprocess
 import sys
 import tomllib
@@ -69,6 +70,29 @@ def test_an_answer_that_is_none_of_the_choices_is_asked_again(tmp_path: Path) ->
     )
     assert told.code == 0, told.err
     assert told.err.count("Which one") == 3
+    assert _settings(tmp_path / "p")["events"]["customer_id"] == "user_id"
+
+
+def test_nothing_is_drawn_over_a_question(tmp_path: Path) -> None:
+    """On a terminal a bar shows progress; it rests while somebody reads and types."""
+    data = _log(tmp_path / "log.csv", "user_id,time,client_id")
+    command = [sys.executable, "-m", "churnkit", "init", str(tmp_path / "p"), "--kind", "events",
+               "--data", str(data)]  # fmt: skip
+    ours, theirs = pty.openpty()
+    told = b""
+    with subprocess.Popen(command, stdin=theirs, stdout=subprocess.PIPE, stderr=theirs) as process:
+        while b"Which one" not in told or not told.rstrip().endswith(b":"):
+            assert select.select([ours], [], [], 60)[0], told
+            told += os.read(ours, 4096)
+        assert b"starting" in told or b"guessing" in told
+        assert not select.select([ours], [], [], 0.5)[0], os.read(ours, 4096)
+        os.write(ours, b"user_id\n")
+        while process.poll() is None:
+            if select.select([ours], [], [], 0.1)[0]:
+                told += os.read(ours, 4096)
+    os.close(ours)
+    os.close(theirs)
+    assert process.returncode == 0, told
     assert _settings(tmp_path / "p")["events"]["customer_id"] == "user_id"
 
 

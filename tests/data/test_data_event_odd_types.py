@@ -13,6 +13,7 @@ from pyarrow import parquet
 
 from churnkit.data import sql_source
 from churnkit.data.column_facts import read_sample
+from churnkit.data.erasing import erase_from_file
 from churnkit.data.event_import import LogImported, import_log
 from churnkit.data.event_roles import Told, guess_log, recognise
 from churnkit.data.event_times import parse_times
@@ -194,3 +195,43 @@ def test_a_rebuild_makes_an_event_of_the_same_columns(tmp_path: Path) -> None:
     noted = moved.set_column(4, "note", pa.array(["x", "y", "other"]))
     parquet.write_table(noted, tmp_path / "d.parquet")
     assert import_into(tmp_path, log_settings(), tmp_path / "d.parquet").log.n_events == 4
+
+
+def test_a_file_of_two_encodings_spoils_no_name(tmp_path: Path) -> None:
+    """Rows of the rarer one are set aside; the others are what they are."""
+    lines = [f"Jürgen{i % 3},2024-01-{i % 28 + 1:02d},buy,{i}" for i in range(300)]
+    content = [f"{HEAD}\n".encode(), *(f"{line}\n".encode() for line in lines)]
+    content[100] = content[100].decode().encode("latin-1")
+    content[200:200] = ["Zoë,2024-01-01,bûy,7\n".encode("cp1252"), b"1,2024\n"]
+    (tmp_path / "log.csv").write_bytes(b"".join(content))
+    done = import_into(tmp_path, log_settings(), tmp_path / "log.csv").tables[0]
+    assert (done.n_rows, done.n_rejected) == (302, 3)
+    names = rows(tmp_path, "select customer_id from customer_numbers order by 1")
+    assert names == [("Jürgen0",), ("Jürgen1",), ("Jürgen2",)]
+    aside = Path(done.rejected_file).read_text(encoding="utf-8").splitlines()[1:]
+    assert sorted(int(line.split(",")[1]) for line in aside) == [101, 201, 202]
+    assert "no UTF-8" in "".join(aside)
+    (tmp_path / "all.csv").write_bytes("\n".join([HEAD, *lines]).encode("latin-1"))
+    assert (
+        import_into(tmp_path / "l", log_settings(), tmp_path / "all.csv").tables[0].n_rejected == 0
+    )
+    dated = [
+        b"customer time amount\r\n",
+        *(f"Ä{i}  2024-01-0{i % 9 + 1} {i}\r\n".encode() for i in range(40)),
+    ]
+    dated[9] = dated[9].decode().encode("latin-1")
+    (tmp_path / "blank.txt").write_bytes(b"".join(dated))
+    told = log_settings(event_type="")
+    assert import_into(tmp_path / "b", told, tmp_path / "blank.txt").tables[0].n_rejected == 1
+
+
+def test_an_erased_customer_is_found_in_odd_files(tmp_path: Path) -> None:
+    parquet.write_table(
+        pa.table({"id": pa.array([b"a", b"b"]), "x": [1, 2]}), tmp_path / "a.parquet"
+    )
+    assert erase_from_file(tmp_path / "a.parquet", "a", ["id"]) == 1
+    assert parquet.read_table(tmp_path / "a.parquet").to_pydict() == {"id": [b"b"], "x": [2]}
+    head, torn = b"id,x\n", "Zoë,1\n".encode("latin-1")
+    (tmp_path / "a.csv").write_bytes(head + "Jürgen,1\nÄnne,2\n".encode() + torn)
+    assert erase_from_file(tmp_path / "a.csv", "Jürgen", ["id"]) == 1
+    assert (tmp_path / "a.csv").read_bytes() == head + "Änne,2\n".encode() + torn
