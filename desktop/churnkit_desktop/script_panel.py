@@ -16,7 +16,8 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from churnkit.errors import ChurnkitError, storage_errors
+from churnkit.errors import ChurnkitError
+from churnkit.files import storage_errors
 from churnkit_desktop.language import tr
 from churnkit_desktop.session.files import write_text
 from churnkit_desktop.session.script import Script

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from threading import Event
 
-from churnkit.errors import ChurnkitError, storage_errors
+from churnkit.errors import ChurnkitError
+from churnkit.files import storage_errors
 from churnkit_desktop.backend.facts import CustomerQuery
 from churnkit_desktop.backend.protocol import Backend
 from churnkit_desktop.language import tr
