@@ -200,10 +200,11 @@ def test_every_replica_makes_a_model_ready_and_it_serves_at_once(
         assert two.service is not None
         told = one.ask("POST", "/v1/models/challenger/load", {})
         assert (told.status, told.json["version"], told.json["wanted"]) == (202, "v2", True)
+        # A replica that has just started is not known to the others yet.
+        _until(lambda: len(one.ask("GET", "/v1/models/v2/load").json["replicas"]) == 2)
         _until(lambda: one.ask("GET", "/v1/models/v2/load").json["ready"])
         found = two.ask("GET", "/v1/models/v2/load").json["replicas"]
         digest = one.ask("GET", "/v1/models/v2").json["bundle_hash"]
-        assert len(found) == 2
         assert {(r["state"], r["bundle_hash"]) for r in found} == {("ready", digest)}
         assert all(r["seconds"] > 0 for r in found)
         # The old one serves until then, and afterwards the very object that was warm.
