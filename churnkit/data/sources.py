@@ -17,7 +17,7 @@ from churnkit.domain.progress import Cancel
 from churnkit.errors import DataUnreadable
 
 _TEXT = (".csv", ".tsv", ".txt")
-_SUPPORTED = "CSV (.csv, .tsv, .txt, also .gz), Parquet (.parquet) and Excel (.xlsx)"
+_SUPPORTED = "CSV (.csv, .tsv, .txt, also .gz), Parquet (.parquet) or Excel (.xlsx)"
 
 
 class Source(Protocol):
