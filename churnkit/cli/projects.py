@@ -24,7 +24,6 @@ from churnkit.usecases import (
     profiling,
     reports,
 )
-from churnkit.usecases import demo as demonstration
 from churnkit.usecases import doctor as health
 from churnkit.usecases.log_settings import LogOptions
 from churnkit.usecases.result import Result
@@ -243,6 +242,9 @@ def demo(
     json: Json = False,
 ) -> None:
     """The main job on the shipped Telco data: from a CSV to scores with reasons and a report."""
+    # Loads what trains: no other command of this module waits for that.
+    from churnkit.usecases import demo as demonstration
+
     session = Session.begin(ctx, None, json)
     console = Console(highlight=False)
 

@@ -1,4 +1,8 @@
-"""Commands about training: train, evaluate, retrain."""
+"""Commands about training: train, evaluate, retrain.
+
+What trains brings scikit-learn and pandas, which take longer to load than most commands to run: it
+is imported by the commands that need it.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,7 @@ from typing import Annotated
 import typer
 
 from churnkit.cli.session import Folder, Json, Session, seconds
-from churnkit.usecases import evaluating, retraining, training
+from churnkit.usecases import evaluating
 from churnkit.usecases.result import Result
 
 
@@ -32,6 +36,8 @@ def train(
     json: Json = False,
 ) -> None:
     """Search, calibrate and evaluate models; admit the best one."""
+    from churnkit.usecases import training
+
     session = Session.begin(ctx, folder, json)
     result: Result
     with session.project() as project, session.progress() as progress:
@@ -73,6 +79,8 @@ def retrain(
     json: Json = False,
 ) -> None:
     """Make a new model, compare it with the champion, and start a rollout in shadow."""
+    from churnkit.usecases import retraining
+
     session = Session.begin(ctx, folder, json)
     result: Result
     with session.project() as project, session.progress() as progress:

@@ -54,3 +54,12 @@ def test_mlflow_is_not_imported_to_look_at_a_project() -> None:
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == "False False"
+
+
+def test_a_command_does_not_wait_for_what_trains() -> None:
+    code = (
+        "import sys; import churnkit.cli.main;"
+        "print([name for name in ('sklearn', 'pandas', 'scipy.stats') if name in sys.modules])"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == "[]"
