@@ -162,6 +162,13 @@ def test_the_table_is_exported_as_it_is_shown(
     assert {row["risk_band"] for row in rows} == {"high"}
     names = [row["customer_id"] for row in rows]
     assert names == sorted(names)
+    # The panel's line writes the same customers in the same order.
+    line = view.presenter.desk.script.actions[-1].python()
+    assert line.startswith("ck.contact_list(project, ")
+    with ck.open_project(scored) as project:
+        eval(line, {"ck": ck, "project": project})
+    with path.open(encoding="utf-8", newline="") as stream:
+        assert [row["customer_id"] for row in csv.DictReader(stream)] == names
 
 
 def test_a_cancelled_export_leaves_no_file(

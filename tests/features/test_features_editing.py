@@ -5,13 +5,21 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from datetime import timedelta
+from operator import itemgetter
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 
 import churnkit as ck
-from churnkit.errors import DataEmpty, DataUnreadable, FeatureError, ProjectBusy, UnknownCustomer
+from churnkit.errors import (
+    ColumnMissing,
+    DataEmpty,
+    DataUnreadable,
+    FeatureError,
+    ProjectBusy,
+    UnknownCustomer,
+)
 from churnkit.project import Project
 from churnkit.usecases.feature_editing import check_definitions
 from churnkit.usecases.timelines import log_customers
@@ -90,6 +98,21 @@ def test_a_list_of_contacts_is_the_top_of_the_scores(served_folder: Path, tmp_pa
         top = pq.read_table(made.output).to_pylist()
         best = sorted(everyone, key=lambda row: (-row["probability"], row["customer_id"]))[:20]
         assert top == best and made.least_probability == best[-1]["probability"]
+        few = ck.contact_list(
+            project, tmp_path / "few.parquet", customers=None, scores=scores, bands=("low",),
+            low=0.05, high=0.2, search="-a", sort="customer_id", descending=False,
+        )  # fmt: skip
+        found = [
+            row
+            for row in everyone
+            if row["risk_band"] == "low"
+            and 0.05 <= row["probability"] <= 0.2
+            and "-a" in row["customer_id"].lower()
+        ]
+        assert pq.read_table(few.output).to_pylist() == sorted(found, key=itemgetter("customer_id"))
+        assert few.n == len(found) > 0
+        with pytest.raises(ColumnMissing, match='"; drop'):
+            ck.contact_list(project, tmp_path / "x.csv", customers=1, scores=scores, sort='"; drop')
         with pytest.raises(DataUnreadable):
             ck.contact_list(
                 project, tmp_path / "x.csv", customers=1, scores=tmp_path / "no.parquet"

@@ -23,6 +23,7 @@ from churnkit_desktop.screens.customers.state import PAGE, Campaign, Pages, Scor
 from churnkit_desktop.screens.customers.table_export import (
     ExportCancelled,
     TableExport,
+    same_customers,
     write_csv,
 )
 from churnkit_desktop.screens.presenter import Presenter
@@ -126,14 +127,15 @@ class CustomersPresenter(Presenter):
 
     def export_table(self, path: str) -> None:
         """Write the table as it is shown."""
-        export = self.exporting = TableExport(
-            self.desk.backend, self.query, self.draft("hidden", [])
-        )
+        query = self.query
+        export = self.exporting = TableExport(self.desk.backend, query, self.draft("hidden", []))
         self.said = ""
 
         def written(n: int) -> None:
             self.exporting = None
             self.said = tr("{n} customers are in {path}").format(n=whole(n), path=path)
+            if getattr(self.desk.backend, "scores_file", None) is not None:
+                self.desk.script.record(same_customers(query, path))
             self.changed()
 
         def failed(error: ChurnkitError) -> None:

@@ -9,6 +9,7 @@ from threading import Event
 
 from churnkit.errors import ChurnkitError
 from churnkit.files import storage_errors
+from churnkit_desktop.actions import Action, Argument
 from churnkit_desktop.backend.facts import CustomerQuery
 from churnkit_desktop.backend.protocol import Backend
 from churnkit_desktop.language import tr
@@ -73,6 +74,22 @@ class TableExport:
 
         write_csv(path, lines())
         return n
+
+
+def same_customers(query: CustomerQuery, path: str) -> Action:
+    """The call that writes the same customers in the same order, with all that is known of them."""
+    asked: dict[str, Argument] = {
+        "bands": query.bands,
+        "low": query.low,
+        "high": query.high,
+        "search": query.search.strip(),
+        "sort": query.sort,
+        "descending": query.descending,
+    }
+    usual = CustomerQuery()
+    told = {name: value for name, value in asked.items() if value != getattr(usual, name)}
+    arguments: dict[str, Argument] = {"output": path, "customers": None, **told}
+    return Action("contact_list", arguments, tr("Export the table"))
 
 
 def write_csv(path: Path, lines: Iterable[Sequence[object]]) -> None:
