@@ -12,11 +12,14 @@ import keyring
 import keyring.backend
 import keyring.errors
 import pytest
+from churnkit_desktop.actions import Action
 from churnkit_desktop.backend.facts import CustomerQuery
 from churnkit_desktop.backend.lost import ConnectionLost
+from churnkit_desktop.backend.remote import python
 from churnkit_desktop.backend.remote.backend import KeyRefused, RemoteBackend
 from churnkit_desktop.main_window import MainWindow
 from churnkit_desktop.screens.catalog import SCREENS
+from churnkit_desktop.screens.customers.table_export import same_customers
 from churnkit_desktop.session.keys import Keys
 from churnkit_desktop.session.memory import Memory
 from churnkit_desktop.theme.style import Theme
@@ -101,6 +104,22 @@ def test_pages_of_the_service_are_the_whole_table_in_order(backend: RemoteBacken
     about = backend.probabilities()
     assert len(about) == N_SCORED
     assert max(abs(a - b) for a, b in zip(about, scores, strict=True)) <= 1 / 2000
+
+
+def test_the_script_writes_the_same_customers(
+    served: Live, backend: RemoteBackend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the panel shows for an export, run as the program that it belongs to."""
+    monkeypatch.setenv("CHURNKIT_API_KEY", served.keys["all"])
+    query = CustomerQuery(bands=("high", "medium"), search="c-1", sort="customer_id",
+                          descending=False)  # fmt: skip
+    top = Action("contact_list", {"output": str(tmp_path / "top.csv"), "customers": 25})
+    lines = [python.line(same_customers(query, str(tmp_path / "shown.csv"))), python.line(top)]
+    exec("\n".join([python.head(served.url), *lines]), {})
+    for name, asked, n in (("shown.csv", query, N_SCORED), ("top.csv", CustomerQuery(), 25)):
+        rows = backend.page(backend.customers(asked).name, 0, n)
+        written = (tmp_path / name).read_text(encoding="utf-8").splitlines()[1:]
+        assert [line.split(",")[0] for line in written] == [row[0] for row in rows]
 
 
 def test_a_what_if_records_nothing(served: Live, backend: RemoteBackend) -> None:

@@ -134,8 +134,7 @@ class CustomersPresenter(Presenter):
         def written(n: int) -> None:
             self.exporting = None
             self.said = tr("{n} customers are in {path}").format(n=whole(n), path=path)
-            if getattr(self.desk.backend, "scores_file", None) is not None:
-                self.desk.script.record(same_customers(query, path))
+            self.desk.script.record(same_customers(query, path))
             self.changed()
 
         def failed(error: ChurnkitError) -> None:
@@ -280,8 +279,8 @@ class CustomersPresenter(Presenter):
     def export_top(self, path: str, n: int) -> None:
         """Write the riskiest n customers to a file."""
         backend = self.desk.backend
+        action = Action("contact_list", {"output": path, "customers": n}, tr("Export the list"))
         if getattr(backend, "scores_file", None) is not None:
-            action = Action("contact_list", {"output": path, "customers": n}, tr("Export the list"))
             self.read(
                 lambda: backend.apply(action),
                 lambda _answer: self.desk.script.record(action),
@@ -295,7 +294,7 @@ class CustomersPresenter(Presenter):
             write_csv(Path(path), [view.columns, *rows])
             return len(rows)
 
-        self.read(write, lambda _n: None, "export")
+        self.read(write, lambda _n: self.desk.script.record(action), "export")
 
     def _read_campaign(self) -> tuple[Scores, Money]:
         return Scores.of(self.desk.backend.probabilities()), self.desk.backend.money()
