@@ -122,6 +122,7 @@ def test_other_encodings_are_read(encoding: str, customers: Path, tmp_path: Path
     made.project.close()
 
 
+@pytest.mark.long
 def test_five_thousand_columns(tmp_path: Path, customers: Path) -> None:
     import numpy as np
 

@@ -89,7 +89,7 @@ def _as_csv(table: dict[str, list[Any]], delimiter: str, mark: str) -> str:
     return "\r\n".join(lines) + "\r\n"
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     content=tables,
     delimiter=st.sampled_from([",", ";", "\t", "|"]),

@@ -133,6 +133,7 @@ def test_data_sets_and_what_is_made_of_them(served: Live, learnable: Path, tmp_p
             client.trainings.submit(data.id)
 
 
+@pytest.mark.long
 def test_the_same_from_asyncio(served: Live, learnable: Path) -> None:
     async def main() -> None:
         async with AsyncClient(served.url, key=served.keys["all"]) as client:

@@ -259,6 +259,7 @@ def test_the_documented_candidate_works(monkeypatch: pytest.MonkeyPatch) -> None
     assert parity(compiled, pipeline, model.X[:300]) <= 1e-12
 
 
+@pytest.mark.long
 def test_the_estimator_passes_scikit_learns_checks() -> None:
     import warnings
 
