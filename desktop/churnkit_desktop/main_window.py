@@ -312,3 +312,4 @@ class MainWindow(QMainWindow):
         self.welcome.close_work()
         self.runner.close()
         self.opener.close()
+        self.memory.settle()

@@ -71,7 +71,7 @@ class Shelf(QStackedWidget):
         view = self.views.get(entry.key)
         if view is None:
             why = desk.backend.why_not(entry.key)
-            view = Empty(entry.title, why) if why else entry.make(desk, self._theme)
+            view = Empty(entry.title, why) if why else entry.make(desk, self._theme, self)
             self.views[entry.key] = view
             self.addWidget(view)
         return view

@@ -27,7 +27,7 @@ from tests.desktop.gaps import Gaps
 from tests.live import command, prepare
 
 AIM_MS = 50.0
-MOST_OWN_MS = 100.0
+MOST_OWN_MS = 50.0
 """Of the processor's time in one turn, whatever else the machine does."""
 MOST_MS = 250.0
 """What a machine that does other things may show: there, who holds Python's lock is made to wait

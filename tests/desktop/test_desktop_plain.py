@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import json
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +17,8 @@ from churnkit_desktop.backend.score_table import ScoreTable
 from churnkit_desktop.palette import Command, matching
 from churnkit_desktop.screens.customers.state import KEPT_PAGES, PAGE, Campaign, Pages, Scores
 from churnkit_desktop.screens.train.state import SearchNews
+from churnkit_desktop.session import behind
+from churnkit_desktop.session.files import write_text
 from churnkit_desktop.session.memory import Memory
 from churnkit_desktop.session.script import Script
 from churnkit_desktop.session.undo import History
@@ -65,7 +69,7 @@ def test_a_script_names_files_of_the_project_from_its_folder() -> None:
     assert repeating(Action("score"), {"n_trials": 4}) == Action("score")
 
 
-def test_what_is_remembered_is_on_the_disk_at_once(tmp_path: Path) -> None:
+def test_what_is_remembered_is_read_at_once_and_soon_on_the_disk(tmp_path: Path) -> None:
     memory = Memory(tmp_path)
     memory.place("/a").put("screen", "models")
     memory.opened("/a")
@@ -75,11 +79,37 @@ def test_what_is_remembered_is_on_the_disk_at_once(tmp_path: Path) -> None:
     assert again.place("/a").get("screen") == "models"
     assert again.place("/b").get("screen") is None
     assert again.recent() == ("/a", "/b")
+    memory.settle()
+    assert json.loads((tmp_path / "recent.json").read_text()) == {"places": ["/a", "/b"]}
+    assert Memory(tmp_path).place("/a").get("screen") == "models"
+
+
+def test_a_disk_that_is_busy_stops_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    memory, busy, written = Memory(tmp_path), threading.Event(), []
+
+    def write(path: Path, text: str) -> None:
+        assert busy.wait(30)
+        written.append(path.name)
+        write_text(path, text)
+
+    monkeypatch.setattr(behind, "write_text", write)
+    for i in range(100):
+        memory.place("/a").put("typed", i)
+    memory.remember(theme="dark")
+    assert Memory(tmp_path).place("/a").get("typed") == 99, "it is read as if it were written"
+    assert not list(tmp_path.iterdir())
+    busy.set()
+    memory.settle()
+    assert len(written) <= 3, "of several texts for one file the last is written"
+    assert Memory(tmp_path).place("/a").get("typed") == 99
+    assert Memory(tmp_path).general() == {"theme": "dark"}
+    assert not [thread for thread in threading.enumerate() if thread.name == "memory"]
 
 
 def test_a_damaged_memory_is_set_aside_and_the_console_starts(tmp_path: Path) -> None:
     memory = Memory(tmp_path)
     memory.remember(theme="dark")
+    memory.settle()
     (tmp_path / "general.json").write_text("{ half", encoding="utf-8")
     assert Memory(tmp_path).general() == {}
     assert (tmp_path / "general.damaged").read_text(encoding="utf-8") == "{ half"
@@ -89,6 +119,7 @@ def test_a_memory_that_cannot_be_written_says_so_and_goes_on(tmp_path: Path) -> 
     (tmp_path / "file").write_text("", encoding="utf-8")
     memory = Memory(tmp_path / "file" / "below")
     memory.remember(theme="dark")
+    memory.settle()
     assert "cannot save" in memory.trouble
 
 

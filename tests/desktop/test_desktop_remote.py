@@ -214,6 +214,7 @@ def test_a_refused_key_opens_the_dialog_and_what_was_typed_stays(
     dialog.go()
     qtbot.waitUntil(lambda: window.desk is not None, timeout=WAIT_MS)
     assert window.desk.backend.place == served.url
+    window.memory.settle()
     written = "".join(path.read_text() for path in window.memory.folder.glob("*.json"))
     assert served.keys["all"] not in written, "a key was written to a file"
 

@@ -22,6 +22,7 @@ from pyqtgraph.graphicsItems.DateAxisItem import (
     makeSStepper,
     makeYStepper,
 )
+from PySide6.QtGui import QColor, QPainter, QPen
 
 from churnkit_desktop import formats
 
@@ -33,6 +34,8 @@ class _Followed:
     """Drawn anew once a person has chosen another way of writing."""
 
     picture: Any
+    ground: QColor | None = None
+    """What the lines of the grid are drawn on."""
     _written: formats.Formats | None = None
 
     def paint(self, painter: Any, option: Any, widget: Any) -> None:
@@ -40,6 +43,18 @@ class _Followed:
         if self._written != formats.in_use():
             self._written, self.picture = formats.in_use(), None
         super().paint(painter, option, widget)  # type: ignore[misc]  # of the axis beside it
+
+    def generateDrawSpecs(self, painter: QPainter) -> Any:  # noqa: N802 - pyqtgraph's name
+        """Lines, ticks and texts; a line that lets the ground through gets its mixed colour.
+
+        They look the same, and Qt draws an opaque line some twenty times faster.
+        """
+        specs = super().generateDrawSpecs(painter)  # type: ignore[misc]
+        if specs is None or self.ground is None:
+            return specs
+        axis, ticks, texts = specs
+        pens = {id(pen): _opaque(pen, self.ground) for pen, _, _ in ticks}
+        return axis, [(pens[id(pen)], *ends) for pen, *ends in ticks], texts
 
 
 class NumberAxis(_Followed, pg.AxisItem):  # type: ignore[misc]  # pyqtgraph has no types
@@ -105,6 +120,21 @@ class DateAxis(_Followed, pg.DateAxisItem):  # type: ignore[misc]
             return [datetime.fromtimestamp(value, UTC).strftime(pattern) for value in values]
         except (OverflowError, ValueError, OSError):  # zoomed out beyond the calendar
             return [""] * len(values)
+
+
+def _opaque(pen: QPen, ground: QColor) -> QPen:
+    colour, made = pen.color(), QPen(pen)
+    share = colour.alphaF()
+    red, green, blue = (
+        share * over + (1 - share) * under
+        for over, under in zip(
+            (colour.redF(), colour.greenF(), colour.blueF()),
+            (ground.redF(), ground.greenF(), ground.blueF()),
+            strict=True,
+        )
+    )
+    made.setColor(QColor.fromRgbF(red, green, blue))
+    return made
 
 
 def _written(value: float, places: int) -> str:

@@ -25,7 +25,7 @@ from churnkit_desktop import formats
 from churnkit_desktop.language import tr
 from churnkit_desktop.plots import saving
 from churnkit_desktop.plots.actions import add_actions
-from churnkit_desktop.plots.frame import Plot, make_frame, paint_frame
+from churnkit_desktop.plots.frame import Plot, make_frame, make_plot, paint_frame
 from churnkit_desktop.plots.hover import Hover
 from churnkit_desktop.plots.seen import Turns, when_seen
 from churnkit_desktop.plots.series import Series
@@ -57,39 +57,53 @@ class Chart(QWidget):
         self._home: tuple[float, float] | None = None
         self.later: dict[tuple[str, str], Callable[[], None]] = {}
         """What is to be drawn when somebody looks, the latest of each."""
+        self._frame: pg.PlotItem | None = None
         self._made: Plot | None = None
+        self._whole = False
         self.setMinimumHeight(180)
 
     @property
     def plot(self) -> Plot:
         """The plot, made when it is first looked at."""
-        self.make_plot()
+        if self._made is None:
+            self.make_plot()
         assert self._made is not None
         return self._made
 
     @property
     def is_made(self) -> bool:
-        """Whether somebody has looked at it."""
-        return self._made is not None
+        """Whether somebody has looked at it, and all that waited is drawn."""
+        return self._whole
 
     def make_plot(self) -> None:
         """Make the plot, if it is not there yet, and draw what waits."""
-        if self._made is None:
-            self._make()
-            later, self.later = self.later, {}
-            for draw in later.values():
-                draw()
+        while self.make_part():
+            pass
+
+    def make_part(self) -> bool:
+        """Make the next part of the plot, or draw the next of what waits; False: it is whole."""
+        if self._frame is None:
+            self._frame = make_frame(*self._labels, time=self._time)
+        elif self._made is None:
+            self._make(self._frame)
+        elif self.later:
+            self.later.pop(next(iter(self.later)))()
+        else:
+            self._whole = True
+            self._made.setUpdatesEnabled(True)
+        return not self._whole
 
     def showEvent(self, event: QShowEvent) -> None:  # noqa: N802 - Qt's name
         super().showEvent(event)
-        if self._made is None:
+        if not self._whole:
             _turns.add(self)
 
-    def _make(self) -> None:
-        plot = self._made = make_frame(*self._labels, time=self._time)
+    def _make(self, frame: pg.PlotItem) -> None:
+        plot = self._made = make_plot(frame)
+        plot.setUpdatesEnabled(False)  # until it is whole
         plot.setAccessibleName(tr("Chart: {name}").format(name=self.name))
         self.setFocusProxy(plot)
-        self.legend = plot.getPlotItem().addLegend(offset=(-10, 10))
+        self.legend = frame.addLegend(offset=(-10, 10))
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(plot)

@@ -1,4 +1,4 @@
-"""A plot takes some 20 ms to make: it is made when somebody looks, and one in each turn."""
+"""A plot takes some 20 ms to make: it is made when somebody looks, a part of it in each turn."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from PySide6.QtCore import QTimer
 P = ParamSpec("P")
 _PAUSE_MS = 20
 """Longer than Qt waits to draw: each plot is drawn before the next one is made."""
+_BREATH_MS = 2
+"""Between the parts of a plot."""
 
 
 class Seen(Protocol):
@@ -22,10 +24,10 @@ class Seen(Protocol):
 
     @property
     def is_made(self) -> bool:
-        """Whether somebody has looked."""
+        """Whether somebody has looked, and all that waited is drawn."""
 
-    def make_plot(self) -> None:
-        """Somebody looks."""
+    def make_part(self) -> bool:
+        """Make the next part of the plot, or draw the next of what waits; False: it is whole."""
 
 
 S = TypeVar("S", bound=Seen)
@@ -47,7 +49,7 @@ def when_seen(draw: Draw[S, P]) -> Draw[S, P]:
 
 
 class Turns:
-    """Makes the plots of a screen one after the other; between them the event loop comes round."""
+    """Makes the plots of a screen part by part; between the parts the event loop comes round."""
 
     def __init__(self) -> None:
         self._waiting: deque[Any] = deque()
@@ -56,12 +58,13 @@ class Turns:
         """Make this one's plot soon."""
         self._waiting.append(chart)
         if len(self._waiting) == 1:
-            QTimer.singleShot(0, self._next)
+            QTimer.singleShot(_PAUSE_MS, self._next)
 
     def _next(self) -> None:
         chart = self._waiting[0]
-        if shiboken6.isValid(chart) and chart.isVisible():
-            chart.make_plot()
+        if shiboken6.isValid(chart) and chart.isVisible() and chart.make_part():
+            QTimer.singleShot(_BREATH_MS, self._next)
+            return
         self._waiting.popleft()
         if self._waiting:
             QTimer.singleShot(_PAUSE_MS, self._next)

@@ -35,10 +35,10 @@ class Entry:
     title: str
     hint: str
 
-    def make(self, desk: Desk, theme: Theme) -> QWidget:
+    def make(self, desk: Desk, theme: Theme, parent: QWidget) -> QWidget:
         """The view; its module is imported now, not at the start."""
         module = importlib.import_module(f"churnkit_desktop.screens.{self.key}.view")
-        widget: QWidget = module.make(desk, theme)
+        widget: QWidget = module.make(desk, theme, parent)
         return widget
 
 

@@ -133,7 +133,7 @@ class Presenter:
         return self.desk.memory.get(f"{self.key}.{name}", default)
 
     def keep(self, name: str, value: Any) -> None:
-        """Keep what was entered; it is on the disk when this returns."""
+        """Keep what was entered; it is on its way to the disk when this returns."""
         self.desk.memory.put(f"{self.key}.{name}", value)
 
     def _job_changed(self, job: Job) -> None:

@@ -26,14 +26,8 @@ def read_document(path: Path) -> dict[str, Any]:
     return document if isinstance(document, dict) else {}
 
 
-def write_document(path: Path, document: dict[str, Any]) -> None:
-    """Replace the file in one step; what was there stays if the disk is full."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_text(path, json.dumps(document, ensure_ascii=False, indent=1))
-
-
 def write_text(path: Path, text: str) -> None:
-    """Replace the file in one step."""
+    """Replace the file in one step; what was there stays if the disk is full."""
     handle, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
     temporary = Path(name)
     try:

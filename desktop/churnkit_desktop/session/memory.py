@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 from pathlib import Path
 from typing import Any
 
 from platformdirs import user_state_path
 
 from churnkit_desktop.language import tr
-from churnkit_desktop.session.files import read_document, write_document
+from churnkit_desktop.session import behind
+from churnkit_desktop.session.files import read_document
 
 RECENT = 12
 
@@ -30,7 +32,7 @@ class Memory:
 
     def general(self) -> dict[str, Any]:
         """What belongs to no place: theme, size of the window."""
-        return read_document(self.folder / "general.json")
+        return self.read("general.json")
 
     def remember(self, **changes: Any) -> None:
         """Change some of what belongs to no place."""
@@ -38,7 +40,7 @@ class Memory:
 
     def recent(self) -> tuple[str, ...]:
         """Places that were opened, the latest first."""
-        places = read_document(self.folder / "recent.json").get("places", [])
+        places = self.read("recent.json").get("places", [])
         return tuple(place for place in places if isinstance(place, str))
 
     def opened(self, place: str) -> None:
@@ -55,15 +57,33 @@ class Memory:
         name = hashlib.sha256(place.encode()).hexdigest()[:20]
         return PlaceMemory(self, f"place-{name}.json", place)
 
+    def read(self, name: str) -> dict[str, Any]:
+        """What a file holds, or will in a moment."""
+        path = self.folder / name
+        text = behind.waiting(path)
+        if text is None:
+            return read_document(path)
+        document: dict[str, Any] = json.loads(text)
+        return document
+
     def write(self, name: str, document: dict[str, Any]) -> None:
+        """Replace a file, soon."""
+        text = json.dumps(document, ensure_ascii=False, indent=1)
+        behind.write_soon(self.folder / name, text, self._written)
+
+    def settle(self) -> None:
+        """Wait until all is on the disk."""
+        behind.settle()
+
+    def _written(self, error: OSError | None) -> None:
         # A console whose disk is full still works; it says that it cannot remember.
-        self.trouble = ""
-        try:
-            write_document(self.folder / name, document)
-        except OSError as error:
-            self.trouble = tr("cannot save the state of the console: {strerror}").format(
+        self.trouble = (
+            tr("cannot save the state of the console: {strerror}").format(
                 strerror=error.strerror or error
             )
+            if error is not None
+            else ""
+        )
 
 
 class PlaceMemory:
@@ -72,7 +92,7 @@ class PlaceMemory:
     def __init__(self, memory: Memory, name: str, place: str) -> None:
         self._memory = memory
         self._name = name
-        self._document = read_document(memory.folder / name) or {"place": place}
+        self._document = memory.read(name) or {"place": place}
 
     @property
     def folder(self) -> Path:
@@ -84,7 +104,7 @@ class PlaceMemory:
         return self._document.get(key, default)
 
     def put(self, key: str, value: Any) -> None:
-        """Keep plain data under a name; it is on the disk when this returns."""
+        """Keep plain data under a name; it is on its way to the disk when this returns."""
         if self._document.get(key) == value:
             return
         self._document[key] = value

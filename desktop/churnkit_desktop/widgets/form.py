@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from PySide6.QtCore import QSignalBlocker, Qt
+from PySide6.QtCore import QSignalBlocker, Qt, QTimer
 from PySide6.QtWidgets import (
     QComboBox,
     QFormLayout,
@@ -22,6 +23,8 @@ from churnkit_desktop.words import figure
 
 _MISSING = tr("(missing)")
 _STEPS = 200
+_AT_ONCE = 4
+"""Fields that are made in one turn of the event loop; each takes a millisecond or two."""
 
 
 class RowForm(QWidget):
@@ -41,28 +44,41 @@ class RowForm(QWidget):
         self._layout.setRowWrapPolicy(QFormLayout.RowWrapPolicy.WrapLongRows)
         self._names: tuple[str, ...] = ()
         self._fields: dict[str, Any] = {}
+        self._coming: deque[FormField] = deque()
+        self._row: Mapping[str, object] = {}
+        self._turn = QTimer(self)
+        self._turn.setInterval(0)
+        self._turn.timeout.connect(self._make_some)
 
     def fill(self, fields: Sequence[FormField], row: Mapping[str, object]) -> None:
         """Show these values; the widgets are made when the fields are others than before."""
         names = tuple(field.name for field in fields)
+        self._row = row
         if names != self._names:
             self._names = names
             while self._layout.rowCount():
                 self._layout.removeRow(0)
-            self._fields = {field.name: self._make(field) for field in fields}
-        for field in fields:
-            self._fields[field.name].show_value(row.get(field.name))
+            self._fields, self._coming = {}, deque(fields)
+            self._turn.start()
+        for name, made in self._fields.items():
+            made.show_value(row.get(name))
 
-    def values(self) -> dict[str, object]:
-        """The row as it stands."""
-        return {name: field.value() for name, field in self._fields.items()}
+    def _make_some(self) -> None:
+        for _ in range(min(_AT_ONCE, len(self._coming))):
+            field = self._coming.popleft()
+            made = self._fields[field.name] = self._make(field)
+            made.show_value(self._row.get(field.name))
+        if not self._coming:
+            self._turn.stop()
 
     def _make(self, field: FormField) -> Any:
         def changed(value: object) -> None:
             self._changed(field.name, value)
 
         made: Any = (
-            NumberField(field, changed) if field.kind == "number" else ChoiceField(field, changed)
+            NumberField(field, changed, self)
+            if field.kind == "number"
+            else ChoiceField(field, changed, self)
         )
         made.setAccessibleName(field.name)
         title = label(field.name, wrap=True)
@@ -74,8 +90,10 @@ class RowForm(QWidget):
 class NumberField(QWidget):
     """A number with a slider over the range that the model learnt on; may be missing."""
 
-    def __init__(self, field: FormField, changed: Callable[[object], None]) -> None:
-        super().__init__()
+    def __init__(
+        self, field: FormField, changed: Callable[[object], None], parent: QWidget
+    ) -> None:
+        super().__init__(parent)
         self._low = 0.0 if field.low is None else field.low
         self._high = self._low + 1.0 if field.high is None else field.high
         whole = self._low.is_integer() and self._high.is_integer() and self._high - self._low >= 2
@@ -138,8 +156,10 @@ class NumberField(QWidget):
 class ChoiceField(QComboBox):
     """One of the words that the model learnt, or missing; yes and no for a truth value."""
 
-    def __init__(self, field: FormField, changed: Callable[[object], None]) -> None:
-        super().__init__()
+    def __init__(
+        self, field: FormField, changed: Callable[[object], None], parent: QWidget
+    ) -> None:
+        super().__init__(parent)
         self._truth = field.kind == "boolean"
         words = ("no", "yes") if self._truth else field.categories
         self.addItem(_MISSING, None)

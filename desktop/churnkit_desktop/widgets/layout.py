@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QBoxLayout,
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QScrollArea,
+    QVBoxLayout,
+    QWidget,
+)
 
 GAP = 14
 EDGE = 22
@@ -26,11 +34,17 @@ class Card(QFrame):
     Parameters
     ----------
     heading : empty: none
+    into, parent : where it stands; known before it is filled, for whatever gets a parent is
+        styled anew by Qt, with all that is in it
     """
 
-    def __init__(self, heading: str = "") -> None:
-        super().__init__()
+    def __init__(
+        self, heading: str = "", into: QBoxLayout | None = None, parent: QWidget | None = None
+    ) -> None:
+        super().__init__(parent)
         self.setObjectName("card")
+        if into is not None:
+            into.addWidget(self)
         self.body = QVBoxLayout(self)
         self.body.setContentsMargins(16, 14, 16, 14)
         self.body.setSpacing(8)
@@ -46,41 +60,42 @@ class ScreenFrame(QWidget):
     Parameters
     ----------
     title : of the screen
+    parent : what it stands in; known before it is filled, as with ``Card``
     scrolls : whether the body scrolls as a whole; not where a table fills the screen
     """
 
-    def __init__(self, title: str, *, scrolls: bool = True) -> None:
-        super().__init__()
+    def __init__(self, title: str, parent: QWidget | None = None, *, scrolls: bool = True) -> None:
+        super().__init__(parent)
         self.setObjectName("screen")
         self.setAccessibleName(title)
         outer = QVBoxLayout(self)
         outer.setContentsMargins(EDGE, EDGE, EDGE, 0 if scrolls else EDGE)
         outer.setSpacing(GAP)
         head = QHBoxLayout()
+        outer.addLayout(head)
         words = QVBoxLayout()
         words.setSpacing(2)
+        head.addLayout(words, 1)
         words.addWidget(label(title, "title"))
         self.subtitle = label("", "faint", wrap=True)
         words.addWidget(self.subtitle)
-        head.addLayout(words, 1)
         self.buttons = QHBoxLayout()
         self.buttons.setSpacing(8)
         head.addLayout(self.buttons)
-        outer.addLayout(head)
         self.above = QVBoxLayout()
         self.above.setSpacing(8)
         outer.addLayout(self.above)
         content = QWidget()
-        self.body = QVBoxLayout(content)
-        self.body.setContentsMargins(0, 0, 0, EDGE if scrolls else 0)
-        self.body.setSpacing(GAP)
         if scrolls:
             area = QScrollArea()
             area.setWidgetResizable(True)
-            area.setWidget(content)
             outer.addWidget(area, 1)
+            area.setWidget(content)
         else:
             outer.addWidget(content, 1)
+        self.body = QVBoxLayout(content)
+        self.body.setContentsMargins(0, 0, 0, EDGE if scrolls else 0)
+        self.body.setSpacing(GAP)
 
 
 def row(*widgets: QWidget, gap: int = GAP) -> QHBoxLayout:

@@ -9,6 +9,7 @@ from PySide6.QtWidgets import (
     QHBoxLayout,
     QPushButton,
     QSpinBox,
+    QWidget,
 )
 
 from churnkit_desktop.language import tr
@@ -29,11 +30,13 @@ _TERMS = (
 class CampaignPanel(Card):
     """Binds to the presenter's campaign."""
 
-    def __init__(self, presenter: CustomersPresenter, theme: Theme) -> None:
-        super().__init__(tr("Whom does it pay to contact?"))
+    def __init__(self, presenter: CustomersPresenter, theme: Theme, parent: QWidget) -> None:
+        super().__init__(tr("Whom does it pay to contact?"), parent=parent)
         self._presenter = presenter
         line = QHBoxLayout()
+        self.body.addLayout(line)
         form = QFormLayout()
+        line.addLayout(form)
         self.terms: dict[str, QDoubleSpinBox] = {}
         for name, title, hint in _TERMS:
             box = QDoubleSpinBox()
@@ -57,7 +60,6 @@ class CampaignPanel(Card):
         export.clicked.connect(self._export)
         form.addRow(tr("The riskiest"), self.count)
         form.addRow(export)
-        line.addLayout(form)
         self.chart = Chart(
             theme,
             "campaign",
@@ -65,7 +67,6 @@ class CampaignPanel(Card):
             y_label=with_unit(tr("expected profit"), presenter.desk.currency),
         )
         line.addWidget(self.chart, 1)
-        self.body.addLayout(line)
         self._touched = False
         self.count.valueChanged.connect(lambda _n: setattr(self, "_touched", True))
         presenter.campaign_changed.connect(self.show_state)

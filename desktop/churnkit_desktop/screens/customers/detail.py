@@ -25,12 +25,13 @@ from churnkit_desktop.words import day, percent, points
 class DetailPanel(Card):
     """Binds to the presenter's detail; hidden while no customer is chosen."""
 
-    def __init__(self, presenter: CustomersPresenter, theme: Theme) -> None:
-        super().__init__()
+    def __init__(self, presenter: CustomersPresenter, theme: Theme, parent: QWidget) -> None:
+        super().__init__(parent=parent)
         self._presenter = presenter
         self._shown = ""
         self.setMinimumWidth(380)
         head = QHBoxLayout()
+        self.body.addLayout(head)
         self.name = label("", "heading")
         close = QPushButton("✕")
         close.setAccessibleName(tr("Close the detail"))
@@ -38,7 +39,6 @@ class DetailPanel(Card):
         close.clicked.connect(presenter.close_detail)
         head.addWidget(self.name, 1)
         head.addWidget(close)
-        self.body.addLayout(head)
         self.figure = label("", "figure")
         self.text = label("", "faint", wrap=True)
         self.body.addWidget(self.figure)
@@ -58,6 +58,7 @@ class DetailPanel(Card):
         self.history_table = Table(tr("Earlier predictions"), self.history)
         self.form = RowForm(presenter.change)
         what_if = QWidget()
+        self.tabs.addTab(what_if, tr("What if"))
         column = QVBoxLayout(what_if)
         self.what_if_text = label("", "faint", wrap=True)
         column.addWidget(self.what_if_text)
@@ -65,7 +66,6 @@ class DetailPanel(Card):
         self.undo = QPushButton(tr("Back to the customer as recorded"))
         self.undo.clicked.connect(self._undo)
         column.addWidget(self.undo)
-        self.tabs.addTab(what_if, tr("What if"))
         self.tabs.addTab(self.history_table, tr("History"))
         presenter.detail_changed.connect(self.show_state)
         self.hide()

@@ -45,8 +45,8 @@ _WIDTHS = {"customer_id": 150, "probability": 200, "risk_band": 90}
 class CustomersView(ScreenFrame):
     """Binds to its presenter."""
 
-    def __init__(self, presenter: CustomersPresenter, theme: Theme) -> None:
-        super().__init__(tr("Customers"), scrolls=False)
+    def __init__(self, presenter: CustomersPresenter, theme: Theme, parent: QWidget) -> None:
+        super().__init__(tr("Customers"), parent, scrolls=False)
         self.presenter = presenter
         word = tr("Score a file …") if presenter.scores_a_file else tr("Score all")
         self.score = QPushButton(word)
@@ -57,8 +57,8 @@ class CustomersView(ScreenFrame):
         self.above.addWidget(self.banner)
         self.above.addWidget(self.job_card)
         holder = QWidget()
-        self.pages = QStackedLayout(holder)
         self.body.addWidget(holder, 1)
+        self.pages = QStackedLayout(holder)
         self.empty = Empty(
             tr("Nobody has been scored yet"),
             tr("The model that serves says for each customer how probable it is that he leaves."),
@@ -69,7 +69,9 @@ class CustomersView(ScreenFrame):
         self.tabs = QTabWidget()
         self.pages.addWidget(self.tabs)
         self.splitter = QSplitter(Qt.Orientation.Horizontal)
+        self.tabs.addTab(self.splitter, tr("Table"))
         left = QWidget()
+        self.splitter.addWidget(left)
         column = QVBoxLayout(left)
         column.setContentsMargins(10, 10, 10, 10)
         bar = QHBoxLayout()
@@ -103,13 +105,11 @@ class CustomersView(ScreenFrame):
         self.table = Table(tr("Customers"), self.model)
         self.table.horizontalHeader().setSectionsMovable(True)
         column.addWidget(self.table, 1)
-        self.splitter.addWidget(left)
-        self.detail = DetailPanel(presenter, theme)
+        self.detail = DetailPanel(presenter, theme, self.splitter)
         self.splitter.addWidget(self.detail)
         self.splitter.setStretchFactor(0, 3)
         self.splitter.setStretchFactor(1, 2)
-        self.tabs.addTab(self.splitter, tr("Table"))
-        self.campaign = CampaignPanel(presenter, theme)
+        self.campaign = CampaignPanel(presenter, theme, self.tabs)
         self.tabs.addTab(self.campaign, tr("Whom to contact"))
         self._writing = QTimer(self)
         self._writing.setInterval(_TYPING_MS)
@@ -247,6 +247,6 @@ class CustomersView(ScreenFrame):
         )
 
 
-def make(desk: Desk, theme: Theme) -> CustomersView:
+def make(desk: Desk, theme: Theme, parent: QWidget) -> CustomersView:
     """The screen."""
-    return CustomersView(CustomersPresenter(desk), theme)
+    return CustomersView(CustomersPresenter(desk), theme, parent)

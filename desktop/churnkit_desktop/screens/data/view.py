@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QFileDialog, QInputDialog, QPushButton
+from PySide6.QtWidgets import QFileDialog, QInputDialog, QPushButton, QWidget
 
 from churnkit.domain.profiles import ColumnProfile
 from churnkit_desktop.desk import Desk
@@ -20,8 +20,8 @@ from churnkit_desktop.words import figure, percent, whole
 class DataView(ScreenFrame):
     """Binds to its presenter."""
 
-    def __init__(self, presenter: DataPresenter, theme: Theme) -> None:
-        super().__init__(tr("Data"))
+    def __init__(self, presenter: DataPresenter, theme: Theme, parent: QWidget) -> None:
+        super().__init__(tr("Data"), parent)
         self.presenter = presenter
         self.newer = QPushButton(
             tr("Upload a file …") if presenter.uploads else tr("Import newer rows …")
@@ -32,16 +32,14 @@ class DataView(ScreenFrame):
         self.job_card = JobCard(presenter.cancel)
         self.above.addWidget(self.banner)
         self.above.addWidget(self.job_card)
-        self.summary = Card(tr("In short"))
+        self.summary = Card(tr("In short"), self.body)
         self.summary_text = label("", wrap=True)
         self.summary.body.addWidget(self.summary_text)
-        self.body.addWidget(self.summary)
-        self.nothing = Card(tr("Nothing to show yet"))
+        self.nothing = Card(tr("Nothing to show yet"), self.body)
         self.nothing_text = label("", wrap=True)
         self.nothing.body.addWidget(self.nothing_text)
-        self.body.addWidget(self.nothing)
         self.nothing.hide()
-        leaks = self.leaks_card = Card(tr("Columns that know the answer"))
+        leaks = self.leaks_card = Card(tr("Columns that know the answer"), self.body)
         self.leak_text = label("", "faint", wrap=True)
         self.leaks = RowsModel(
             (Column(tr("Column")), Column(tr("Used for training?")), Column(tr("Evidence")))
@@ -49,8 +47,7 @@ class DataView(ScreenFrame):
         self.leak_table = Table(tr("Columns that know the answer"), self.leaks)
         leaks.body.addWidget(self.leak_text)
         leaks.body.addWidget(self.leak_table)
-        self.body.addWidget(leaks)
-        columns = self.columns_card = Card(tr("Columns"))
+        columns = self.columns_card = Card(tr("Columns"), self.body)
         self.columns = RowsModel(
             (
                 Column(tr("Column")),
@@ -68,7 +65,6 @@ class DataView(ScreenFrame):
         )
         self.table = Table(tr("Columns"), self.columns, sorts=True)
         columns.body.addWidget(self.table)
-        self.body.addWidget(columns)
         self.body.addStretch(1)
         presenter.changed.connect(self.show_state)
 
@@ -187,6 +183,6 @@ def _row(column: ColumnProfile, n_rows: int) -> tuple[object, ...]:
     )
 
 
-def make(desk: Desk, theme: Theme) -> DataView:
+def make(desk: Desk, theme: Theme, parent: QWidget) -> DataView:
     """The screen."""
-    return DataView(DataPresenter(desk), theme)
+    return DataView(DataPresenter(desk), theme, parent)

@@ -31,20 +31,20 @@ _KINDS = (("treatments", tr("offers (treatments)")), ("models", tr("models")))
 class PlanPage(QWidget):
     """Binds to the presenter's plan; each entry is one edit that can be undone."""
 
-    def __init__(self, presenter: ExperimentsPresenter) -> None:
-        super().__init__()
+    def __init__(self, presenter: ExperimentsPresenter, parent: QWidget) -> None:
+        super().__init__(parent)
         self._presenter = presenter
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(14)
-        column.addWidget(self._arms_card())
-        column.addWidget(self._form_card())
-        column.addWidget(self._sizes_card())
+        self._arms_card(Card(tr("Arms"), column))
+        self._form_card(Card(tr("What is measured"), column))
+        self._sizes_card(Card(tr("How many customers, and how long"), column))
         column.addStretch(1)
 
-    def _arms_card(self) -> Card:
-        card = Card(tr("Arms"))
+    def _arms_card(self, card: Card) -> None:
         bar = QHBoxLayout()
+        card.body.addLayout(bar)
         self.kind = QComboBox()
         self.kind.setAccessibleName(tr("What is compared"))
         for key, title in _KINDS:
@@ -54,8 +54,8 @@ class PlanPage(QWidget):
         bar.addStretch(1)
         bar.addWidget(self.more)
         bar.addWidget(self.less)
-        card.body.addLayout(bar)
         self._grid = QGridLayout()
+        card.body.addLayout(self._grid)
         self._grid.setHorizontalSpacing(12)
         for place, (title, stretch) in enumerate(
             (
@@ -67,7 +67,6 @@ class PlanPage(QWidget):
         ):
             self._grid.addWidget(label(title, "faint"), 0, place)
             self._grid.setColumnStretch(place, stretch)
-        card.body.addLayout(self._grid)
         self.problem = label("", "problemTitle", wrap=True)
         card.body.addWidget(self.problem)
         self._rows: list[ArmRow] = []
@@ -75,12 +74,11 @@ class PlanPage(QWidget):
         self.kind.activated.connect(lambda _i: presenter.choose_kind(self.kind.currentData()))
         self.more.clicked.connect(presenter.more_arms)
         self.less.clicked.connect(presenter.fewer_arms)
-        return card
 
-    def _form_card(self) -> Card:
+    def _form_card(self, card: Card) -> None:
         presenter = self._presenter
-        card = Card(tr("What is measured"))
         form = QFormLayout()
+        card.body.addLayout(form)
         form.setHorizontalSpacing(18)
         line = QHBoxLayout()
         line.setSpacing(22)
@@ -120,7 +118,6 @@ class PlanPage(QWidget):
             form.addRow(title, field)
             if title:
                 field.setAccessibleName(title)
-        card.body.addLayout(form)
         edit = presenter.edit
         self.cap.valueChanged.connect(lambda v: edit(tr("cap of the revenue"), revenue_cap=v))
         self.effect.valueChanged.connect(
@@ -137,10 +134,8 @@ class PlanPage(QWidget):
             lambda: edit("population", population=self.population.text())
         )
         self.why.editingFinished.connect(lambda: edit("reason", why=self.why.text()))
-        return card
 
-    def _sizes_card(self) -> Card:
-        card = Card(tr("How many customers, and how long"))
+    def _sizes_card(self, card: Card) -> None:
         self.sizes_text = label("", "faint", wrap=True)
         self.sizes = RowsModel(
             (
@@ -167,7 +162,6 @@ class PlanPage(QWidget):
         self.compute.clicked.connect(self._presenter.compute)
         back.clicked.connect(self._presenter.leave_plan)
         self.begin.clicked.connect(self._presenter.start_experiment)
-        return card
 
     def show_state(self) -> None:
         """Draw what the presenter holds."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 from PySide6.QtCore import QSignalBlocker, QTimer
 from PySide6.QtWidgets import (
     QComboBox,
@@ -42,8 +44,8 @@ TICK_MS = 5_000
 class ExperimentsView(ScreenFrame):
     """Binds to its presenter."""
 
-    def __init__(self, presenter: ExperimentsPresenter, theme: Theme) -> None:
-        super().__init__(tr("Experiments"))
+    def __init__(self, presenter: ExperimentsPresenter, theme: Theme, parent: QWidget) -> None:
+        super().__init__(tr("Experiments"), parent)
         self.presenter = presenter
         self.chosen = QComboBox()
         self.chosen.setAccessibleName(tr("Experiment"))
@@ -68,9 +70,7 @@ class ExperimentsView(ScreenFrame):
                 presenter.begin_plan,
             )
         )
-        self.pages.addWidget(self._content(theme))
-        self.plan_page = PlanPage(presenter)
-        self.pages.addWidget(self.plan_page)
+        self._content(theme)
         self.chosen.activated.connect(lambda _i: presenter.choose(self.chosen.currentData()))
         self.plan.clicked.connect(presenter.begin_plan)
         self.assign.clicked.connect(self._assign)
@@ -79,12 +79,20 @@ class ExperimentsView(ScreenFrame):
         self._timer.start(TICK_MS)
         presenter.changed.connect(self.show_state)
 
-    def _content(self, theme: Theme) -> QWidget:
+    @cached_property
+    def plan_page(self) -> PlanPage:
+        """Made when somebody plans."""
+        page = PlanPage(self.presenter, self.pages)
+        self.pages.addWidget(page)
+        return page
+
+    def _content(self, theme: Theme) -> None:
         content = QWidget()
+        self.pages.addWidget(content)
         column = QVBoxLayout(content)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(14)
-        arms = Card(tr("Arms"))
+        arms = Card(tr("Arms"), column)
         self.standing = label("", wrap=True)
         self.arms = RowsModel(
             (
@@ -103,8 +111,7 @@ class ExperimentsView(ScreenFrame):
         self.arm_table = Table(tr("Arms"), self.arms)
         arms.body.addWidget(self.standing)
         arms.body.addWidget(self.arm_table)
-        column.addWidget(arms)
-        readings = Card(tr("Readings"))
+        readings = Card(tr("Readings"), column)
         self.warning = Banner()
         readings.body.addWidget(self.warning)
         self.drawn = QComboBox()
@@ -133,8 +140,7 @@ class ExperimentsView(ScreenFrame):
         readings.body.addWidget(self.effect_table)
         self.notes = label("", "faint", wrap=True)
         readings.body.addWidget(self.notes)
-        column.addWidget(readings)
-        self.stopping = Card(tr("Stop"))
+        self.stopping = Card(tr("Stop"), column)
         line = QHBoxLayout()
         self.why = QLineEdit(self.presenter.why)
         self.why.setPlaceholderText(tr("Why? The reason is kept in the history."))
@@ -143,19 +149,16 @@ class ExperimentsView(ScreenFrame):
         line.addWidget(self.why, 1)
         line.addWidget(self.stop)
         self.stopping.body.addLayout(line)
-        column.addWidget(self.stopping)
-        history = Card(tr("History"))
+        history = Card(tr("History"), column)
         self.history = RowsModel(
             (Column(tr("When"), day), Column(tr("What")), Column(tr("Who")), Column(tr("Why")))
         )
         self.history_table = Table(tr("History"), self.history)
         history.body.addWidget(self.history_table)
-        column.addWidget(history)
         column.addStretch(1)
         self.why.textChanged.connect(self._why_changed)
         self.stop.clicked.connect(self.presenter.stop)
         self.drawn.activated.connect(lambda _i: self.presenter.draw(self.drawn.currentData()))
-        return content
 
     def show_state(self) -> None:
         """Draw what the presenter holds."""
@@ -171,7 +174,7 @@ class ExperimentsView(ScreenFrame):
         self.assign.setEnabled(presenter.can_assign and not presenter.busy)
         if presenter.planning:
             self.subtitle.setText(tr("The plan is fixed before the first customer enters."))
-            self.pages.setCurrentIndex(2)
+            self.pages.setCurrentWidget(self.plan_page)
             self.plan_page.show_state()
             return
         if presenter.lines is None:
@@ -317,6 +320,6 @@ class ExperimentsView(ScreenFrame):
             self.presenter.assign(source, output)
 
 
-def make(desk: Desk, theme: Theme) -> ExperimentsView:
+def make(desk: Desk, theme: Theme, parent: QWidget) -> ExperimentsView:
     """The screen."""
-    return ExperimentsView(ExperimentsPresenter(desk), theme)
+    return ExperimentsView(ExperimentsPresenter(desk), theme, parent)

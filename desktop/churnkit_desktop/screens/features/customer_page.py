@@ -30,8 +30,8 @@ from churnkit_desktop.words import plural, whole
 class CustomerPage(QWidget):
     """Binds to the presenter's customer."""
 
-    def __init__(self, presenter: FeaturesPresenter, theme: Theme) -> None:
-        super().__init__()
+    def __init__(self, presenter: FeaturesPresenter, theme: Theme, parent: QWidget) -> None:
+        super().__init__(parent)
         self._presenter = presenter
         column = QVBoxLayout(self)
         column.setContentsMargins(14, 14, 14, 14)

@@ -31,11 +31,12 @@ _EVENT, _ATTRIBUTE = "event", "attribute"
 class Editor(Card):
     """Binds to the selected definition; each finished entry is one edit."""
 
-    def __init__(self, presenter: FeaturesPresenter) -> None:
-        super().__init__(tr("Definition"))
+    def __init__(self, presenter: FeaturesPresenter, parent: QWidget) -> None:
+        super().__init__(tr("Definition"), parent=parent)
         self._presenter = presenter
         self._name = ""
         self._form = QFormLayout()
+        self.body.addLayout(self._form)
         self._form.setHorizontalSpacing(14)
         self.name = QLineEdit()
         self.kind, self.aggregate, self.column = QComboBox(), QComboBox(), QComboBox()
@@ -70,7 +71,6 @@ class Editor(Card):
         for title, field in self._rows.items():
             self._form.addRow(title, field)
             field.setAccessibleName(title)
-        self.body.addLayout(self._form)
         self.meaning = label("", "faint", wrap=True)
         self.wrong = label("", "problemTitle", wrap=True)
         self.body.addWidget(self.meaning)

@@ -39,8 +39,8 @@ _COLUMNS = (
 class FeaturesView(ScreenFrame):
     """Binds to its presenter."""
 
-    def __init__(self, presenter: FeaturesPresenter, theme: Theme) -> None:
-        super().__init__(tr("Features"), scrolls=False)
+    def __init__(self, presenter: FeaturesPresenter, theme: Theme, parent: QWidget) -> None:
+        super().__init__(tr("Features"), parent, scrolls=False)
         self.presenter = presenter
         self.suggest, self.save = QPushButton(tr("Suggest …")), QPushButton(tr("Save"))
         self.discard = QPushButton(tr("Discard edits"))
@@ -52,8 +52,10 @@ class FeaturesView(ScreenFrame):
         self.tabs = QTabWidget()
         self.tabs.setAccessibleName(tr("Definitions or one customer"))
         self.body.addWidget(self.tabs, 1)
-        self.tabs.addTab(self._definitions(), tr("Definitions"))
-        self.customer_page = CustomerPage(presenter, theme)
+        page = QWidget()
+        self.tabs.addTab(page, tr("Definitions"))
+        self._definitions(page)
+        self.customer_page = CustomerPage(presenter, theme, self.tabs)
         self.tabs.addTab(self.customer_page, tr("One customer"))
         self.tabs.setCurrentIndex(int(presenter.draft("tab", 0)))
         self.tabs.currentChanged.connect(lambda i: presenter.keep("tab", i))
@@ -62,8 +64,7 @@ class FeaturesView(ScreenFrame):
         self.discard.clicked.connect(presenter.discard)
         presenter.changed.connect(self.show_state)
 
-    def _definitions(self) -> QWidget:
-        page = QWidget()
+    def _definitions(self, page: QWidget) -> None:
         column = QVBoxLayout(page)
         column.setContentsMargins(14, 14, 14, 14)
         bar = QHBoxLayout()
@@ -80,16 +81,16 @@ class FeaturesView(ScreenFrame):
         remove.triggered.connect(self.presenter.remove)
         self.table.addAction(remove)
         self.table.extra.append(remove)
-        self.editor = Editor(self.presenter)
         split = QSplitter()
+        column.addWidget(split, 1)
         split.addWidget(self.table)
+        self.editor = Editor(self.presenter, split)
         split.addWidget(self.editor)
         split.setStretchFactor(0, 3)
         split.setStretchFactor(1, 2)
         split.setChildrenCollapsible(False)
         split.setSizes([760, 330])
         split.setHandleWidth(13)
-        column.addWidget(split, 1)
         self.table.selectionModel().currentRowChanged.connect(
             lambda now, _before: self._selected(now.row())
         )
@@ -97,7 +98,6 @@ class FeaturesView(ScreenFrame):
         self.remove.clicked.connect(self.presenter.remove)
         self.undo.clicked.connect(self.presenter.undo)
         self.redo.clicked.connect(self.presenter.redo)
-        return page
 
     def show_state(self) -> None:
         """Draw what the presenter holds."""
@@ -190,6 +190,6 @@ def _row(one: Definition) -> tuple[object, ...]:
     return (one["name"], what, of, one.get("window_days"), filter_text(one.get("where", ())))
 
 
-def make(desk: Desk, theme: Theme) -> FeaturesView:
+def make(desk: Desk, theme: Theme, parent: QWidget) -> FeaturesView:
     """The screen."""
-    return FeaturesView(FeaturesPresenter(desk), theme)
+    return FeaturesView(FeaturesPresenter(desk), theme, parent)

@@ -47,12 +47,13 @@ _FIGURES = (
 class ModelsView(ScreenFrame):
     """Binds to its presenter."""
 
-    def __init__(self, presenter: ModelsPresenter, theme: Theme) -> None:
-        super().__init__(tr("Models"))
+    def __init__(self, presenter: ModelsPresenter, theme: Theme, parent: QWidget) -> None:
+        super().__init__(tr("Models"), parent)
         self.presenter = presenter
         self.banner = Banner()
         self.above.addWidget(self.banner)
         holder = QWidget()
+        self.body.addWidget(holder)
         self.pages = QStackedLayout(holder)
         self.pages.addWidget(
             Empty(
@@ -63,13 +64,12 @@ class ModelsView(ScreenFrame):
             )
         )
         content = QWidget()
+        self.pages.addWidget(content)
         column = QVBoxLayout(content)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(14)
-        self.pages.addWidget(content)
-        self.body.addWidget(holder)
 
-        choice = Card(tr("Compare"))
+        choice = Card(tr("Compare"), column)
         line = QHBoxLayout()
         self.left, self.right = QComboBox(), QComboBox()
         self.left.setAccessibleName(tr("First version"))
@@ -88,7 +88,6 @@ class ModelsView(ScreenFrame):
         )
         self.figure_table = Table(tr("Figures of both versions"), self.figures)
         choice.body.addWidget(self.figure_table)
-        column.addWidget(choice)
 
         self.tabs = QTabWidget()
         self.tabs.setMinimumHeight(380)
@@ -124,7 +123,7 @@ class ModelsView(ScreenFrame):
         column.addWidget(self.why_no_curves)
         column.addWidget(self.tabs)
 
-        decide = Card(tr("Decide"))
+        decide = Card(tr("Decide"), column)
         self.standing = label("", wrap=True)
         decide.body.addWidget(self.standing)
         bar = QHBoxLayout()
@@ -138,7 +137,6 @@ class ModelsView(ScreenFrame):
         bar.addWidget(self.promote)
         bar.addWidget(self.roll_back)
         decide.body.addLayout(bar)
-        column.addWidget(decide)
         column.addStretch(1)
 
         self.left.activated.connect(lambda _i: presenter.compare(left=self.left.currentData()))
@@ -282,6 +280,6 @@ def _figure(detail: ModelDetail | None, key: str) -> str:
     return estimate(figure) if figure else "–"
 
 
-def make(desk: Desk, theme: Theme) -> ModelsView:
+def make(desk: Desk, theme: Theme, parent: QWidget) -> ModelsView:
     """The screen."""
-    return ModelsView(ModelsPresenter(desk), theme)
+    return ModelsView(ModelsPresenter(desk), theme, parent)

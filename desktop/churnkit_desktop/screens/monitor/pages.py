@@ -18,8 +18,8 @@ from churnkit_desktop.words import day, decimals, percent, plural, whole
 class MonitorPages(QTabWidget):
     """Binds to the presenter; only the page that is looked at is filled."""
 
-    def __init__(self, presenter: MonitorPresenter, theme: Theme) -> None:
-        super().__init__()
+    def __init__(self, presenter: MonitorPresenter, theme: Theme, parent: QWidget) -> None:
+        super().__init__(parent)
         self.presenter = presenter
         self.setMinimumHeight(400)
         self.notes: dict[str, QLabel] = {}
@@ -41,6 +41,7 @@ class MonitorPages(QTabWidget):
 
     def _page(self, key: str, title: str, *parts: QWidget) -> None:
         page = QWidget()
+        self.addTab(page, title)
         column = QVBoxLayout(page)
         note = label("", "faint", wrap=True)
         self.notes[key] = note
@@ -48,7 +49,6 @@ class MonitorPages(QTabWidget):
         for part in parts:
             column.addWidget(part, 1)
         column.addStretch(0)
-        self.addTab(page, title)
 
     def _make_requests(self, theme: Theme) -> None:
         self.latency_chart = Chart(

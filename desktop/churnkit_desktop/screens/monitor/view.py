@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from PySide6.QtWidgets import QPushButton
+from PySide6.QtWidgets import QPushButton, QWidget
 
 from churnkit_desktop.backend.monitor_facts import MonitorFacts
 from churnkit_desktop.desk import Desk
@@ -23,8 +23,8 @@ from churnkit_desktop.words import clock, decimals, percent, whole
 class MonitorView(ScreenFrame):
     """Binds to its presenter."""
 
-    def __init__(self, presenter: MonitorPresenter, theme: Theme) -> None:
-        super().__init__(tr("Monitor"))
+    def __init__(self, presenter: MonitorPresenter, theme: Theme, parent: QWidget) -> None:
+        super().__init__(tr("Monitor"), parent)
         self.presenter = presenter
         self.measure = QPushButton(tr("Measure now"))
         self.measure.setToolTip(
@@ -43,7 +43,7 @@ class MonitorView(ScreenFrame):
         self.alert_tile = Tile(tr("Alerts"))
         tiles = (self.rate, self.latency, self.errors, self.drifted, self.alert_tile)
         self.body.addLayout(row(*tiles))
-        self.live = Card(tr("Live"))
+        self.live = Card(tr("Live"), self.body)
         self.live_text = label("", "faint", wrap=True)
         self.live.body.addWidget(self.live_text)
         self.live_chart = Chart(
@@ -54,8 +54,7 @@ class MonitorView(ScreenFrame):
         )
         self.live_chart.setFixedHeight(210)
         self.live.body.addWidget(self.live_chart)
-        self.body.addWidget(self.live)
-        self.tabs = MonitorPages(presenter, theme)
+        self.tabs = MonitorPages(presenter, theme, self)
         self.body.addWidget(self.tabs)
         self.body.addStretch(1)
         presenter.changed.connect(self.show_state)
@@ -142,6 +141,6 @@ class MonitorView(ScreenFrame):
         self.alert_tile.show_figure(str(len(alerts)), alerts[0].what if alerts else "none")
 
 
-def make(desk: Desk, theme: Theme) -> MonitorView:
+def make(desk: Desk, theme: Theme, parent: QWidget) -> MonitorView:
     """The screen."""
-    return MonitorView(MonitorPresenter(desk), theme)
+    return MonitorView(MonitorPresenter(desk), theme, parent)

@@ -22,8 +22,8 @@ from churnkit_desktop.words import ago, day, estimate, percent, whole
 class OverviewView(ScreenFrame):
     """Binds to its presenter."""
 
-    def __init__(self, presenter: OverviewPresenter, theme: Theme) -> None:
-        super().__init__(tr("Overview"))
+    def __init__(self, presenter: OverviewPresenter, theme: Theme, parent: QWidget) -> None:
+        super().__init__(tr("Overview"), parent)
         self.presenter = presenter
         self.banner = Banner()
         self.above.addWidget(self.banner)
@@ -36,8 +36,7 @@ class OverviewView(ScreenFrame):
         self.ready = Banner()
         self.ready.offer(tr("Open"), self._open_report)
         self.above.addWidget(self.ready)
-        self.needs = Card(tr("What needs you"))
-        self.body.addWidget(self.needs)
+        self.needs = Card(tr("What needs you"), self.body)
         self.risk, self.model = Card(tr("Who is at risk")), Card(tr("Who decides"))
         self.bar = BandBar(theme)
         self.risk_text = label("", "faint", wrap=True)
@@ -50,7 +49,7 @@ class OverviewView(ScreenFrame):
         for card in (self.risk, self.model):
             card.body.addStretch(1)
         self.body.addLayout(row(self.risk, self.model))
-        top = self.top = Card(tr("The riskiest customers"))
+        top = self.top = Card(tr("The riskiest customers"), self.body)
         self.riskiest = RowsModel(
             (
                 Column(tr("Customer")),
@@ -64,14 +63,12 @@ class OverviewView(ScreenFrame):
             lambda index: presenter.desk.go("customers", self.riskiest.rows[index.row()][0])
         )
         top.body.addWidget(self.table)
-        self.body.addWidget(top)
-        changes = self.changes_card = Card(tr("What changed"))
+        changes = self.changes_card = Card(tr("What changed"), self.body)
         self.changes = RowsModel(
             (Column(tr("When"), day), Column(tr("What")), Column(tr("Who")), Column(tr("Why")))
         )
         self.changes_table = Table(tr("What changed"), self.changes)
         changes.body.addWidget(self.changes_table)
-        self.body.addWidget(changes)
         self.body.addStretch(1)
         presenter.changed.connect(self.show_state)
 
@@ -167,6 +164,6 @@ class OverviewView(ScreenFrame):
         self.model_text.setText("\n".join(lines))
 
 
-def make(desk: Desk, theme: Theme) -> OverviewView:
+def make(desk: Desk, theme: Theme, parent: QWidget) -> OverviewView:
     """The screen."""
-    return OverviewView(OverviewPresenter(desk), theme)
+    return OverviewView(OverviewPresenter(desk), theme, parent)

@@ -30,13 +30,13 @@ _AS_LATELY = tr("as lately")
 class StartPage(QWidget):
     """Binds to the presenter's form."""
 
-    def __init__(self, presenter: RolloutPresenter, theme: Theme) -> None:
-        super().__init__()
+    def __init__(self, presenter: RolloutPresenter, theme: Theme, parent: QWidget) -> None:
+        super().__init__(parent)
         self._presenter = presenter
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(14)
-        plan = Card(tr("Start a rollout"))
+        plan = Card(tr("Start a rollout"), column)
         plan.body.addWidget(
             label(
                 tr(
@@ -50,6 +50,7 @@ class StartPage(QWidget):
             )
         )
         form = QFormLayout()
+        plan.body.addLayout(form)
         form.setHorizontalSpacing(18)
         self.challenger = QComboBox()
         allowed, hoped = tr("largest loss that is still good enough"), tr("for the forecast only")
@@ -87,9 +88,7 @@ class StartPage(QWidget):
             form.addRow(title, field)
             if title:
                 field.setAccessibleName(title)
-        plan.body.addLayout(form)
-        column.addWidget(plan)
-        forecast = Card(tr("What to expect"))
+        forecast = Card(tr("What to expect"), column)
         self.forecast = label(tr("Reading …"), wrap=True)
         self.ladder = Ladder(theme)
         self.proofs = label("", "faint", wrap=True)
@@ -102,7 +101,6 @@ class StartPage(QWidget):
         bar.addWidget(back)
         bar.addWidget(self.begin)
         forecast.body.addLayout(bar)
-        column.addWidget(forecast)
         column.addStretch(1)
         enter = presenter.enter_form
         self.challenger.activated.connect(

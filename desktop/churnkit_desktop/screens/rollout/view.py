@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 from PySide6.QtCore import QSignalBlocker, QTimer
 from PySide6.QtWidgets import (
     QComboBox,
@@ -42,8 +44,8 @@ _DECISIONS = ("pause", "resume", "promote", "abort")
 class RolloutView(ScreenFrame):
     """Binds to its presenter."""
 
-    def __init__(self, presenter: RolloutPresenter, theme: Theme) -> None:
-        super().__init__(tr("Rollout"))
+    def __init__(self, presenter: RolloutPresenter, theme: Theme, parent: QWidget) -> None:
+        super().__init__(tr("Rollout"), parent)
         self.presenter = presenter
         self.chosen = QComboBox()
         self.chosen.setAccessibleName(tr("Rollout"))
@@ -68,9 +70,8 @@ class RolloutView(ScreenFrame):
                 presenter.begin_start,
             )
         )
-        self.pages.addWidget(self._content(theme))
-        self.start_page = StartPage(presenter, theme)
-        self.pages.addWidget(self.start_page)
+        self._theme = theme
+        self._content(theme)
         self.chosen.activated.connect(lambda _i: presenter.choose(self.chosen.currentData()))
         self.look.clicked.connect(presenter.look_now)
         self.start.clicked.connect(presenter.begin_start)
@@ -79,20 +80,27 @@ class RolloutView(ScreenFrame):
         self._timer.start(TICK_MS)
         presenter.changed.connect(self.show_state)
 
-    def _content(self, theme: Theme) -> QWidget:
+    @cached_property
+    def start_page(self) -> StartPage:
+        """Made when somebody starts a rollout."""
+        page = StartPage(self.presenter, self._theme, self.pages)
+        self.pages.addWidget(page)
+        return page
+
+    def _content(self, theme: Theme) -> None:
         content = QWidget()
+        self.pages.addWidget(content)
         column = QVBoxLayout(content)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(14)
-        stages = Card(tr("Stages"))
+        stages = Card(tr("Stages"), column)
         self.ladder = Ladder(theme)
         self.standing = label("", wrap=True)
         self.reason = label("", "faint", wrap=True)
         for part in (self.ladder, self.standing, self.reason):
             stages.body.addWidget(part)
-        column.addWidget(stages)
 
-        evidence = Card(tr("Evidence"))
+        evidence = Card(tr("Evidence"), column)
         bar = QHBoxLayout()
         self.drawn = QComboBox()
         self.drawn.setAccessibleName(tr("What the chart shows"))
@@ -129,9 +137,8 @@ class RolloutView(ScreenFrame):
         evidence.body.addWidget(self.gate_table)
         self.notes = label("", "faint", wrap=True)
         evidence.body.addWidget(self.notes)
-        column.addWidget(evidence)
 
-        self.decide = Card(tr("Decide"))
+        self.decide = Card(tr("Decide"), column)
         self.why = QLineEdit(self.presenter.why)
         self.why.setPlaceholderText(tr("Why? The reason is kept in the journal."))
         self.why.setAccessibleName(tr("Reason of the decision"))
@@ -145,13 +152,12 @@ class RolloutView(ScreenFrame):
             self.moves[verb] = button
         self.moves["promote"].setObjectName("primary")
         self.decide.body.addLayout(line)
-        column.addWidget(self.decide)
         self.why.textChanged.connect(self._why_changed)
         self.drawn.activated.connect(
             lambda _i: self.presenter.show_metric(self.drawn.currentData())
         )
 
-        journal = Card(tr("Journal"))
+        journal = Card(tr("Journal"), column)
         self.journal = RowsModel(
             (
                 Column(tr("When"), day),
@@ -164,9 +170,7 @@ class RolloutView(ScreenFrame):
         )
         self.journal_table = Table(tr("Journal"), self.journal)
         journal.body.addWidget(self.journal_table)
-        column.addWidget(journal)
         column.addStretch(1)
-        return content
 
     def show_state(self) -> None:
         """Draw what the presenter holds."""
@@ -184,7 +188,7 @@ class RolloutView(ScreenFrame):
             part.setVisible(not presenter.starting and presenter.facts is not None)
         if presenter.starting:
             self.subtitle.setText(tr("A plan is fixed before the first prediction."))
-            self.pages.setCurrentIndex(2)
+            self.pages.setCurrentWidget(self.start_page)
             self.start_page.show_state()
             return
         facts = presenter.facts
@@ -345,6 +349,6 @@ def _gate_row(reading: GateFacts) -> tuple[object, ...]:
     )
 
 
-def make(desk: Desk, theme: Theme) -> RolloutView:
+def make(desk: Desk, theme: Theme, parent: QWidget) -> RolloutView:
     """The screen."""
-    return RolloutView(RolloutPresenter(desk), theme)
+    return RolloutView(RolloutPresenter(desk), theme, parent)

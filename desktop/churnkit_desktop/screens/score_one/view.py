@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout
+from PySide6.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from churnkit.errors import NoChampion
 from churnkit_desktop.desk import Desk
@@ -19,8 +19,8 @@ from churnkit_desktop.words import percent
 class ScoreOneView(ScreenFrame):
     """Binds to its presenter."""
 
-    def __init__(self, presenter: ScoreOnePresenter, theme: Theme) -> None:
-        super().__init__(tr("Score one"))
+    def __init__(self, presenter: ScoreOnePresenter, theme: Theme, parent: QWidget) -> None:
+        super().__init__(tr("Score one"), parent)
         self.presenter = presenter
         self.subtitle.setText(
             tr("Enter what is known of a customer; what is not known stays missing.")
@@ -31,23 +31,22 @@ class ScoreOneView(ScreenFrame):
         self.banner = Banner()
         self.above.addWidget(self.banner)
         line = QHBoxLayout()
+        self.body.addLayout(line)
         line.setSpacing(14)
         self.entry = Card(tr("The customer"))
+        line.addWidget(self.entry, 1)
         self.form = RowForm(presenter.change)
         self.entry.body.addWidget(self.form)
         self.entry.body.addStretch(1)
-        line.addWidget(self.entry, 1)
         right = QVBoxLayout()
-        self.answer = Card(tr("What the model says"))
+        line.addLayout(right, 1)
+        self.answer = Card(tr("What the model says"), right)
         self.figure = label("", "figure")
         self.text = label("", "faint", wrap=True)
         self.reasons = ReasonBars(theme)
         for part in (self.figure, self.text, self.reasons):
             self.answer.body.addWidget(part)
-        right.addWidget(self.answer)
         right.addStretch(1)
-        line.addLayout(right, 1)
-        self.body.addLayout(line)
         self._filled: tuple[object, ...] = ()
         presenter.changed.connect(self.show_state)
 
@@ -77,6 +76,6 @@ class ScoreOneView(ScreenFrame):
         self.form.fill(self.presenter.fields, self.presenter.row)
 
 
-def make(desk: Desk, theme: Theme) -> ScoreOneView:
+def make(desk: Desk, theme: Theme, parent: QWidget) -> ScoreOneView:
     """The screen."""
-    return ScoreOneView(ScoreOnePresenter(desk), theme)
+    return ScoreOneView(ScoreOnePresenter(desk), theme, parent)

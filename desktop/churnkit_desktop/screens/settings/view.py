@@ -11,6 +11,7 @@ from PySide6.QtWidgets import (
     QHBoxLayout,
     QPushButton,
     QSizePolicy,
+    QWidget,
 )
 
 from churnkit_desktop import formats
@@ -28,13 +29,13 @@ from churnkit_desktop.widgets.table import Column, RowsModel, Table
 class SettingsView(ScreenFrame):
     """Binds to its presenter."""
 
-    def __init__(self, presenter: SettingsPresenter, theme: Theme) -> None:
-        super().__init__(tr("Settings"))
+    def __init__(self, presenter: SettingsPresenter, theme: Theme, parent: QWidget) -> None:
+        super().__init__(tr("Settings"), parent)
         self.presenter, self._theme = presenter, theme
         self.subtitle.setText(tr("Of this console on this computer; changes take effect at once."))
         self.banner = Banner()
         self.above.addWidget(self.banner)
-        look = Card(tr("Look and start"))
+        look = Card(tr("Look and start"), self.body)
         form = QFormLayout()
         form.setHorizontalSpacing(18)
         self.theme = QComboBox()
@@ -63,9 +64,8 @@ class SettingsView(ScreenFrame):
         self.layout_button.clicked.connect(presenter.forget_layout)
         form.addRow(tr("Window"), self.layout_button)
         look.body.addLayout(form)
-        self.body.addWidget(look)
-        self.body.addWidget(self._formats())
-        services = Card(tr("Services"))
+        self._formats(Card(tr("Units and formats"), self.body))
+        services = Card(tr("Services"), self.body)
         self.keyring = label("", "faint", wrap=True)
         services.body.addWidget(self.keyring)
         self.rows = RowsModel((Column(tr("Address")), Column(tr("Key")), Column(tr("Connection"))))
@@ -90,8 +90,7 @@ class SettingsView(ScreenFrame):
             self.chosen.append(button)
         bar.addStretch(1)
         services.body.addLayout(bar)
-        self.body.addWidget(services)
-        kept = Card(tr("What is kept, and where"))
+        kept = Card(tr("What is kept, and where"), self.body)
         folder = str(presenter.console.memory.folder)
         kept.body.addWidget(
             label(
@@ -112,17 +111,16 @@ class SettingsView(ScreenFrame):
         kept.body.addLayout(line)
         self.trouble = label("", "problemTitle", wrap=True)
         kept.body.addWidget(self.trouble)
-        self.body.addWidget(kept)
         self.body.addStretch(1)
         self.table.selectionModel().selectionChanged.connect(lambda *_: self._enable())
         presenter.changed.connect(self.show_state)
         theme.changed.connect(self._show_theme)
         self.destroyed.connect(lambda: theme.changed.disconnect(self._show_theme))
 
-    def _formats(self) -> Card:
+    def _formats(self, card: Card) -> None:
         """One choice for each thing that can be written in several ways."""
-        card = Card(tr("Units and formats"))
         form = QFormLayout()
+        card.body.addLayout(form)
         form.setHorizontalSpacing(18)
         self.formats: dict[str, QComboBox] = {}
         for what, title in (
@@ -139,8 +137,6 @@ class SettingsView(ScreenFrame):
                 lambda how, what=what: self.presenter.choose_format(what, how)
             )
             form.addRow(title, box)
-        card.body.addLayout(form)
-        return card
 
     def show_state(self) -> None:
         """Draw what the presenter holds."""
@@ -189,6 +185,6 @@ class SettingsView(ScreenFrame):
             button.setEnabled(bool(self._chosen()))
 
 
-def make(desk: Desk, theme: Theme) -> SettingsView:
+def make(desk: Desk, theme: Theme, parent: QWidget) -> SettingsView:
     """The screen."""
-    return SettingsView(SettingsPresenter(desk), theme)
+    return SettingsView(SettingsPresenter(desk), theme, parent)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtWidgets import QFormLayout, QLineEdit, QPushButton, QSpinBox
+from PySide6.QtWidgets import QFormLayout, QLineEdit, QPushButton, QSpinBox, QWidget
 
 from churnkit_desktop.backend.facts import ModelDetail
 from churnkit_desktop.desk import Desk
@@ -21,8 +21,8 @@ from churnkit_desktop.words import decimals, estimate, whole
 class TrainView(ScreenFrame):
     """Binds to its presenter."""
 
-    def __init__(self, presenter: TrainPresenter, theme: Theme) -> None:
-        super().__init__(tr("Train"))
+    def __init__(self, presenter: TrainPresenter, theme: Theme, parent: QWidget) -> None:
+        super().__init__(tr("Train"), parent)
         self.presenter = presenter
         self.subtitle.setText(
             tr(
@@ -40,7 +40,7 @@ class TrainView(ScreenFrame):
         self.job_card = JobCard(presenter.cancel)
         self.above.addWidget(self.banner)
         self.above.addWidget(self.job_card)
-        card = Card(tr("How long, and why"))
+        card = Card(tr("How long, and why"), self.body)
         form = QFormLayout()
         form.setHorizontalSpacing(18)
         self.budget = QSpinBox()
@@ -55,8 +55,7 @@ class TrainView(ScreenFrame):
         form.addRow(tr("Search for"), self.budget)
         form.addRow(tr("Reason"), self.why)
         card.body.addLayout(form)
-        self.body.addWidget(card)
-        self.search = Card(tr("The search"))
+        self.search = Card(tr("The search"), self.body)
         self.chart = Chart(
             theme, "search", x_label=tr("models tried"), y_label=tr("log loss (lower is better)")
         )
@@ -77,14 +76,12 @@ class TrainView(ScreenFrame):
         )
         self.table = Table(tr("Models tried"), self.trials, sorts=True)
         self.search.body.addWidget(self.table)
-        self.body.addWidget(self.search)
-        self.result = Card(tr("The model"))
+        self.result = Card(tr("The model"), self.body)
         self.result_text = label("", wrap=True)
         self.compare = QPushButton(tr("Look at it, and compare"))
         self.compare.clicked.connect(self._compare)
         self.result.body.addWidget(self.result_text)
         self.result.body.addWidget(self.compare)
-        self.body.addWidget(self.result)
         self.body.addStretch(1)
         presenter.changed.connect(self.show_state)
 
@@ -165,6 +162,6 @@ def _tested(made: ModelDetail) -> str:
     return f"{whole(made.record.n_test)} " if made.record is not None else ""
 
 
-def make(desk: Desk, theme: Theme) -> TrainView:
+def make(desk: Desk, theme: Theme, parent: QWidget) -> TrainView:
     """The screen."""
-    return TrainView(TrainPresenter(desk), theme)
+    return TrainView(TrainPresenter(desk), theme, parent)
