@@ -12,36 +12,26 @@ if TYPE_CHECKING:
     from churnkit.errors import ChurnkitError
     from churnkit.project import Project, open_project
     from churnkit.training.estimator import ChurnClassifier
-    from churnkit.usecases.contact_list import contact_list
-    from churnkit.usecases.create import create_project
-    from churnkit.usecases.create_events import create_event_project
-    from churnkit.usecases.doctor import doctor
-    from churnkit.usecases.erasing import erase
-    from churnkit.usecases.evaluating import evaluate
-    from churnkit.usecases.event_importing import import_facts
-    from churnkit.usecases.event_receiving import receive_events
-    from churnkit.usecases.experiment_assigning import assign_experiment
-    from churnkit.usecases.experiment_sizes import plan_experiment
-    from churnkit.usecases.experiments import (
+    from churnkit.usecases.erasing.retention import retain
+    from churnkit.usecases.erasing.verbs import erase
+    from churnkit.usecases.experiments.assigning import assign_experiment
+    from churnkit.usecases.experiments.sizes import plan_experiment
+    from churnkit.usecases.experiments.verbs import (
         experiment_history,
         experiment_status,
         experiments,
         start_experiment,
         stop_experiment,
     )
-    from churnkit.usecases.explaining import explain
-    from churnkit.usecases.feature_building import build_features
-    from churnkit.usecases.feature_editing import set_features
-    from churnkit.usecases.feature_exporting import export_features
-    from churnkit.usecases.feature_showing import show_features
-    from churnkit.usecases.features import list_features, suggest_features
-    from churnkit.usecases.history import history
-    from churnkit.usecases.holdouts import set_holdout, show_holdouts
-    from churnkit.usecases.importing import import_data
-    from churnkit.usecases.labels import labels
-    from churnkit.usecases.log_settings import LogOptions
-    from churnkit.usecases.maturing import matured_pairs
-    from churnkit.usecases.models import (
+    from churnkit.usecases.features.building import build_features
+    from churnkit.usecases.features.editing import set_features
+    from churnkit.usecases.features.exporting import export_features
+    from churnkit.usecases.features.feature_set import list_features, suggest_features
+    from churnkit.usecases.features.labels import labels
+    from churnkit.usecases.features.showing import show_features
+    from churnkit.usecases.features.timelines import customer_timeline
+    from churnkit.usecases.models.reports import write_report
+    from churnkit.usecases.models.verbs import (
         export_head,
         journal,
         list_models,
@@ -51,18 +41,26 @@ if TYPE_CHECKING:
         show_model,
         verify_models,
     )
-    from churnkit.usecases.monitoring import monitor
-    from churnkit.usecases.online_building import rebuild_online
-    from churnkit.usecases.online_reading import online_features
-    from churnkit.usecases.outcomes import import_outcomes, outcome_status
-    from churnkit.usecases.profiling import profile
-    from churnkit.usecases.reports import write_report
-    from churnkit.usecases.retention import retain
-    from churnkit.usecases.retraining import retrain
-    from churnkit.usecases.rollout_forecasts import preview_rollout
-    from churnkit.usecases.rollout_replaying import replay_rollout
-    from churnkit.usecases.rollout_start import start_rollout
-    from churnkit.usecases.rollouts import (
+    from churnkit.usecases.monitoring.verbs import monitor
+    from churnkit.usecases.online.building import rebuild_online
+    from churnkit.usecases.online.reading import online_features
+    from churnkit.usecases.online.receiving import receive_events
+    from churnkit.usecases.operating.doctor import doctor
+    from churnkit.usecases.outcomes.holdouts import set_holdout, show_holdouts
+    from churnkit.usecases.outcomes.maturing import matured_pairs
+    from churnkit.usecases.outcomes.treatments import import_treatments
+    from churnkit.usecases.outcomes.verbs import import_outcomes, outcome_status
+    from churnkit.usecases.projects.create import create_project
+    from churnkit.usecases.projects.create_events import create_event_project
+    from churnkit.usecases.projects.event_importing import import_facts
+    from churnkit.usecases.projects.importing import import_data
+    from churnkit.usecases.projects.log_settings import LogOptions
+    from churnkit.usecases.projects.profiling import profile
+    from churnkit.usecases.projects.simulating import simulate
+    from churnkit.usecases.rollouts.forecasts import preview_rollout
+    from churnkit.usecases.rollouts.replaying import replay_rollout
+    from churnkit.usecases.rollouts.start import start_rollout
+    from churnkit.usecases.rollouts.verbs import (
         abort_rollout,
         advance_rollout,
         list_rollouts,
@@ -72,79 +70,81 @@ if TYPE_CHECKING:
         rollout_history,
         rollout_status,
     )
-    from churnkit.usecases.scoring import score
-    from churnkit.usecases.simulating import simulate
-    from churnkit.usecases.timelines import customer_timeline
-    from churnkit.usecases.training import repeat, train
-    from churnkit.usecases.treatments import import_treatments
+    from churnkit.usecases.scoring.contact_list import contact_list
+    from churnkit.usecases.scoring.explaining import explain
+    from churnkit.usecases.scoring.history import history
+    from churnkit.usecases.scoring.verbs import score
+    from churnkit.usecases.training.evaluating import evaluate
+    from churnkit.usecases.training.retraining import retrain
+    from churnkit.usecases.training.verbs import repeat, train
 
 _HOMES = {
     "ChurnkitError": "churnkit.errors",
     "Project": "churnkit.project",
     "open_project": "churnkit.project",
-    "create_project": "churnkit.usecases.create",
-    "import_data": "churnkit.usecases.importing",
-    "create_event_project": "churnkit.usecases.create_events",
-    "LogOptions": "churnkit.usecases.log_settings",
-    "import_facts": "churnkit.usecases.event_importing",
-    "labels": "churnkit.usecases.labels",
-    "profile": "churnkit.usecases.profiling",
-    "suggest_features": "churnkit.usecases.features",
-    "list_features": "churnkit.usecases.features",
-    "build_features": "churnkit.usecases.feature_building",
-    "show_features": "churnkit.usecases.feature_showing",
-    "set_features": "churnkit.usecases.feature_editing",
-    "customer_timeline": "churnkit.usecases.timelines",
-    "export_features": "churnkit.usecases.feature_exporting",
-    "rebuild_online": "churnkit.usecases.online_building",
-    "receive_events": "churnkit.usecases.event_receiving",
-    "online_features": "churnkit.usecases.online_reading",
-    "train": "churnkit.usecases.training",
-    "repeat": "churnkit.usecases.training",
-    "retrain": "churnkit.usecases.retraining",
-    "evaluate": "churnkit.usecases.evaluating",
-    "score": "churnkit.usecases.scoring",
-    "contact_list": "churnkit.usecases.contact_list",
-    "explain": "churnkit.usecases.explaining",
-    "list_models": "churnkit.usecases.models",
-    "show_model": "churnkit.usecases.models",
-    "promote": "churnkit.usecases.models",
-    "rollback": "churnkit.usecases.models",
-    "journal": "churnkit.usecases.models",
-    "serving_at": "churnkit.usecases.models",
-    "verify_models": "churnkit.usecases.models",
-    "export_head": "churnkit.usecases.models",
-    "preview_rollout": "churnkit.usecases.rollout_forecasts",
-    "start_rollout": "churnkit.usecases.rollout_start",
-    "list_rollouts": "churnkit.usecases.rollouts",
-    "rollout_status": "churnkit.usecases.rollouts",
-    "advance_rollout": "churnkit.usecases.rollouts",
-    "pause_rollout": "churnkit.usecases.rollouts",
-    "resume_rollout": "churnkit.usecases.rollouts",
-    "promote_rollout": "churnkit.usecases.rollouts",
-    "abort_rollout": "churnkit.usecases.rollouts",
-    "replay_rollout": "churnkit.usecases.rollout_replaying",
-    "rollout_history": "churnkit.usecases.rollouts",
-    "plan_experiment": "churnkit.usecases.experiment_sizes",
-    "start_experiment": "churnkit.usecases.experiments",
-    "experiments": "churnkit.usecases.experiments",
-    "experiment_status": "churnkit.usecases.experiments",
-    "assign_experiment": "churnkit.usecases.experiment_assigning",
-    "stop_experiment": "churnkit.usecases.experiments",
-    "experiment_history": "churnkit.usecases.experiments",
-    "history": "churnkit.usecases.history",
-    "import_outcomes": "churnkit.usecases.outcomes",
-    "outcome_status": "churnkit.usecases.outcomes",
-    "import_treatments": "churnkit.usecases.treatments",
-    "set_holdout": "churnkit.usecases.holdouts",
-    "show_holdouts": "churnkit.usecases.holdouts",
-    "matured_pairs": "churnkit.usecases.maturing",
-    "monitor": "churnkit.usecases.monitoring",
-    "erase": "churnkit.usecases.erasing",
-    "retain": "churnkit.usecases.retention",
-    "write_report": "churnkit.usecases.reports",
-    "doctor": "churnkit.usecases.doctor",
-    "simulate": "churnkit.usecases.simulating",
+    "create_project": "churnkit.usecases.projects.create",
+    "import_data": "churnkit.usecases.projects.importing",
+    "create_event_project": "churnkit.usecases.projects.create_events",
+    "LogOptions": "churnkit.usecases.projects.log_settings",
+    "import_facts": "churnkit.usecases.projects.event_importing",
+    "labels": "churnkit.usecases.features.labels",
+    "profile": "churnkit.usecases.projects.profiling",
+    "suggest_features": "churnkit.usecases.features.feature_set",
+    "list_features": "churnkit.usecases.features.feature_set",
+    "build_features": "churnkit.usecases.features.building",
+    "show_features": "churnkit.usecases.features.showing",
+    "set_features": "churnkit.usecases.features.editing",
+    "customer_timeline": "churnkit.usecases.features.timelines",
+    "export_features": "churnkit.usecases.features.exporting",
+    "rebuild_online": "churnkit.usecases.online.building",
+    "receive_events": "churnkit.usecases.online.receiving",
+    "online_features": "churnkit.usecases.online.reading",
+    "train": "churnkit.usecases.training.verbs",
+    "repeat": "churnkit.usecases.training.verbs",
+    "retrain": "churnkit.usecases.training.retraining",
+    "evaluate": "churnkit.usecases.training.evaluating",
+    "score": "churnkit.usecases.scoring.verbs",
+    "contact_list": "churnkit.usecases.scoring.contact_list",
+    "explain": "churnkit.usecases.scoring.explaining",
+    "list_models": "churnkit.usecases.models.verbs",
+    "show_model": "churnkit.usecases.models.verbs",
+    "promote": "churnkit.usecases.models.verbs",
+    "rollback": "churnkit.usecases.models.verbs",
+    "journal": "churnkit.usecases.models.verbs",
+    "serving_at": "churnkit.usecases.models.verbs",
+    "verify_models": "churnkit.usecases.models.verbs",
+    "export_head": "churnkit.usecases.models.verbs",
+    "preview_rollout": "churnkit.usecases.rollouts.forecasts",
+    "start_rollout": "churnkit.usecases.rollouts.start",
+    "list_rollouts": "churnkit.usecases.rollouts.verbs",
+    "rollout_status": "churnkit.usecases.rollouts.verbs",
+    "advance_rollout": "churnkit.usecases.rollouts.verbs",
+    "pause_rollout": "churnkit.usecases.rollouts.verbs",
+    "resume_rollout": "churnkit.usecases.rollouts.verbs",
+    "promote_rollout": "churnkit.usecases.rollouts.verbs",
+    "abort_rollout": "churnkit.usecases.rollouts.verbs",
+    "replay_rollout": "churnkit.usecases.rollouts.replaying",
+    "rollout_history": "churnkit.usecases.rollouts.verbs",
+    "plan_experiment": "churnkit.usecases.experiments.sizes",
+    "start_experiment": "churnkit.usecases.experiments.verbs",
+    "experiments": "churnkit.usecases.experiments.verbs",
+    "experiment_status": "churnkit.usecases.experiments.verbs",
+    "assign_experiment": "churnkit.usecases.experiments.assigning",
+    "stop_experiment": "churnkit.usecases.experiments.verbs",
+    "experiment_history": "churnkit.usecases.experiments.verbs",
+    "history": "churnkit.usecases.scoring.history",
+    "import_outcomes": "churnkit.usecases.outcomes.verbs",
+    "outcome_status": "churnkit.usecases.outcomes.verbs",
+    "import_treatments": "churnkit.usecases.outcomes.treatments",
+    "set_holdout": "churnkit.usecases.outcomes.holdouts",
+    "show_holdouts": "churnkit.usecases.outcomes.holdouts",
+    "matured_pairs": "churnkit.usecases.outcomes.maturing",
+    "monitor": "churnkit.usecases.monitoring.verbs",
+    "erase": "churnkit.usecases.erasing.verbs",
+    "retain": "churnkit.usecases.erasing.retention",
+    "write_report": "churnkit.usecases.models.reports",
+    "doctor": "churnkit.usecases.operating.doctor",
+    "simulate": "churnkit.usecases.projects.simulating",
     "ChurnClassifier": "churnkit.training.estimator",
 }
 

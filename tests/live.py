@@ -27,10 +27,10 @@ import churnkit as ck
 from churnkit.data.samples.locate import telco_path
 from churnkit.domain.keys import Scope
 from churnkit.training import fit
-from churnkit.usecases import training
-from churnkit.usecases.keys import create_key
-from churnkit.usecases.online import open_for_service
-from churnkit.usecases.publishing import publish
+from churnkit.usecases.models.publishing import publish
+from churnkit.usecases.operating.keys import create_key
+from churnkit.usecases.operating.online import open_for_service
+from churnkit.usecases.training import verbs as training
 from tests.turns import in_turns
 
 ROWS = 1_200

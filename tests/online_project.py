@@ -12,7 +12,7 @@ import churnkit as ck
 from churnkit.data.samples.locate import cdnow_path
 from churnkit.settings.file import write_settings
 from churnkit.training import fit
-from churnkit.usecases import training
+from churnkit.usecases.training import verbs as training
 from tests.live import one_trial
 
 END = datetime(1998, 6, 30, tzinfo=UTC)

@@ -9,8 +9,14 @@ import typer
 
 from churnkit.cli.features import WHEN
 from churnkit.cli.session import Folder, Json, Session
-from churnkit.usecases import contact_list, explaining, scoring
-from churnkit.usecases import history as recorded
+from churnkit.usecases.scoring import (
+    contact_list,
+    explaining,
+)
+from churnkit.usecases.scoring import history as recorded
+from churnkit.usecases.scoring import (
+    verbs as scoring,
+)
 
 END = "The end of the log if not given."
 

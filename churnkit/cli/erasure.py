@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from churnkit.cli.session import Folder, Json, Session
-from churnkit.usecases import erasing, retention
+from churnkit.usecases.erasing import retention
+from churnkit.usecases.erasing import verbs as erasing
 
 _WHY = "asked to be forgotten"
 

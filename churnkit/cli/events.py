@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from churnkit.cli.session import Folder, Json, Session
-from churnkit.usecases import labels as labelling
+from churnkit.usecases.features import labels as labelling
 
 
 def register(app: typer.Typer) -> None:

@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from churnkit.cli.session import Folder, Json, Session
-from churnkit.usecases import experiment_assigning, experiments
+from churnkit.usecases.experiments import assigning as experiment_assigning
+from churnkit.usecases.experiments import verbs as experiments
 
 app = typer.Typer(
     help="A/B: whether an offer, or another model, does better; with bounds that always hold.",

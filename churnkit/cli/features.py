@@ -10,7 +10,18 @@ import typer
 
 from churnkit.cli.session import Folder, Json, Session
 from churnkit.errors import SettingsInvalid
-from churnkit.usecases import feature_building, feature_exporting, feature_showing, features
+from churnkit.usecases.features import (
+    building as feature_building,
+)
+from churnkit.usecases.features import (
+    exporting as feature_exporting,
+)
+from churnkit.usecases.features import (
+    feature_set as features,
+)
+from churnkit.usecases.features import (
+    showing as feature_showing,
+)
 
 app = typer.Typer(
     help="What is computed for a customer at a moment: features.toml.", no_args_is_help=True

@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from churnkit.cli.session import Folder, Json, Session
-from churnkit.usecases import ledger_schema
-from churnkit.usecases.online import open_for_service
+from churnkit.usecases.operating import ledger_schema
+from churnkit.usecases.operating.online import open_for_service
 
 app = typer.Typer(
     help="The version of the ledger's tables, before and after an upgrade; on DATABASE_URL, else "

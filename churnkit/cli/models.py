@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from churnkit.cli.session import Folder, Json, Session
-from churnkit.usecases import models as registry
+from churnkit.usecases.models import verbs as registry
 
 app = typer.Typer(help="Who serves, who served, who decided.", no_args_is_help=True)
 

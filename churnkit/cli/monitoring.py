@@ -10,7 +10,7 @@ import typer
 from churnkit.cli.features import WHEN
 from churnkit.cli.session import Folder, Json, Session
 from churnkit.features.as_of import parse_as_of
-from churnkit.usecases import monitoring
+from churnkit.usecases.monitoring import verbs as monitoring
 
 
 def register(app: typer.Typer) -> None:

@@ -8,9 +8,9 @@ import typer
 
 from churnkit.cli.features import WHEN
 from churnkit.cli.session import Folder, Json, Session
-from churnkit.usecases.event_receiving import receive_file
-from churnkit.usecases.online_building import rebuild_online
-from churnkit.usecases.online_reading import show_online
+from churnkit.usecases.online.building import rebuild_online
+from churnkit.usecases.online.reading import show_online
+from churnkit.usecases.online.receiving import receive_file
 
 app = typer.Typer(help="Features of the present, kept up to date by events.", no_args_is_help=True)
 

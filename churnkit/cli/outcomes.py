@@ -8,8 +8,8 @@ import typer
 
 from churnkit.cli.features import WHEN
 from churnkit.cli.session import Folder, Json, Session
-from churnkit.usecases import holdouts, treatments
-from churnkit.usecases import outcomes as usecases
+from churnkit.usecases.outcomes import holdouts, treatments
+from churnkit.usecases.outcomes import verbs as usecases
 
 outcomes_app = typer.Typer(help="What became true of the customers.", no_args_is_help=True)
 treatments_app = typer.Typer(help="Who got which offer.", no_args_is_help=True)

@@ -15,18 +15,18 @@ from rich.text import Text
 from churnkit.cli.session import Folder, Json, Session, seconds
 from churnkit.domain.progress import Cancel
 from churnkit.errors import Ambiguous, SettingsInvalid
-from churnkit.usecases import (
+from churnkit.usecases.models import reports
+from churnkit.usecases.operating import doctor as health
+from churnkit.usecases.projects import (
     create,
     create_events,
     event_importing,
     importing,
-    mlflow_pages,
     profiling,
-    reports,
 )
-from churnkit.usecases import doctor as health
-from churnkit.usecases.log_settings import LogOptions
+from churnkit.usecases.projects.log_settings import LogOptions
 from churnkit.usecases.result import Result
+from churnkit.usecases.training import mlflow_pages
 
 
 def register(app: typer.Typer) -> None:
@@ -243,7 +243,7 @@ def demo(
 ) -> None:
     """The main job on the shipped Telco data: from a CSV to scores with reasons and a report."""
     # Loads what trains: no other command of this module waits for that.
-    from churnkit.usecases import demo as demonstration
+    from churnkit.usecases.demo import verbs as demonstration
 
     session = Session.begin(ctx, None, json)
     console = Console(highlight=False)

@@ -8,8 +8,16 @@ from typing import Annotated
 import typer
 
 from churnkit.cli.session import Folder, Json, Session
-from churnkit.usecases import rollout_replaying, rollout_start, rollouts
-from churnkit.usecases.rollout_overrides import parse_overrides
+from churnkit.usecases.rollouts import (
+    replaying as rollout_replaying,
+)
+from churnkit.usecases.rollouts import (
+    start as rollout_start,
+)
+from churnkit.usecases.rollouts import (
+    verbs as rollouts,
+)
+from churnkit.usecases.rollouts.overrides import parse_overrides
 
 app = typer.Typer(
     help="Whether a new model may take over: in shadow, then for a few, then for all.",

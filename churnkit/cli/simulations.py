@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from churnkit.cli.session import Json, Session
-from churnkit.usecases import simulating
+from churnkit.usecases.projects import simulating
 
 
 def register(app: typer.Typer) -> None:

@@ -11,8 +11,8 @@ from typing import Annotated
 import typer
 
 from churnkit.cli.session import Folder, Json, Session, seconds
-from churnkit.usecases import evaluating
 from churnkit.usecases.result import Result
+from churnkit.usecases.training import evaluating
 
 
 def register(app: typer.Typer) -> None:
@@ -36,7 +36,7 @@ def train(
     json: Json = False,
 ) -> None:
     """Search, calibrate and evaluate models; admit the best one."""
-    from churnkit.usecases import training
+    from churnkit.usecases.training import verbs as training
 
     session = Session.begin(ctx, folder, json)
     result: Result
@@ -79,7 +79,7 @@ def retrain(
     json: Json = False,
 ) -> None:
     """Make a new model, compare it with the champion, and start a rollout in shadow."""
-    from churnkit.usecases import retraining
+    from churnkit.usecases.training import retraining
 
     session = Session.begin(ctx, folder, json)
     result: Result

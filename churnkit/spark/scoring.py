@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from churnkit.domain.progress import Cancel
 from churnkit.errors import BadValue
-from churnkit.usecases.serving import PartPredictor, read_part_predictor
+from churnkit.usecases.models.serving import PartPredictor, read_part_predictor
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

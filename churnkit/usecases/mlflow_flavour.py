@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from churnkit.inference.predictor import Predictor
-from churnkit.usecases.serving import read_predictor
+from churnkit.usecases.models.serving import read_predictor
 from churnkit.usecases.tables import as_arrow, typed
 
 

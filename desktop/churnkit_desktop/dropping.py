@@ -160,6 +160,6 @@ class DropZone(QObject):
 
 def _look(name: str) -> object:
     # In a thread: what reads files takes a second to load, and the window is there before.
-    from churnkit.usecases.previewing import preview
+    from churnkit.usecases.projects.previewing import preview
 
     return preview(name, n_rows=_HEAD_ROWS)

@@ -29,7 +29,7 @@ from churnkit_desktop.words import whole
 from churnkit_desktop.work.bench import Job, Workbench
 
 if TYPE_CHECKING:
-    from churnkit.usecases.previewing import Preview
+    from churnkit.usecases.projects.previewing import Preview
 
 _DRAFT = "import"
 
@@ -239,7 +239,7 @@ class ImportPage(ScreenFrame):
 
 def _preview(name: str) -> Preview:
     # In a thread: what reads files takes a second to load, and the window is there before.
-    from churnkit.usecases.previewing import preview
+    from churnkit.usecases.projects.previewing import preview
 
     return preview(name)
 

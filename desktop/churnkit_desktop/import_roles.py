@@ -11,7 +11,7 @@ from churnkit_desktop.language import tr
 from churnkit_desktop.session.undo import History
 
 if TYPE_CHECKING:
-    from churnkit.usecases.previewing import Preview
+    from churnkit.usecases.projects.previewing import Preview
 
 _NO_ID = tr("(none: rows are numbered)")
 _WORDS = {

@@ -66,7 +66,7 @@ def self_test(began: float, *, only_window: bool = False) -> int:
 
 
 def _whole_job(window: MainWindow, home: Path) -> None:
-    from churnkit.usecases.previewing import sample_file
+    from churnkit.usecases.projects.previewing import sample_file
 
     folder, exported = home / "sample", home / "riskiest.csv"
     page = window.welcome.import_page

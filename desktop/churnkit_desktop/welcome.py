@@ -145,7 +145,7 @@ class Welcome(QStackedWidget):
 
     def open_sample(self) -> None:
         """Open the sample's project; the first time it is made."""
-        from churnkit.usecases.previewing import sample_file
+        from churnkit.usecases.projects.previewing import sample_file
 
         folder = default_folder(SAMPLE_NAME)
         if (folder / "churnkit.toml").is_file():

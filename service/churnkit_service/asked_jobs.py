@@ -9,7 +9,7 @@ import orjson
 from aiohttp import web
 
 from churnkit.domain.jobs import JobKind
-from churnkit.usecases import jobs as usecases
+from churnkit.usecases.jobs import verbs as usecases
 from churnkit_service.endpoint import Call
 from churnkit_service.idempotency import AnsweredMeanwhile, KeyedRequest, answer_once
 from churnkit_service.job_answers import Describe

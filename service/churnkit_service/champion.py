@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable
 
 from churnkit.errors import ChurnkitError, NoChampion
-from churnkit.usecases.online import Scorer
+from churnkit.usecases.operating.online import Scorer
 
 log = logging.getLogger("churnkit.service")
 

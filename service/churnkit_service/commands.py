@@ -93,8 +93,8 @@ def create(
     json: Json = False,
 ) -> None:
     """Make a key; it is shown once."""
-    from churnkit.usecases.keys import create_key, scopes_of
-    from churnkit.usecases.online import open_for_service
+    from churnkit.usecases.operating.keys import create_key, scopes_of
+    from churnkit.usecases.operating.online import open_for_service
 
     session = Session.begin(ctx, folder, json)
     with open_for_service(session.folder, os.environ.get("DATABASE_URL", "")) as project:
@@ -105,8 +105,8 @@ def create(
 @keys.command("list")
 def list_(ctx: typer.Context, folder: Folder = None, json: Json = False) -> None:
     """All keys, without their secrets."""
-    from churnkit.usecases.keys import list_keys
-    from churnkit.usecases.online import open_for_service
+    from churnkit.usecases.operating.keys import list_keys
+    from churnkit.usecases.operating.online import open_for_service
 
     session = Session.begin(ctx, folder, json)
     with open_for_service(session.folder, os.environ.get("DATABASE_URL", "")) as project:
@@ -120,8 +120,8 @@ def revoke(
     folder: Folder = None,
 ) -> None:
     """Let a key open nothing any more."""
-    from churnkit.usecases import keys as usecases
-    from churnkit.usecases.online import open_for_service
+    from churnkit.usecases.operating import keys as usecases
+    from churnkit.usecases.operating.online import open_for_service
 
     session = Session.begin(ctx, folder, False)
     with open_for_service(session.folder, os.environ.get("DATABASE_URL", "")) as project:

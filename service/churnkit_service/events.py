@@ -13,7 +13,7 @@ from churnkit.client.messages.events import EventsRequest
 from churnkit.client.messages.problems import Fault
 from churnkit.domain.events import EventFault
 from churnkit.domain.recording import IdempotentAnswer
-from churnkit.usecases.event_receiving import BadEvents, EventsTaken, receive_once
+from churnkit.usecases.online.receiving import BadEvents, EventsTaken, receive_once
 from churnkit_service.bulk import read_items
 from churnkit_service.problems import RequestInvalid
 from churnkit_service.service import Service

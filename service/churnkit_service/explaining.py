@@ -7,7 +7,7 @@ from typing import Any
 
 from churnkit.client.messages.problems import Fault
 from churnkit.domain.predictions import FieldFault
-from churnkit.usecases.online import Explanation, Scorer
+from churnkit.usecases.operating.online import Explanation, Scorer
 
 NOTE = (
     "Points are shares of a probability (0.12 is 12 points): Shapley values of the model's margin, "

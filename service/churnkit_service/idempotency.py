@@ -16,7 +16,7 @@ from datetime import datetime
 from aiohttp import web
 
 from churnkit.domain.recording import IdempotentAnswer
-from churnkit.usecases import online as usecases
+from churnkit.usecases.operating import online as usecases
 from churnkit_service.endpoint import Call
 from churnkit_service.problems import IdempotencyKeyReused, RequestInFlight, RequestInvalid
 from churnkit_service.service import Service

@@ -12,7 +12,7 @@ from churnkit.client.messages.jobs import Job as JobMessage
 from churnkit.client.messages.jobs import JobProblem, JobsQuery
 from churnkit.domain.jobs import Job, JobKind
 from churnkit.errors import UnknownJob
-from churnkit.usecases import jobs as usecases
+from churnkit.usecases.jobs import verbs as usecases
 from churnkit_service.cursors import read_cursor, write_cursor
 from churnkit_service.endpoint import Call, json_response, read_query
 from churnkit_service.problems import all_kinds, title_of, type_of

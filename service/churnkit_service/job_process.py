@@ -20,8 +20,8 @@ from typing import IO, Any, NoReturn
 from churnkit.domain.jobs import Job
 from churnkit.errors import StorageError
 from churnkit.settings.whole import Settings
-from churnkit.usecases.job_running import work_on
-from churnkit.usecases.online import open_with_settings
+from churnkit.usecases.jobs.running import work_on
+from churnkit.usecases.operating.online import open_with_settings
 from churnkit_service.logs import set_up_logs
 
 ORPHANED, DATABASE_AWAY = 3, 75

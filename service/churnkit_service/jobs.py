@@ -14,8 +14,8 @@ from churnkit.domain.jobs import JOB_KINDS, Job
 from churnkit.errors import ChurnkitError, ClaimLost
 from churnkit.project import Project
 from churnkit.settings.service import ServiceTable
-from churnkit.usecases import jobs as usecases
 from churnkit.usecases.happenings import announce
+from churnkit.usecases.jobs import verbs as usecases
 from churnkit_service.job_child import JobChild
 from churnkit_service.metrics import Metrics
 from churnkit_service.queries import Queries

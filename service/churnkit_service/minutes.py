@@ -13,8 +13,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from churnkit.project import Project
-from churnkit.usecases.figures import Requests, Route
-from churnkit.usecases.service_minutes import tidy_figures, write_minutes
+from churnkit.usecases.operating.figures import Requests, Route
+from churnkit.usecases.operating.service_minutes import tidy_figures, write_minutes
 from churnkit_service.metrics import Metrics
 from churnkit_service.queries import Queries
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 from churnkit.domain.recording import PredictionColumns
 from churnkit.project import Project
-from churnkit.usecases.drifting import note_features
+from churnkit.usecases.monitoring.drifting import note_features
 
 EVERY_SECONDS = 1.0
 Row = Mapping[str, object] | None

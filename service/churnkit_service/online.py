@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Protocol
 
 from churnkit.project import Project
-from churnkit.usecases.online_reading import online_features
+from churnkit.usecases.online.reading import online_features
 from churnkit_service.queries import Queries
 
 

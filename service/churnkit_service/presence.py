@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from churnkit.domain.replicas import Replica
 from churnkit.errors import StorageError
 from churnkit.project import Project
-from churnkit.usecases import serving_models as usecases
+from churnkit.usecases.models import serving_models as usecases
 from churnkit_service.champion import Champion
 from churnkit_service.queries import Queries
 from churnkit_service.warm import WarmModels

@@ -18,9 +18,9 @@ from churnkit.errors import SettingsInvalid, StorageUnreachable
 from churnkit.project import Project
 from churnkit.settings.service import ServiceTable
 from churnkit.settings.whole import Settings
-from churnkit.usecases.keys import create_key
-from churnkit.usecases.online import example_item, open_for_service, ping
-from churnkit.usecases.publishing import publish
+from churnkit.usecases.models.publishing import publish
+from churnkit.usecases.operating.keys import create_key
+from churnkit.usecases.operating.online import example_item, open_for_service, ping
 from churnkit_service.local_postgres import LocalPostgres, home_for
 
 LISTENER = "CHURNKIT_LISTENER"

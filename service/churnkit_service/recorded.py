@@ -7,7 +7,7 @@ from typing import Any
 
 from churnkit.client.messages.predictions import RecordedPrediction
 from churnkit.domain.predictions import PredictionRow
-from churnkit.usecases import online as usecases
+from churnkit.usecases.operating import online as usecases
 from churnkit_service.endpoint import Call
 from churnkit_service.problems import NotFound
 

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 from churnkit.project import Project
-from churnkit.usecases.refreshing import Refresher
+from churnkit.usecases.monitoring.refreshing import Refresher
 
 _SHARE = 2
 """After a refresh it rests for so many times its duration: writers come first."""

@@ -19,8 +19,8 @@ from churnkit.domain.identifiers import time_ordered_ids
 from churnkit.domain.recording import PredictionColumns
 from churnkit.domain.rollouts import RolloutFailure
 from churnkit.errors import ChurnkitError
-from churnkit.usecases.online import Scorer, Scores
-from churnkit.usecases.rollout_serving import CHALLENGER, CHAMPION, LiveArms
+from churnkit.usecases.operating.online import Scorer, Scores
+from churnkit.usecases.operating.rollout_serving import CHALLENGER, CHAMPION, LiveArms
 from churnkit_service.answered import Answered
 from churnkit_service.reading import Asked, Row
 from churnkit_service.scoring import Asking, complete, faults_of, refused, score

@@ -13,8 +13,8 @@ from datetime import UTC, datetime
 
 from churnkit.domain.rollouts import RolloutWindow
 from churnkit.errors import ChurnkitError, UnknownRollout
-from churnkit.usecases.online import Scorer
-from churnkit.usecases.rollout_serving import LiveArms
+from churnkit.usecases.operating.online import Scorer
+from churnkit.usecases.operating.rollout_serving import LiveArms
 
 log = logging.getLogger("churnkit.rollouts")
 _MOST_LATENCIES = 5_000

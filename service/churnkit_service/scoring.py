@@ -13,7 +13,7 @@ import orjson
 from churnkit.client.messages.problems import Fault
 from churnkit.domain.identifiers import time_ordered_ids
 from churnkit.domain.recording import PredictionColumns
-from churnkit.usecases.online import Scorer, Scores
+from churnkit.usecases.operating.online import Scorer, Scores
 from churnkit_service.problems import RequestInvalid
 from churnkit_service.reading import Asked, Row
 from churnkit_service.service import Service

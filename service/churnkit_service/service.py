@@ -15,10 +15,10 @@ from churnkit.domain.recording import PredictionColumns
 from churnkit.errors import ChurnkitError, StorageError
 from churnkit.project import Project
 from churnkit.settings.service import ServiceTable
-from churnkit.usecases import online as usecases
-from churnkit.usecases import rollout_serving
 from churnkit.usecases.happenings import forget_happenings
-from churnkit.usecases.jobs import delete_old_jobs
+from churnkit.usecases.jobs.verbs import delete_old_jobs
+from churnkit.usecases.operating import online as usecases
+from churnkit.usecases.operating import rollout_serving
 from churnkit.usecases.suppressing import KnownErasures
 from churnkit_service import noting
 from churnkit_service.answered import Answered

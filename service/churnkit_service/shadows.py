@@ -23,7 +23,7 @@ from churnkit.domain.identifiers import time_ordered_ids
 from churnkit.domain.recording import PredictionColumns
 from churnkit.domain.rollouts import RolloutFailure
 from churnkit.errors import ChurnkitError
-from churnkit.usecases.online import Scorer
+from churnkit.usecases.operating.online import Scorer
 from churnkit_service.metrics import Metrics
 from churnkit_service.rollouts import Readings
 

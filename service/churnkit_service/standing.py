@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from churnkit.project import Project
-from churnkit.usecases import standing as usecases
+from churnkit.usecases.operating import standing as usecases
 from churnkit_service.metrics import Metrics
 from churnkit_service.queries import Queries
 

@@ -14,7 +14,7 @@ from aiohttp import web
 
 from churnkit.domain.jobs import Job, JobKind
 from churnkit.errors import ChurnkitError
-from churnkit.usecases import jobs as usecases
+from churnkit.usecases.jobs import verbs as usecases
 from churnkit_service.endpoint import Call, json_bytes
 from churnkit_service.idempotency import Claim, KeyedRequest, claimed_key
 from churnkit_service.job_answers import Describe

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 from churnkit.domain.replicas import Loaded
 from churnkit.errors import ChurnkitError
-from churnkit.usecases.online import Scorer
+from churnkit.usecases.operating.online import Scorer
 
 log = logging.getLogger("churnkit.service")
 

@@ -8,7 +8,7 @@ import socket
 import sys
 from pathlib import Path
 
-from churnkit.usecases.online import open_for_service
+from churnkit.usecases.operating.online import open_for_service
 from churnkit_service.leaving import leave
 from churnkit_service.logs import set_up_logs
 from churnkit_service.process import DEVELOPMENT, LISTENER, wait_for_database

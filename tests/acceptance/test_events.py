@@ -17,10 +17,10 @@ from churnkit.data.samples.locate import cdnow_path
 from churnkit.errors import ProjectBusy, SettingsInvalid
 from churnkit.project import open_project
 from churnkit.settings.file import FILE_NAME, read_settings, write_settings
-from churnkit.usecases.create_events import create_event_project
-from churnkit.usecases.event_importing import import_facts
-from churnkit.usecases.labels import labels
-from churnkit.usecases.log_settings import LogOptions
+from churnkit.usecases.features.labels import labels
+from churnkit.usecases.projects.create_events import create_event_project
+from churnkit.usecases.projects.event_importing import import_facts
+from churnkit.usecases.projects.log_settings import LogOptions
 from tests.data.event_logs import written
 
 HEAD = "customer_id,time,event_type,amount"

@@ -17,9 +17,9 @@ import pytest
 
 from churnkit.data.reading import read_arrow
 from churnkit.errors import Ambiguous, AmbiguousLog, AmbiguousSheet
-from churnkit.usecases.create import create_project
-from churnkit.usecases.create_events import create_event_project
-from churnkit.usecases.log_settings import LogOptions
+from churnkit.usecases.projects.create import create_project
+from churnkit.usecases.projects.create_events import create_event_project
+from churnkit.usecases.projects.log_settings import LogOptions
 from tests.acceptance.conftest import Answer
 
 

@@ -16,7 +16,7 @@ import pytest
 
 import churnkit as ck
 from churnkit.domain.progress import Cancel
-from churnkit.usecases.mlflow_pages import serve_mlflow
+from churnkit.usecases.training.mlflow_pages import serve_mlflow
 
 Cli = Callable[..., tuple[int, str, str]]
 

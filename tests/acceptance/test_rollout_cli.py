@@ -14,8 +14,8 @@ from pyarrow import csv
 import churnkit as ck
 from churnkit.data.samples.locate import telco_path
 from churnkit.ledger.tables import predictions, rollout_failures
-from churnkit.usecases.demo_rollout import demo_rollout
-from churnkit.usecases.rollout_arms import running_arms
+from churnkit.usecases.demo.rollouts import demo_rollout
+from churnkit.usecases.rollouts.arms import running_arms
 
 Cli = Callable[..., tuple[int, str, str]]
 ROWS = 300

@@ -15,8 +15,8 @@ import churnkit as ck
 from churnkit import errors
 from churnkit.domain.models import JournalEntry
 from churnkit.registry.journal import seal
-from churnkit.usecases import alias_moves
-from churnkit.usecases.journal_head import write_head
+from churnkit.usecases.models import alias_moves
+from churnkit.usecases.models.journal_head import write_head
 
 Cli = Callable[..., tuple[int, str, str]]
 

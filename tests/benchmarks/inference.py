@@ -139,7 +139,7 @@ print(json.dumps({"seconds": took, "rss": resource.getrusage(resource.RUSAGE_SEL
 def many_rows(console: Console, rows: int) -> None:
     """Parquet to Parquet, against scikit-learn on a matrix that is ready in memory."""
     import churnkit as ck
-    from churnkit.usecases.serving import load_predictor
+    from churnkit.usecases.models.serving import load_predictor
     from churnkit.usecases.tables import typed
 
     with tempfile.TemporaryDirectory() as work:

@@ -38,7 +38,7 @@ from churnkit.features.online_state import (  # noqa: E402
     take_events,
 )
 from churnkit.ledger.store import Ledger  # noqa: E402
-from churnkit.usecases.features import open_features  # noqa: E402
+from churnkit.usecases.features.feature_set import open_features  # noqa: E402
 from tests.postgres import running_postgres  # noqa: E402
 
 START = datetime(2024, 1, 1, tzinfo=UTC)

@@ -37,7 +37,7 @@ def usual(port: int, project: str, database: str) -> None:
     from fastapi import FastAPI
 
     import churnkit as ck
-    from churnkit.usecases.serving import load_predictor
+    from churnkit.usecases.models.serving import load_predictor
 
     _, bundle = load_predictor(ck.open_project(project))
     pipeline = bundle.load_pipeline()

@@ -40,9 +40,9 @@ import churnkit as ck
 from churnkit.data.samples.locate import telco_path
 from churnkit.training import fit
 from churnkit.training.candidates import gradient_boosting
-from churnkit.usecases.keys import create_key
-from churnkit.usecases.online import open_for_service
-from churnkit.usecases.publishing import publish
+from churnkit.usecases.models.publishing import publish
+from churnkit.usecases.operating.keys import create_key
+from churnkit.usecases.operating.online import open_for_service
 
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
@@ -77,7 +77,7 @@ def make_project(folder: Path) -> None:
 
 def make_bodies(folder: Path, project: Path) -> tuple[Path, Path]:
     """Requests with one row, and with many."""
-    from churnkit.usecases.serving import load_predictor
+    from churnkit.usecases.models.serving import load_predictor
 
     with ck.open_project(project) as opened:
         names = load_predictor(opened)[1].schema.names()

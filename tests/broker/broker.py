@@ -22,7 +22,7 @@ from nats.aio.msg import Msg
 from nats.js import JetStreamContext
 
 from churnkit.settings.broker import BrokerTable
-from churnkit.usecases.online import open_for_service
+from churnkit.usecases.operating.online import open_for_service
 
 SUBJECTS = [f"churnkit.{name}" for name in ("events", "requests", "predictions", "dead_letters")]
 

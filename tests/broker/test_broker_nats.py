@@ -20,7 +20,7 @@ from nats.js.api import ConsumerConfig
 
 import churnkit as ck
 from churnkit.errors import SettingsInvalid
-from churnkit.usecases.online import open_for_service
+from churnkit.usecases.operating.online import open_for_service
 from tests.broker.broker import consumer, consuming, jetstream, send, settled, take
 from tests.live import item, prepare
 from tests.nats import Nats, own_nats

@@ -15,7 +15,7 @@ from faststream.kafka import TestKafkaBroker
 from faststream.redis import TestRedisBroker
 
 from churnkit.settings.broker import BrokerTable
-from churnkit.usecases.online import open_for_service
+from churnkit.usecases.operating.online import open_for_service
 from tests.live import item, prepare
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from churnkit.project import Project
-from churnkit.usecases.experiment_assigning import assign_experiment
-from churnkit.usecases.experiments import experiment_status, start_experiment
-from churnkit.usecases.outcomes import import_outcomes
+from churnkit.usecases.experiments.assigning import assign_experiment
+from churnkit.usecases.experiments.verbs import experiment_status, start_experiment
+from churnkit.usecases.outcomes.verbs import import_outcomes
 from tests.data.event_logs import import_into, log_settings, written
 from tests.experiments.trials import OFFER
 from tests.outcomes.projects import DAY

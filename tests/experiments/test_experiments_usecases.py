@@ -18,9 +18,9 @@ from churnkit.domain.outcomes import Outcome
 from churnkit.ledger.outcomes import record_outcomes
 from churnkit.ledger.tables import experiment_entries, treatments
 from churnkit.project import Project
-from churnkit.usecases.erasing import erase
-from churnkit.usecases.experiment_assigning import assign_experiment
-from churnkit.usecases.experiments import (
+from churnkit.usecases.erasing.verbs import erase
+from churnkit.usecases.experiments.assigning import assign_experiment
+from churnkit.usecases.experiments.verbs import (
     experiment_history,
     experiment_status,
     experiments,
@@ -28,13 +28,13 @@ from churnkit.usecases.experiments import (
     start_experiment,
     stop_experiment,
 )
-from churnkit.usecases.holdouts import set_holdout
-from churnkit.usecases.models import journal, list_models, promote, verify_models
-from churnkit.usecases.rollout_arms import running_arms
-from churnkit.usecases.rollout_start import start_rollout
-from churnkit.usecases.rollouts import abort_rollout
-from churnkit.usecases.scoring import score
-from churnkit.usecases.weighing import is_member
+from churnkit.usecases.models.verbs import journal, list_models, promote, verify_models
+from churnkit.usecases.outcomes.holdouts import set_holdout
+from churnkit.usecases.outcomes.weighing import is_member
+from churnkit.usecases.rollouts.arms import running_arms
+from churnkit.usecases.rollouts.start import start_rollout
+from churnkit.usecases.rollouts.verbs import abort_rollout
+from churnkit.usecases.scoring.verbs import score
 from tests.experiments.trials import OFFER, Trial
 from tests.live import in_threads
 from tests.rollout.worlds import HORIZON, START, World, world_project

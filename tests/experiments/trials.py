@@ -12,7 +12,7 @@ from churnkit.domain.outcomes import Outcome
 from churnkit.domain.predictions import PredictionRow, prediction_ids
 from churnkit.ledger.outcomes import record_outcomes
 from churnkit.project import Project
-from churnkit.usecases.experiment_assigning import assign_experiment
+from churnkit.usecases.experiments.assigning import assign_experiment
 from tests.rollout.worlds import HORIZON, START
 
 OFFER = {

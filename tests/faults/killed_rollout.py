@@ -14,7 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from churnkit.project import open_project
-from churnkit.usecases.rollouts import abort_rollout, advance_rollout, promote_rollout
+from churnkit.usecases.rollouts.verbs import abort_rollout, advance_rollout, promote_rollout
 
 
 def run(folder: str, url: str, moment: str, what: str, n: int) -> None:

@@ -11,9 +11,9 @@ import pytest
 
 from churnkit.project import Project
 from churnkit.settings.file import write_settings
-from churnkit.usecases.models import journal, list_models, verify_models
-from churnkit.usecases.rollout_start import start_rollout
-from churnkit.usecases.rollouts import (
+from churnkit.usecases.models.verbs import journal, list_models, verify_models
+from churnkit.usecases.rollouts.start import start_rollout
+from churnkit.usecases.rollouts.verbs import (
     abort_rollout,
     advance_rollout,
     promote_rollout,

@@ -21,8 +21,8 @@ from churnkit.errors import (
     UnknownCustomer,
 )
 from churnkit.project import Project
-from churnkit.usecases.feature_editing import check_definitions
-from churnkit.usecases.timelines import log_customers
+from churnkit.usecases.features.editing import check_definitions
+from churnkit.usecases.features.timelines import log_customers
 
 
 @pytest.fixture

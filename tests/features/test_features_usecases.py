@@ -16,12 +16,12 @@ from churnkit.cli.main import run
 from churnkit.errors import FeaturesExist, UnknownCustomer
 from churnkit.features.toml import read_features
 from churnkit.project import Project, open_project
-from churnkit.usecases.create_events import create_event_project
-from churnkit.usecases.feature_building import build_features
-from churnkit.usecases.feature_exporting import export_features
-from churnkit.usecases.feature_showing import show_features
-from churnkit.usecases.features import list_features, suggest_features
-from churnkit.usecases.log_settings import LogOptions
+from churnkit.usecases.features.building import build_features
+from churnkit.usecases.features.exporting import export_features
+from churnkit.usecases.features.feature_set import list_features, suggest_features
+from churnkit.usecases.features.showing import show_features
+from churnkit.usecases.projects.create_events import create_event_project
+from churnkit.usecases.projects.log_settings import LogOptions
 
 LOG = """customer,time,kind,amount,channel
 ann,2024-01-05 10:00,buy,12.50,web

@@ -19,8 +19,8 @@ from churnkit.domain.outcomes import Holdout, Outcome, Treatment
 from churnkit.ledger.outcomes import add_holdout, outcomes_of, record_outcomes, record_treatments
 from churnkit.project import Project
 from churnkit.rollout.gains import brier_gain
-from churnkit.usecases.maturing import matured_pairs
-from churnkit.usecases.weighing import is_member
+from churnkit.usecases.outcomes.maturing import matured_pairs
+from churnkit.usecases.outcomes.weighing import is_member
 from tests.outcomes.projects import DAY, MARCH, bare_project, prediction
 
 Floats = npt.NDArray[np.float64]

@@ -15,7 +15,7 @@ from churnkit.ledger import erasers
 from churnkit.ledger.outcomes import record_outcomes, record_treatments
 from churnkit.ledger.tables import metadata
 from churnkit.project import Project
-from churnkit.usecases.erasing import erase
+from churnkit.usecases.erasing.verbs import erase
 from tests.outcomes.projects import MARCH, bare_project, prediction
 from tests.postgres import Postgres, own_postgres
 

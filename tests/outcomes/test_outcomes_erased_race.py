@@ -28,24 +28,22 @@ from churnkit.ledger import suppressions
 from churnkit.ledger.job_claims import end_job
 from churnkit.ledger.tables import metadata
 from churnkit.project import Project
-from churnkit.usecases import (
-    batches,
-    event_receiving,
-    experiment_assigning,
-    feature_building,
-    jobs,
-    online_reading,
-    outcomes,
-    treatments,
-)
-from churnkit.usecases.batch_scoring import PieceScorer
-from churnkit.usecases.erasing import allow_again, erase
-from churnkit.usecases.experiment_assigning import assign_experiment
-from churnkit.usecases.experiments import start_experiment
-from churnkit.usecases.job_work import Work
-from churnkit.usecases.online import open_for_service, open_writer
-from churnkit.usecases.publishing import publish
-from churnkit.usecases.rollout_start import start_rollout
+from churnkit.usecases.erasing.verbs import allow_again, erase
+from churnkit.usecases.experiments import assigning as experiment_assigning
+from churnkit.usecases.experiments.assigning import assign_experiment
+from churnkit.usecases.experiments.verbs import start_experiment
+from churnkit.usecases.features import building as feature_building
+from churnkit.usecases.jobs import batches
+from churnkit.usecases.jobs import verbs as jobs
+from churnkit.usecases.jobs.batch_scoring import PieceScorer
+from churnkit.usecases.jobs.work import Work
+from churnkit.usecases.models.publishing import publish
+from churnkit.usecases.online import reading as online_reading
+from churnkit.usecases.online import receiving as event_receiving
+from churnkit.usecases.operating.online import open_for_service, open_writer
+from churnkit.usecases.outcomes import treatments
+from churnkit.usecases.outcomes import verbs as outcomes
+from churnkit.usecases.rollouts.start import start_rollout
 from tests.experiments.trials import OFFER
 from tests.online_project import END
 from tests.outcomes.projects import MARCH, bare_project, prediction

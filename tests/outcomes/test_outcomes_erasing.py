@@ -28,17 +28,17 @@ from churnkit.ledger.tables import idempotency, latest_scores, metadata, rollout
 from churnkit.project import Project
 from churnkit.registry.journal import verify_chain
 from churnkit.settings.file import read_settings, write_settings
-from churnkit.usecases.erasing import allow_again, erase
-from churnkit.usecases.event_importing import import_facts
-from churnkit.usecases.event_receiving import receive_events
-from churnkit.usecases.features import suggest_features
-from churnkit.usecases.importing import import_data
-from churnkit.usecases.online_building import rebuild_online
-from churnkit.usecases.online_reading import online_features
-from churnkit.usecases.outcomes import import_outcomes, take_outcomes
-from churnkit.usecases.retention import retain
+from churnkit.usecases.erasing.retention import retain
+from churnkit.usecases.erasing.verbs import allow_again, erase
+from churnkit.usecases.features.feature_set import suggest_features
+from churnkit.usecases.online.building import rebuild_online
+from churnkit.usecases.online.reading import online_features
+from churnkit.usecases.online.receiving import receive_events
+from churnkit.usecases.outcomes.treatments import take_treatments
+from churnkit.usecases.outcomes.verbs import import_outcomes, take_outcomes
+from churnkit.usecases.projects.event_importing import import_facts
+from churnkit.usecases.projects.importing import import_data
 from churnkit.usecases.suppressing import VARIABLE, KnownErasures
-from churnkit.usecases.treatments import take_treatments
 from tests.data.event_logs import written
 from tests.outcomes.projects import DAY, MARCH, bare_project, prediction
 

@@ -14,8 +14,8 @@ import pytest
 import churnkit as ck
 from churnkit.data.samples.locate import telco_path
 from churnkit.project import Project
-from churnkit.usecases.monitored import VersionMonitor
-from churnkit.usecases.monitoring import monitor
+from churnkit.usecases.monitoring.monitored import VersionMonitor
+from churnkit.usecases.monitoring.verbs import monitor
 from tests.live import ROWS
 
 NOW = datetime(2031, 3, 2, tzinfo=UTC)
@@ -72,9 +72,9 @@ def test_the_feature_that_drifted_is_named_and_no_other(project: Project) -> Non
 def test_a_large_table_is_noted_by_a_sample_that_does_not_depend_on_its_order(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("churnkit.usecases.feature_notes.MOST", 300)
+    monkeypatch.setattr("churnkit.usecases.monitoring.feature_notes.MOST", 300)
     monkeypatch.setattr(
-        "churnkit.usecases.feature_notes.FeatureNotes.__init__.__defaults__", (300,)
+        "churnkit.usecases.monitoring.feature_notes.FeatureNotes.__init__.__defaults__", (300,)
     )
     table = _customers(0, 2_000).sort_by("MonthlyCharges")
     ck.score(project, table, record=True, reasons=0, now=NOW)

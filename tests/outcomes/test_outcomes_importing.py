@@ -25,12 +25,12 @@ from churnkit.domain.moments import from_us, to_us
 from churnkit.features.labels import label_table
 from churnkit.ledger.outcomes import read_holdouts
 from churnkit.project import Project
-from churnkit.usecases.holdouts import end_holdout, held_out, set_holdout, show_holdouts
-from churnkit.usecases.labels import project_calendar
-from churnkit.usecases.maturing import matured_pairs
-from churnkit.usecases.outcomes import import_outcomes, outcome_status, show_outcomes
-from churnkit.usecases.treatments import import_treatments, show_treatments
-from churnkit.usecases.weighing import is_member
+from churnkit.usecases.features.labels import project_calendar
+from churnkit.usecases.outcomes.holdouts import end_holdout, held_out, set_holdout, show_holdouts
+from churnkit.usecases.outcomes.maturing import matured_pairs
+from churnkit.usecases.outcomes.treatments import import_treatments, show_treatments
+from churnkit.usecases.outcomes.verbs import import_outcomes, outcome_status, show_outcomes
+from churnkit.usecases.outcomes.weighing import is_member
 from tests.data.event_logs import import_into, log_settings, written
 from tests.outcomes.projects import DAY, MARCH, bare_project, prediction
 

@@ -14,7 +14,7 @@ from churnkit.domain.outcomes import Holdout, Outcome, Treatment
 from churnkit.ledger.outcomes import add_holdout, record_outcomes, record_treatments
 from churnkit.project import Project
 from churnkit.rollout.assignment import bucket
-from churnkit.usecases.maturing import MaturedPairs, matured_pairs
+from churnkit.usecases.outcomes.maturing import MaturedPairs, matured_pairs
 from tests.outcomes.projects import DAY, MARCH, bare_project, prediction
 
 LATER = MARCH + 60 * DAY

@@ -25,8 +25,8 @@ from churnkit.ledger.monitoring import read_months
 from churnkit.ledger.outcomes import record_outcomes, record_treatments
 from churnkit.project import Project
 from churnkit.settings.file import write_settings
-from churnkit.usecases.monitoring import monitor
-from churnkit.usecases.notifying import send_alerts
+from churnkit.usecases.monitoring.notifying import send_alerts
+from churnkit.usecases.monitoring.verbs import monitor
 from tests.outcomes.projects import DAY, prediction
 from tests.outcomes.servers import mailbox, webhook
 

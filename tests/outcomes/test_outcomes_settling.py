@@ -12,9 +12,9 @@ from churnkit.domain.moments import from_us
 from churnkit.domain.outcomes import Outcome, settle
 from churnkit.ledger.outcomes import outcomes_of, record_outcomes
 from churnkit.ledger.scored_columns import Wanted, scored_columns
-from churnkit.usecases.label_spans import label_spans
-from churnkit.usecases.maturing import matured_pairs
-from churnkit.usecases.settling import settle_all
+from churnkit.usecases.outcomes.label_spans import label_spans
+from churnkit.usecases.outcomes.maturing import matured_pairs
+from churnkit.usecases.outcomes.settling import settle_all
 from tests.outcomes.projects import DAY, MARCH, bare_project, prediction
 
 ZONE = "Europe/Berlin"

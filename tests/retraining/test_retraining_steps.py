@@ -27,9 +27,9 @@ from churnkit.ledger.retrainings import (
 from churnkit.ledger.store import Ledger
 from churnkit.monitoring.alerts import Alert
 from churnkit.monitoring.triggers import TriggerFacts, TriggerRules, triggers
-from churnkit.usecases import retraining
-from churnkit.usecases.comparing import Comparison
-from churnkit.usecases.rollouts import running_rollout
+from churnkit.usecases.rollouts.verbs import running_rollout
+from churnkit.usecases.training import retraining
+from churnkit.usecases.training.comparing import Comparison
 from tests.live import live
 
 NOW = datetime(2026, 11, 25, tzinfo=UTC)

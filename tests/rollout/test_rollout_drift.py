@@ -16,11 +16,11 @@ from churnkit.monitoring.counting import count_customers
 from churnkit.monitoring.drift import DriftTest
 from churnkit.project import Project
 from churnkit.rollout.plan import Plan, Policy, budget
-from churnkit.usecases.drifting import score_baseline
-from churnkit.usecases.models import journal
-from churnkit.usecases.rollout_arms import CHALLENGER, CHAMPION, running_arms
-from churnkit.usecases.rollout_start import start_rollout
-from churnkit.usecases.rollouts import advance_rollout, resume_rollout, rollout_status
+from churnkit.usecases.models.verbs import journal
+from churnkit.usecases.monitoring.drifting import score_baseline
+from churnkit.usecases.rollouts.arms import CHALLENGER, CHAMPION, running_arms
+from churnkit.usecases.rollouts.start import start_rollout
+from churnkit.usecases.rollouts.verbs import advance_rollout, resume_rollout, rollout_status
 from tests.rollout.simulations import TERMS
 from tests.rollout.worlds import START, world_project
 

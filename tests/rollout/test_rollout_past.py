@@ -13,8 +13,8 @@ import churnkit as ck
 from churnkit import errors
 from churnkit.data.samples.locate import cdnow_path
 from churnkit.ledger.tables import model_versions
-from churnkit.usecases.rollout_start import start_rollout
-from churnkit.usecases.rollouts import advance_rollout, rollout_status
+from churnkit.usecases.rollouts.start import start_rollout
+from churnkit.usecases.rollouts.verbs import advance_rollout, rollout_status
 
 CUSTOMERS, HORIZON = 1_200, 60
 MADE = datetime(1997, 9, 10, tzinfo=UTC)

@@ -16,11 +16,11 @@ from churnkit.ledger.outcomes import record_outcomes
 from churnkit.ledger.tables import predictions
 from churnkit.project import Project
 from churnkit.rollout.plan import attempt_share
-from churnkit.usecases.models import journal, list_models, verify_models
-from churnkit.usecases.models import promote as promote_model
-from churnkit.usecases.rollout_arms import running_arms
-from churnkit.usecases.rollout_start import start_rollout
-from churnkit.usecases.rollouts import (
+from churnkit.usecases.models.verbs import journal, list_models, verify_models
+from churnkit.usecases.models.verbs import promote as promote_model
+from churnkit.usecases.rollouts.arms import running_arms
+from churnkit.usecases.rollouts.start import start_rollout
+from churnkit.usecases.rollouts.verbs import (
     abort_rollout,
     advance_rollout,
     pause_rollout,

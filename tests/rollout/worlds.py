@@ -16,9 +16,9 @@ from churnkit.domain.outcomes import Outcome
 from churnkit.domain.predictions import PredictionRow, prediction_ids
 from churnkit.ledger.outcomes import record_outcomes
 from churnkit.project import Project, open_project
-from churnkit.usecases.online import open_for_service
-from churnkit.usecases.publishing import publish
-from churnkit.usecases.rollout_arms import CHALLENGER, CHAMPION, running_arms
+from churnkit.usecases.models.publishing import publish
+from churnkit.usecases.operating.online import open_for_service
+from churnkit.usecases.rollouts.arms import CHALLENGER, CHAMPION, running_arms
 
 START = datetime(2031, 3, 1, 9, tzinfo=UTC)
 """After the models were made: what they may have learnt from is no evidence."""

@@ -19,8 +19,8 @@ from churnkit_service.problems import CustomerErased, RequestInvalid
 import churnkit as ck
 from churnkit.ledger.tables import metadata
 from churnkit.project import Project
-from churnkit.usecases.erasing import erase
-from churnkit.usecases.online import open_for_service
+from churnkit.usecases.erasing.verbs import erase
+from churnkit.usecases.operating.online import open_for_service
 from churnkit.usecases.suppressing import KnownErasures
 from tests.live import Live, item, live
 from tests.service.test_service_batches import as_csv, customers, ended, lines, result, upload

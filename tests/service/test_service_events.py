@@ -14,8 +14,8 @@ import pytest
 import churnkit as ck
 from churnkit.client.asynchronous import AsyncClient
 from churnkit.client.blocking import Client
-from churnkit.usecases.event_receiving import receive_once
-from churnkit.usecases.online import open_for_service
+from churnkit.usecases.online.receiving import receive_once
+from churnkit.usecases.operating.online import open_for_service
 from tests.live import Live, Told, in_threads, live, two_replicas
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from churnkit.client.asynchronous import AsyncClient
 from churnkit.client.blocking import Client
-from churnkit.usecases.models import list_models
+from churnkit.usecases.models.verbs import list_models
 from tests.live import FEATURES, Live, Told, item
 
 REPLICAS = "long"

@@ -22,7 +22,7 @@ from churnkit.client.asynchronous import AsyncClient
 from churnkit.client.messages.feed import FeedEvent, FeedPrediction, FeedPredictions
 from churnkit.errors import ServiceRefused
 from churnkit.usecases import happenings
-from churnkit.usecases.keys import create_key, revoke
+from churnkit.usecases.operating.keys import create_key, revoke
 from tests.live import Live, command, item, live
 
 REPLICAS = "long"

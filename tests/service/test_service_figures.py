@@ -23,7 +23,7 @@ from churnkit.ledger.service_minutes import (
     write_minutes,
 )
 from churnkit.ledger.store import Ledger
-from churnkit.usecases.figures import quantile
+from churnkit.usecases.operating.figures import quantile
 from tests.live import FEATURES, Live, item, live
 from tests.service.test_service_batches import as_csv, customers, ended, upload
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from churnkit_service.service import Service
 
-from churnkit.usecases import online
+from churnkit.usecases.operating import online
 from tests.live import Live, Told, in_threads, item, live
 
 REPLICAS = True

@@ -11,7 +11,7 @@ import pytest
 from churnkit.client.asynchronous import AsyncClient
 from churnkit.client.blocking import Client
 from churnkit.client.messages.outcomes import OutcomeItem
-from churnkit.usecases.holdouts import end_holdout, set_holdout
+from churnkit.usecases.outcomes.holdouts import end_holdout, set_holdout
 from tests.live import Live, item
 
 REPLICAS = "long"

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 import churnkit as ck
-from churnkit.usecases.online import open_for_service
+from churnkit.usecases.operating.online import open_for_service
 from tests.live import FEATURES, Live, item
 
 REPLICAS = True

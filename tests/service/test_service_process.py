@@ -28,7 +28,7 @@ from churnkit.cli.main import run
 from churnkit.client.blocking import Client
 from churnkit.errors import SettingsInvalid
 from churnkit.registry.journal import seal
-from churnkit.usecases.online import open_for_service
+from churnkit.usecases.operating.online import open_for_service
 from tests.live import Live, command, item, live, make_served_project, prepare
 
 
@@ -123,7 +123,7 @@ def test_bundles_come_from_a_configured_folder_by_their_hash(
     bare.mkdir()
     shutil.copy(served_folder / "churnkit.toml", bare)
     with open_for_service(bare, postgres_url) as project:
-        from churnkit.usecases.bundles import find_bundle
+        from churnkit.usecases.models.bundles import find_bundle
 
         table = project.settings.service.model_copy(update={"bundles": str(tmp_path / "bundles")})
         project.settings = project.settings.model_copy(update={"service": table})

@@ -17,7 +17,7 @@ from churnkit import errors
 from churnkit.client.asynchronous import AsyncClient
 from churnkit.client.blocking import Client
 from churnkit.ledger.tables import predictions, rollout_failures, rollout_windows
-from churnkit.usecases.rollout_arms import running_arms
+from churnkit.usecases.rollouts.arms import running_arms
 from tests.live import Live, item, live
 from tests.service.test_service_batches import as_csv, customers, ended, lines, result, upload
 

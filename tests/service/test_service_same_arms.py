@@ -15,8 +15,8 @@ import churnkit as ck
 from churnkit.cli.main import app
 from churnkit.client.blocking import Client
 from churnkit.rollout.assignment import CHALLENGER, rollout_assignment
-from churnkit.usecases.rollout_start import start_rollout
-from churnkit.usecases.rollouts import advance_rollout
+from churnkit.usecases.rollouts.start import start_rollout
+from churnkit.usecases.rollouts.verbs import advance_rollout
 from tests.live import item, live
 from tests.service.test_service_batches import as_csv, customers, ended, lines, result, upload
 

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 
 from churnkit.domain.keys import new_key
 from churnkit.ledger.keys import add_key
-from churnkit.usecases import keys as usecases
+from churnkit.usecases.operating import keys as usecases
 from tests.live import FEATURES, Live, item, live
 
 REPLICAS = "long"

@@ -244,7 +244,7 @@ def test_more_connections_than_allowed_are_turned_away(narrow: Live) -> None:
 
 
 def test_a_revoked_key_ends_the_connection(narrow: Live) -> None:
-    from churnkit.usecases import keys as usecases
+    from churnkit.usecases.operating import keys as usecases
 
     assert narrow.service is not None
     project = narrow.service.project

@@ -12,7 +12,7 @@ import pytest
 from pyarrow import parquet
 
 from churnkit.data.samples.locate import telco_path
-from churnkit.usecases.simulating import simulate
+from churnkit.usecases.projects.simulating import simulate
 from tests.live import Live, Told
 
 REPLICAS = "long"

@@ -145,7 +145,7 @@ def test_values_of_labels_in_queries_are_those_that_the_service_writes() -> None
     source = "".join(
         path.read_text(encoding="utf-8")
         for path in (root() / "service/churnkit_service").rglob("*.py")
-    ) + "".join((root() / "churnkit/usecases/standing.py").read_text(encoding="utf-8"))
+    ) + "".join((root() / "churnkit/usecases/operating/standing.py").read_text(encoding="utf-8"))
     words = {"dead": "class Dead", "failed": '"failed"', "queued": '"queued"',
              "running": '"running"', "paused": '"paused"', "warning": '"warning"',
              "critical": '"critical"'}  # fmt: skip

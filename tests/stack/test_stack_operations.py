@@ -28,8 +28,8 @@ from churnkit.ledger.engine import make_engine, migrate
 from churnkit.ledger.schema import read_schema, step_back
 from churnkit.ledger.store import Ledger
 from churnkit.ledger.tables import Moment, metadata
-from churnkit.usecases.online import open_for_service, serving_version
-from churnkit.usecases.publishing import publish
+from churnkit.usecases.models.publishing import publish
+from churnkit.usecases.operating.online import open_for_service, serving_version
 from tests.live import item, live, prepare
 from tests.postgres import Postgres, own_postgres
 from tests.stack.queries import rules

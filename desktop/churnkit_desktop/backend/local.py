@@ -12,8 +12,8 @@ import churnkit
 from churnkit.domain.predictions import Explanation
 from churnkit.errors import ChurnkitError
 from churnkit.project import open_project
-from churnkit.usecases.importing import n_customers
-from churnkit.usecases.online import example_item
+from churnkit.usecases.operating.online import example_item
+from churnkit.usecases.projects.importing import n_customers
 from churnkit_desktop.actions import Action
 from churnkit_desktop.backend import (
     local_experiments,

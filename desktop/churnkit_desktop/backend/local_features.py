@@ -9,9 +9,9 @@ from typing import Any
 import churnkit
 from churnkit.domain.events import LogSchema
 from churnkit.project import Project
-from churnkit.usecases.feature_editing import check_definitions, read_log
-from churnkit.usecases.features import FeatureList
-from churnkit.usecases.timelines import log_customers
+from churnkit.usecases.features.editing import check_definitions, read_log
+from churnkit.usecases.features.feature_set import FeatureList
+from churnkit.usecases.features.timelines import log_customers
 from churnkit_desktop.backend.feature_facts import (
     Definition,
     FeatureFacts,

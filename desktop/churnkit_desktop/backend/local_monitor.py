@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from churnkit.project import Project
-from churnkit.usecases.figures import monthly_quality
+from churnkit.usecases.operating.figures import monthly_quality
 from churnkit_desktop.backend.monitor_facts import (
     Interval,
     MonitorFacts,

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import churnkit as ck
 from churnkit.client.blocking import Client
-from churnkit.usecases.online import open_for_service
+from churnkit.usecases.operating.online import open_for_service
 from churnkit_stack.acknowledged import Acknowledged
 from churnkit_stack.asking import Asking
 from churnkit_stack.faults import Faults

@@ -15,9 +15,9 @@ from pathlib import Path
 from churnkit_service.local_postgres import LocalPostgres, home_for
 
 from churnkit.errors import StorageUnreachable
-from churnkit.usecases.keys import create_key
-from churnkit.usecases.online import example_item, open_for_service
-from churnkit.usecases.publishing import publish
+from churnkit.usecases.models.publishing import publish
+from churnkit.usecases.operating.keys import create_key
+from churnkit.usecases.operating.online import example_item, open_for_service
 from churnkit_stack import parts
 from churnkit_stack.addresses import REPLICAS, take_addresses
 from churnkit_stack.processes import children

@@ -16,8 +16,8 @@ from aiohttp import web
 from churnkit.errors import BrokerUnreachable, MissingDependency, SettingsInvalid
 from churnkit.project import Project
 from churnkit.settings.broker import BrokerTable
-from churnkit.usecases.online import open_for_service
-from churnkit.usecases.publishing import publish
+from churnkit.usecases.models.publishing import publish
+from churnkit.usecases.operating.online import open_for_service
 from churnkit_service.app import make_app
 from churnkit_service.broker.delivery import Link
 from churnkit_service.broker.work import Worker

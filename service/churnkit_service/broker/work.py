@@ -23,7 +23,7 @@ from churnkit.client.messages.problems import Fault
 from churnkit.domain.recording import IdempotentAnswer
 from churnkit.errors import BadValue, ChurnkitError, NoOnlineState, StorageError
 from churnkit.settings.broker import BrokerTable
-from churnkit.usecases import online as usecases
+from churnkit.usecases.operating import online as usecases
 from churnkit_service.answered import Answered
 from churnkit_service.answering import answer
 from churnkit_service.broker.delivery import Dead, Delivery, Done, Later, Outcome, Publication

@@ -11,9 +11,9 @@ from churnkit.client.messages.batches import Batch, BatchesPage, BatchQuery, Bro
 from churnkit.client.messages.jobs import JobsQuery
 from churnkit.domain.jobs import Job
 from churnkit.errors import JobActive, LedgerBusy, StorageUnreachable, UnknownJob
-from churnkit.usecases import jobs as usecases
-from churnkit.usecases.batch_answers import BatchRequest
-from churnkit.usecases.batches import Tally
+from churnkit.usecases.jobs import verbs as usecases
+from churnkit.usecases.jobs.batch_answers import BatchRequest
+from churnkit.usecases.jobs.batches import Tally
 from churnkit_service import job_answers
 from churnkit_service.downloads import stream
 from churnkit_service.endpoint import Call, Endpoint, read_query

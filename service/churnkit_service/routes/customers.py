@@ -21,7 +21,7 @@ from churnkit.client.messages.customers import (
 from churnkit.client.messages.predictions import LONGEST_CUSTOMER_ID
 from churnkit.client.messages.problems import Fault
 from churnkit.errors import StorageUnreachable, UnknownCustomer
-from churnkit.usecases import customers as usecases
+from churnkit.usecases.scoring import customers as usecases
 from churnkit_service.cursors import decode, encode, read_cursor, write_cursor
 from churnkit_service.endpoint import Call, Endpoint, json_response, read_query
 from churnkit_service.problems import RequestInvalid

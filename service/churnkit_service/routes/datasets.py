@@ -10,8 +10,8 @@ from churnkit.client.messages.datasets import Dataset, DatasetProfile, DatasetQu
 from churnkit.client.messages.jobs import JobsQuery
 from churnkit.domain.jobs import PROFILE, Job
 from churnkit.errors import JobActive, JobHasNoResult, LedgerBusy, StorageUnreachable, UnknownJob
-from churnkit.usecases import jobs as usecases
-from churnkit.usecases.job_projects import DatasetRequest
+from churnkit.usecases.jobs import verbs as usecases
+from churnkit.usecases.jobs.projects import DatasetRequest
 from churnkit_service import job_answers
 from churnkit_service.endpoint import Call, Endpoint, json_response, read_query
 from churnkit_service.problems import (

@@ -29,8 +29,9 @@ from churnkit.errors import (
     UnknownExperiment,
     UnknownModelVersion,
 )
-from churnkit.usecases import experiment_assigning, experiments
-from churnkit.usecases.experiment_views import ExperimentView
+from churnkit.usecases.experiments import assigning as experiment_assigning
+from churnkit.usecases.experiments import verbs as experiments
+from churnkit.usecases.experiments.views import ExperimentView
 from churnkit_service.endpoint import Call, Endpoint, read_body, told
 from churnkit_service.problems import IdempotencyKeyReused, RequestInFlight, RequestInvalid
 from churnkit_service.starting import start_once

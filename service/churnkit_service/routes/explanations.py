@@ -12,9 +12,9 @@ from churnkit.client.messages.explanations import (
     RecordedExplanation,
 )
 from churnkit.errors import BundleError, NoChampion, StorageUnreachable, UnknownModelVersion
-from churnkit.usecases import online as usecases
-from churnkit.usecases.online import Scorer
-from churnkit.usecases.serving import find_version
+from churnkit.usecases.models.serving import find_version
+from churnkit.usecases.operating import online as usecases
+from churnkit.usecases.operating.online import Scorer
 from churnkit_service.endpoint import Call, Endpoint, json_response, read_body
 from churnkit_service.explaining import NOTE, explain_rows
 from churnkit_service.problems import ModelNotReady, NotFound, RequestInvalid

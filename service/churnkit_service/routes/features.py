@@ -10,7 +10,7 @@ from churnkit.client.messages.features import FeatureJob, FeatureJobsPage, Featu
 from churnkit.client.messages.jobs import JobsQuery
 from churnkit.domain.jobs import BUILT, DEFINITION, Job
 from churnkit.errors import JobActive, JobHasNoResult, LedgerBusy, StorageUnreachable, UnknownJob
-from churnkit.usecases import jobs as usecases
+from churnkit.usecases.jobs import verbs as usecases
 from churnkit_service import job_answers
 from churnkit_service.asked_jobs import ask_job
 from churnkit_service.downloads import stream

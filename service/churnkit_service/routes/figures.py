@@ -14,9 +14,9 @@ from churnkit.client.messages.figures import (
     SummaryQuery,
 )
 from churnkit.errors import BadValue, StorageUnreachable
-from churnkit.usecases import figures as usecases
-from churnkit.usecases.customers import SCORE_BINS, score_distribution
-from churnkit.usecases.drifting import Drift
+from churnkit.usecases.monitoring.drifting import Drift
+from churnkit.usecases.operating import figures as usecases
+from churnkit.usecases.scoring.customers import SCORE_BINS, score_distribution
 from churnkit_service.endpoint import Call, Endpoint, json_response, read_query
 from churnkit_service.problems import RequestInvalid
 

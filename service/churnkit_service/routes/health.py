@@ -8,7 +8,7 @@ from aiohttp import web
 
 from churnkit.client.messages.health import Health, Readiness
 from churnkit.errors import ChurnkitError
-from churnkit.usecases import online as usecases
+from churnkit.usecases.operating import online as usecases
 from churnkit_service.endpoint import Call, Endpoint, json_response
 from churnkit_service.metrics import CONTENT_TYPE
 from churnkit_service.service import Service

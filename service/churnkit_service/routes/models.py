@@ -36,9 +36,9 @@ from churnkit.errors import (
     StorageUnreachable,
     UnknownModelVersion,
 )
-from churnkit.usecases import serving_models as usecases
-from churnkit.usecases.serving import find_version
-from churnkit.usecases.trained_runs import run_of
+from churnkit.usecases.models import serving_models as usecases
+from churnkit.usecases.models.serving import find_version
+from churnkit.usecases.training.trained_runs import run_of
 from churnkit_service.endpoint import (
     Call,
     Endpoint,

@@ -23,9 +23,9 @@ from churnkit.client.messages.outcomes import (
 from churnkit.client.messages.problems import Fault
 from churnkit.domain.outcomes import Outcome, Recorded, Treatment, treatment_name
 from churnkit.errors import LedgerBusy, StorageUnreachable
-from churnkit.usecases.outcomes import show_outcomes, take_outcomes
-from churnkit.usecases.row_import import CONTRADICTORY, Unusable
-from churnkit.usecases.treatments import show_treatments, take_treatments
+from churnkit.usecases.outcomes.row_import import CONTRADICTORY, Unusable
+from churnkit.usecases.outcomes.treatments import show_treatments, take_treatments
+from churnkit.usecases.outcomes.verbs import show_outcomes, take_outcomes
 from churnkit_service.bulk import read_items
 from churnkit_service.cursors import NAMES, read_cursor, write_cursor
 from churnkit_service.endpoint import (

@@ -14,7 +14,7 @@ from churnkit.client.messages.predictions import (
     RecordedPrediction,
 )
 from churnkit.errors import LedgerBusy, NoChampion, StorageUnreachable
-from churnkit.usecases import online as usecases
+from churnkit.usecases.operating import online as usecases
 from churnkit_service.answering import answer
 from churnkit_service.cursors import read_cursor, write_cursor
 from churnkit_service.endpoint import (

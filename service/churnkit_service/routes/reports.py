@@ -16,8 +16,8 @@ from churnkit.errors import (
     UnknownJob,
     UnknownModelVersion,
 )
-from churnkit.usecases import jobs as usecases
-from churnkit.usecases.serving import find_version
+from churnkit.usecases.jobs import verbs as usecases
+from churnkit.usecases.models.serving import find_version
 from churnkit_service import job_answers
 from churnkit_service.asked_jobs import ask_job
 from churnkit_service.endpoint import Call, Endpoint, read_body

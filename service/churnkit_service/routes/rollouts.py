@@ -31,8 +31,16 @@ from churnkit.errors import (
     UnknownModelVersion,
     UnknownRollout,
 )
-from churnkit.usecases import rollout_forecasts, rollout_start, rollouts
-from churnkit.usecases.rollout_views import RolloutView
+from churnkit.usecases.rollouts import (
+    forecasts as rollout_forecasts,
+)
+from churnkit.usecases.rollouts import (
+    start as rollout_start,
+)
+from churnkit.usecases.rollouts import (
+    verbs as rollouts,
+)
+from churnkit.usecases.rollouts.views import RolloutView
 from churnkit_service.endpoint import Call, Endpoint, Handler, read_body, told
 from churnkit_service.problems import IdempotencyKeyReused, RequestInFlight, RequestInvalid
 from churnkit_service.starting import start_once

@@ -8,7 +8,7 @@ from churnkit.client.messages.jobs import JobsQuery
 from churnkit.client.messages.trainings import Training, TrainingRequest, TrainingsPage
 from churnkit.domain.jobs import Job
 from churnkit.errors import JobActive, LedgerBusy, StorageUnreachable, UnknownJob
-from churnkit.usecases import jobs as usecases
+from churnkit.usecases.jobs import verbs as usecases
 from churnkit_service import job_answers
 from churnkit_service.asked_jobs import ask_job
 from churnkit_service.endpoint import Call, Endpoint, read_body

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from churnkit.usecases.previewing import Preview, preview
+from churnkit.usecases.projects.previewing import Preview, preview
 from churnkit_desktop.actions import Action, Argument
 from churnkit_desktop.backend.facts import DataFacts
 from churnkit_desktop.desk import Desk

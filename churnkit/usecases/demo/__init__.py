@@ -1,0 +1,1 @@
+"""``churnkit demo``."""

@@ -1,0 +1,1 @@
+"""Forget a customer, and what is too old."""

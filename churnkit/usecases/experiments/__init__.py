@@ -1,0 +1,1 @@
+"""Customers drawn into arms, and what may be read off them."""

@@ -1,0 +1,1 @@
+"""Features of a project of events: defined, built, shown; and the labels beside them."""

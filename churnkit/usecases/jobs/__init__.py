@@ -1,0 +1,1 @@
+"""Long work of the service, for uploaded files."""

@@ -1,0 +1,1 @@
+"""How good the models have been, what drifts, and who is told."""

@@ -1,0 +1,1 @@
+"""Features of the present: built from the log, kept up to date by events, read for scores."""

@@ -1,0 +1,1 @@
+"""What a running service, and who looks after it, needs."""

@@ -1,0 +1,1 @@
+"""What became true, of whom it counts, and what it says of a prediction."""

@@ -1,0 +1,1 @@
+"""A challenger takes over, or does not."""

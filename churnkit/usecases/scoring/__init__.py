@@ -1,0 +1,1 @@
+"""Score customers, say why, and whom to contact."""
