@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import os
 import threading
 from pathlib import Path
 
@@ -104,6 +105,30 @@ def test_a_disk_that_is_busy_stops_nobody(tmp_path: Path, monkeypatch: pytest.Mo
     assert Memory(tmp_path).place("/a").get("typed") == 99
     assert Memory(tmp_path).general() == {"theme": "dark"}
     assert not [thread for thread in threading.enumerate() if thread.name == "memory"]
+
+
+def test_two_windows_on_one_place_keep_what_the_other_remembers(tmp_path: Path) -> None:
+    one, other = Memory(tmp_path).place("/a"), Memory(tmp_path).place("/a")
+    one.put("draft", {"why": "more recall"})
+    other.put("screen", "models")
+    one.put("gone", 1)
+    other.put("gone", 2)
+    other.drop("gone")
+    again = Memory(tmp_path).place("/a")
+    assert (again.get("draft"), again.get("screen")) == ({"why": "more recall"}, "models")
+    assert again.get("gone") is None
+    Memory(tmp_path).settle()
+
+
+def test_a_name_that_is_no_text_is_remembered_and_what_comes_after_it(tmp_path: Path) -> None:
+    memory = Memory(tmp_path)
+    folder = os.fsdecode(b"/caf\xe9")
+    memory.place(folder).put("typed", "\ud83d")
+    memory.settle()
+    memory.opened(folder)
+    memory.settle()
+    assert Memory(tmp_path).place(folder).get("typed") == "\ud83d"
+    assert Memory(tmp_path).recent() == (folder,) and not memory.trouble
 
 
 def test_a_damaged_memory_is_set_aside_and_the_console_starts(tmp_path: Path) -> None:
