@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,8 @@ from churnkit_desktop.theme.style import Theme
 from PySide6.QtCore import QPoint, QPointF, Qt
 from PySide6.QtGui import QColor, QImage, QWheelEvent
 from PySide6.QtWidgets import QApplication
+
+from churnkit.errors import ChurnkitError, StorageError
 
 
 @pytest.fixture
@@ -160,3 +163,45 @@ def test_charts_behind_one_that_cannot_be_drawn_are_drawn(qtbot: Any, chart: Cha
         other.show()
         qtbot.waitUntil(lambda: other.is_made, timeout=5_000)
     assert [str(one[1]) for one in raised] == ["no such thing"]
+
+
+def test_names_of_series_stand_above_the_plot_in_as_many_lines_as_it_takes(
+    qtbot: Any, chart: Chart
+) -> None:
+    names = ("call, <b>10 %</b> off", "logistic regression", "hist gradient boosting", "best")
+    for colour, name in enumerate(names):
+        chart.line(name, [0, 1], [0, 1], colour=colour)
+    chart.show()
+    qtbot.waitUntil(lambda: chart.is_made, timeout=5_000)
+    view, legend = chart.plot.getPlotItem().getViewBox(), chart.legend
+
+    def covered() -> float:
+        shown = legend.mapRectToScene(legend.childrenBoundingRect())
+        return float((shown & view.sceneBoundingRect()).height())
+
+    heights = []
+    for width in (900, 500, 300):
+        chart.resize(width, 400)
+        qtbot.wait(50)
+        assert covered() <= 1, "a curve is covered"
+        assert legend.childrenBoundingRect().right() <= legend.size().width()
+        heights.append(legend.size().height())
+    assert heights == sorted(set(heights)), "a narrow chart has more lines of names"
+    assert legend.items[0][1].item.toPlainText() == names[0], "a name is no HTML"
+    assert _has(chart.image(), chart._theme.tokens.text)
+    chart.clear()
+    qtbot.wait(50)
+    assert not legend.items and legend.size().height() == 0
+
+
+@pytest.mark.parametrize("kind", ["png", "svg", "csv"])
+def test_a_chart_is_written_whole_or_not_at_all(chart: Chart, tmp_path: Path, kind: str) -> None:
+    chart.line("a", [0, 1], [0, 1])
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StorageError):
+        chart.save(tmp_path / "file" / f"chart.{kind}")
+    chart.save(tmp_path / f"chart.{kind}")
+    assert (tmp_path / f"chart.{kind}").stat().st_size > 20
+    with pytest.raises(ChurnkitError, match="no kind of picture"):
+        chart.save(tmp_path / "chart.nothing")
+    assert {path.name for path in tmp_path.iterdir()} == {"file", f"chart.{kind}"}

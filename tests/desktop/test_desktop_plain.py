@@ -7,6 +7,7 @@ import json
 import os
 import threading
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 import pyarrow as pa
@@ -14,6 +15,8 @@ import pyarrow.parquet as pq
 import pytest
 from churnkit_desktop.actions import Action, repeating
 from churnkit_desktop.backend.facts import CustomerQuery, Money
+from churnkit_desktop.backend.remote.experiments import assign
+from churnkit_desktop.backend.remote.line import Line
 from churnkit_desktop.backend.score_table import ScoreTable
 from churnkit_desktop.palette import Command, matching
 from churnkit_desktop.screens.customers.state import KEPT_PAGES, PAGE, Campaign, Pages, Scores
@@ -27,7 +30,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from churnkit.domain.progress import Step
-from churnkit.errors import DataUnreadable
+from churnkit.errors import ChurnkitError, DataUnreadable
 from churnkit.measures.profit import contact_profit
 
 plain = st.one_of(
@@ -272,3 +275,16 @@ def test_damaged_scores_are_named(tmp_path: Path) -> None:
     with pytest.raises(DataUnreadable) as caught:
         ScoreTable(path).view(CustomerQuery())
     assert caught.value.where["file"] == path
+
+
+def test_a_draw_that_the_service_does_not_answer_leaves_no_file(tmp_path: Path) -> None:
+    class Lost(Line):
+        def __init__(self) -> None: ...
+
+        def ask(self, *_call: object, **_how: object) -> NoReturn:
+            raise ChurnkitError("the service does not answer", fix="Try again.")
+
+    (tmp_path / "customers.csv").write_text("customer_id\nc1\n")
+    with pytest.raises(ChurnkitError, match="does not answer"):
+        assign(Lost(), "e1", str(tmp_path / "customers.csv"), str(tmp_path / "arms.csv"))
+    assert [path.name for path in tmp_path.iterdir()] == ["customers.csv"]

@@ -27,6 +27,7 @@ from churnkit_desktop.plots import saving
 from churnkit_desktop.plots.actions import add_actions
 from churnkit_desktop.plots.frame import Plot, make_frame, make_plot, paint_frame
 from churnkit_desktop.plots.hover import Hover
+from churnkit_desktop.plots.legend import Legend
 from churnkit_desktop.plots.seen import Turns, when_seen
 from churnkit_desktop.plots.series import Series
 from churnkit_desktop.theme.style import Theme
@@ -104,7 +105,7 @@ class Chart(QWidget):
         plot.setUpdatesEnabled(False)  # until it is whole
         plot.setAccessibleName(tr("Chart: {name}").format(name=self.name))
         self.setFocusProxy(plot)
-        self.legend = frame.addLegend(offset=(-10, 10))
+        self.legend = Legend(frame)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(plot)
