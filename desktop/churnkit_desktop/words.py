@@ -22,7 +22,7 @@ def stage(share: float) -> str:
 
 def points(value: float) -> str:
     """0.123 → +12.3 points."""
-    return formats.number(f"{value * 100:+.1f}")
+    return formats.number(f"{round(value * 100, 1) + 0.0:+.1f}")  # and never -0.0
 
 
 def plural(n: int, word: str) -> str:

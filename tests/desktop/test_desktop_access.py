@@ -6,9 +6,11 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from churnkit_desktop.backend.facts import FormField
 from churnkit_desktop.plots.frame import Plot
 from churnkit_desktop.screens.catalog import SCREENS
 from churnkit_desktop.widgets.empty import Empty
+from churnkit_desktop.widgets.form import RowForm
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QAccessible
 from PySide6.QtWidgets import QAbstractButton, QAbstractSpinBox, QComboBox, QLineEdit, QWidget
@@ -108,3 +110,14 @@ def test_what_is_made_late_has_its_place_in_the_order(
     view.show_state()
     qtbot.waitUntil(lambda: view.form.is_whole, timeout=WAIT_MS)
     assert view.form.field(last.name).findData("only") > 0, "another model has learnt other words"
+
+
+def test_in_a_narrow_form_a_slider_can_still_be_aimed_at(qtbot: Any) -> None:
+    form = RowForm(lambda _name, _value: None)
+    qtbot.addWidget(form)
+    name = "Total_Relationship_Count"
+    form.fill([FormField(name, "number", low=0.0, high=9.0)], {name: 3.0})
+    form.resize(260, 300)
+    form.show()
+    qtbot.waitUntil(lambda: form.is_whole, timeout=WAIT_MS)
+    assert form.field(name).slider.width() >= 80

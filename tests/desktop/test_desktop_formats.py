@@ -172,3 +172,7 @@ def test_no_two_dates_at_an_axis_stand_on_each_other(qtbot: Any, qapp: Any) -> N
 def test_what_is_said_leaves_the_writing_of_numbers_to_the_chosen_format() -> None:
     fixed = [text for text in texts() if re.search(r"\{\w*:", text)]
     assert not fixed, "these write a number or date in one way only"
+
+
+def test_a_gap_that_is_nothing_has_no_minus() -> None:
+    assert words.points(-0.0004) == words.points(0.0) == "+0.0"

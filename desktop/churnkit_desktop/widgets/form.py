@@ -24,6 +24,8 @@ from churnkit_desktop.words import figure
 
 _MISSING = tr("(missing)")
 _STEPS = 200
+_SLIDER = 90
+"""The least width that a person can aim at, in points; where it is not there, names stand above."""
 _AT_ONCE = 4
 """Fields that are made in one turn of the event loop; each takes a millisecond or two."""
 
@@ -123,6 +125,7 @@ class NumberField(QWidget):
         )
         self.slider = QSlider(Qt.Orientation.Horizontal)
         self.slider.setRange(0, _STEPS)
+        self.slider.setMinimumWidth(_SLIDER)
         self.slider.setAccessibleName(tr("{name} (slider)").format(name=field.name))
         line = QHBoxLayout(self)
         line.setContentsMargins(0, 0, 0, 0)

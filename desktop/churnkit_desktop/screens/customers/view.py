@@ -79,6 +79,7 @@ class CustomersView(ScreenFrame):
         self.search.setPlaceholderText(tr("Search a customer …"))
         self.search.setAccessibleName(tr("Search a customer"))
         self.search.setClearButtonEnabled(True)
+        self.search.setMinimumWidth(130)
         self.band = QComboBox()
         self.band.setAccessibleName(tr("Risk"))
         for title, bands in _BANDS:

@@ -114,10 +114,9 @@ class MonitorView(ScreenFrame):
     def _show_tiles(self, facts: MonitorFacts) -> None:
         last = next((m for m in reversed(facts.minutes) if m.per_second), None)
         if last is None:
-            self.latency.show_figure(
-                "–", tr("no requests lately") if facts.minutes else tr("not live")
-            )
-            self.errors.show_figure("–", "")
+            why = tr("no requests lately") if facts.minutes else tr("not live")
+            for tile in (self.latency, self.errors):
+                tile.show_figure("–", why)
         else:
             when = clock(last.at)
             slow = (

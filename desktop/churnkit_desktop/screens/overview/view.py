@@ -18,6 +18,9 @@ from churnkit_desktop.widgets.progress import JobCard
 from churnkit_desktop.widgets.table import Column, RowsModel, Table
 from churnkit_desktop.words import ago, day, estimate, percent, whole
 
+_REASON = 3
+"""The column of reasons; a model that gives none in a batch has an empty one."""
+
 
 class OverviewView(ScreenFrame):
     """Binds to its presenter."""
@@ -98,6 +101,7 @@ class OverviewView(ScreenFrame):
             [(c.customer_id, c.probability, c.risk_band, c.reason) for c in facts.riskiest]
         )
         self.table.fit_columns()
+        self.table.setColumnHidden(_REASON, not any(c.reason for c in facts.riskiest))
         self.table.fit_rows()
         self.top.setVisible(bool(facts.riskiest))
         self.changes.fill(

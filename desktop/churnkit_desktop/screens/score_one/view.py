@@ -25,10 +25,11 @@ class ScoreOneView(ScreenFrame):
         self.subtitle.setText(
             tr("Enter what is known of a customer; what is not known stays missing.")
         )
-        clear = QPushButton(tr("Clear the form"))
-        clear.clicked.connect(self._clear)
-        self.buttons.addWidget(clear)
+        self.clear = QPushButton(tr("Clear the form"))
+        self.clear.clicked.connect(self._clear)
+        self.buttons.addWidget(self.clear)
         self.banner = Banner()
+        self.banner.offer(tr("Train"), lambda: presenter.desk.go("train", ""))
         self.above.addWidget(self.banner)
         line = QHBoxLayout()
         self.body.addLayout(line)
@@ -54,6 +55,8 @@ class ScoreOneView(ScreenFrame):
         """Draw what the presenter holds."""
         presenter = self.presenter
         missing = isinstance(presenter.error, NoChampion)
+        self.clear.setVisible(bool(presenter.fields))
+        self.banner.button.setVisible(missing)
         if missing:
             self.banner.show_notice(tr("There is no model yet."), tr("Train one first."))
         else:
