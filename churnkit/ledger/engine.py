@@ -30,6 +30,13 @@ MIGRATION_LOCK = 0x636875726E  # "churn"
 _SQLITE_WAIT_MS = 30_000
 _SQLITE_CACHE_KIB = 65_536
 """The usual 2 MB are too few for the indexes of a million predictions."""
+_LOST_MACHINE = {
+    "tcp_keepalives_idle": 10,
+    "tcp_keepalives_interval": 5,
+    "tcp_keepalives_count": 3,
+}
+"""In seconds: the server asks whether a silent client is still there, and after about 25 s lets go
+of the locks of one that is not; by the system's own settings it takes two hours."""
 _NO_SPACE = 1 << 20
 """Bytes; with less than this SQLite cannot even make the files that reading needs."""
 
@@ -68,16 +75,13 @@ def make_engine(url: str, pool: Pool | None = None) -> sa.Engine:
         if parsed.drivername in ("postgres", "postgresql"):
             parsed = parsed.set(drivername="postgresql+psycopg2")
         pool = pool or Pool()
-        arguments: dict[str, object] = {"connect_timeout": 5}
-        if pool.answer_seconds is not None:
-            arguments["options"] = f"-c statement_timeout={int(1000 * pool.answer_seconds)}"
         return sa.create_engine(
             parsed,
             pool_pre_ping=True,
             pool_size=pool.size,
             max_overflow=0,
             pool_timeout=pool.wait_seconds,
-            connect_args=arguments,
+            connect_args={"connect_timeout": 5, "options": _options(parsed, pool)},
         )
     except sa.exc.ArgumentError as error:
         raise StorageUnreachable(
@@ -87,6 +91,16 @@ def make_engine(url: str, pool: Pool | None = None) -> sa.Engine:
         raise MissingDependency(
             "there is no driver for this database.", fix="Use SQLite or PostgreSQL."
         ) from error
+
+
+def _options(url: sa.URL, pool: Pool) -> str:
+    """What each connection asks of the server; what the URL says itself comes last, and counts."""
+    options = dict(_LOST_MACHINE)
+    if pool.answer_seconds is not None:
+        options["statement_timeout"] = int(1000 * pool.answer_seconds)
+    own = url.query.get("options", "")
+    said = [f"-c {name}={value}" for name, value in options.items()]
+    return " ".join([*said, *([own] if isinstance(own, str) else own)])
 
 
 def _may_write(file: Path) -> bool:

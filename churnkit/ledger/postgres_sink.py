@@ -54,7 +54,8 @@ class PostgresSink:
     Parameters
     ----------
     url : a SQLAlchemy URL of PostgreSQL
-    timeout_seconds : for connecting, and for a statement on the server's side
+    timeout_seconds : for connecting, and on the server's side for a statement, and for what
+        comes between two of a transaction
     erasures : tells erased customers, of whom nothing is committed
     """
 
@@ -76,13 +77,16 @@ class PostgresSink:
         import asyncpg
 
         await self.close()
+        milliseconds = str(int(1000 * self._timeout))
         try:
             self._connection = await asyncpg.connect(
                 self._dsn,
                 timeout=self._timeout,
                 server_settings={
                     "application_name": "churnkit writer",
-                    "statement_timeout": str(int(1000 * self._timeout)),
+                    "statement_timeout": milliseconds,
+                    # A machine that is lost says no farewell: others would wait for its keys.
+                    "idle_in_transaction_session_timeout": milliseconds,
                 },
             )
         except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:

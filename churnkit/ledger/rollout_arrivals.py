@@ -53,6 +53,22 @@ def part_end(
     return until if end is None else end
 
 
+def earliest_moment(
+    engine: sa.Engine, rollout_id: str, *, since: datetime | None, until: datetime
+) -> datetime | None:
+    """The first moment that one of the requests in (since, until] looks from; None: none came."""
+    table = predictions
+    moment = sa.func.coalesce(table.c.as_of, table.c.made_at, type_=table.c.made_at.type)
+    query = sa.select(sa.func.min(moment, type_=table.c.made_at.type)).where(
+        table.c.rollout_id == rollout_id, table.c.shadow_of.is_(None), table.c.made_at <= until
+    )
+    if since is not None:
+        query = query.where(table.c.made_at > since)
+    with reading(engine) as connection:
+        found: datetime | None = connection.execute(query).scalar_one()
+    return found
+
+
 def requests_of(
     customer: sa.ColumnElement[str], rollout_id: str, *conditions: sa.ColumnElement[bool]
 ) -> sa.ColumnElement[int]:

@@ -16,12 +16,19 @@ from datetime import datetime
 from aiohttp import web
 
 from churnkit.domain.recording import IdempotentAnswer
+from churnkit.errors import ChurnkitError
 from churnkit.usecases.operating import online as usecases
 from churnkit_service.endpoint import Call
-from churnkit_service.problems import IdempotencyKeyReused, RequestInFlight, RequestInvalid
+from churnkit_service.problems import (
+    IdempotencyKeyReused,
+    RequestInFlight,
+    RequestInvalid,
+    status_of,
+)
 from churnkit_service.service import Service
 
 HEADER = "Idempotency-Key"
+_CONFLICT = 409
 _KEY = re.compile(r"[\x21-\x7e]{1,255}", re.ASCII)
 
 
@@ -185,7 +192,10 @@ async def answer_once(
             return replayed
         try:
             return await work(request)
-        except AnsweredMeanwhile:
+        except (AnsweredMeanwhile, ChurnkitError) as error:
+            # What another process did under this key may be why it is refused here.
+            if isinstance(error, ChurnkitError) and status_of(error) != _CONFLICT:
+                raise
             replayed = await request.replay()
             if replayed is None:
                 raise

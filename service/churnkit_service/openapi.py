@@ -189,7 +189,11 @@ def _headers(endpoint: Endpoint) -> list[dict[str, Any]]:
             "in": "header",
             "required": False,
             "description": "A request that is sent again with the same key does its work once "
-            "and is answered the same.",
+            "and is answered the same. While the first one is in flight, the second is told so "
+            "(409 `request-in-flight`, with `Retry-After`), or waits for the first one's answer: "
+            "send it again then, as after a 503. Another body under the same key is refused "
+            "(422 `idempotency-key-reused`). Keys belong to the API key, and are forgotten after "
+            "`service.idempotency_hours`.",
             "schema": {
                 "type": "string",
                 "minLength": 1,

@@ -23,7 +23,7 @@ from churnkit import errors
 from churnkit.domain.evaluation import Estimate
 from churnkit.domain.models import JournalEntry, ModelVersion
 from churnkit.domain.predictions import PredictionRow, Reason, prediction_ids
-from churnkit.ledger.engine import make_engine
+from churnkit.ledger.engine import Pool, make_engine
 from churnkit.ledger.store import Ledger
 from churnkit.ledger.tables import metadata
 
@@ -294,6 +294,22 @@ def test_an_absent_server_is_named_without_its_password() -> None:
         Ledger.open("postgresql://me:secret@127.0.0.1:9/none")
     assert "127.0.0.1:9" in str(caught.value)
     assert "secret" not in str(caught.value)
+
+
+def test_the_server_lets_go_of_a_machine_that_is_lost(postgres_url: str) -> None:
+    """It holds locks meanwhile, such as the journal's: two hours by the system's own settings."""
+    engine = make_engine(f"{postgres_url}?options=-csearch_path%3Dpublic", Pool(answer_seconds=7))
+    with engine.connect() as connection:
+
+        def shown(name: str) -> str:
+            return str(connection.execute(sa.text(f"show {name}")).scalar())
+
+        names = ("idle", "interval", "count")
+        idle, interval, count = (int(shown(f"tcp_keepalives_{name}")) for name in names)
+        assert idle + interval * count <= 30
+        assert shown("statement_timeout") == "7s"
+        assert shown("search_path") == "public"  # the URL's own options count, too
+    engine.dispose()
 
 
 def test_a_wrong_url_is_explained() -> None:

@@ -19,6 +19,7 @@ from churnkit.domain.rollouts import RolloutFailure
 from churnkit.ledger import rollout_arrivals
 from churnkit.ledger.rollout_arms import Period, arm_counts
 from churnkit.ledger.rollout_arrivals import (
+    earliest_moment,
     exposed_customers,
     first_requests,
     first_scores,
@@ -107,6 +108,9 @@ def test_each_customer_counts_once_by_his_first_request(ledger: Ledger, seed: in
             unpaired=found.unpaired,
         )  # fmt: skip
         assert found.earliest == min((_at(one.at) for one in mine), default=None)
+        came = [_at(one.at) for one in requests if low < one.at <= high]
+        asked = earliest_moment(ledger.engine, "r1", since=since, until=until)
+        assert asked == min(came, default=None)
         scores: list[float] = []
         for _, chunk in first_scores(ledger.engine, "r1", since=since, until=until):
             scores += chunk
@@ -208,6 +212,7 @@ def test_a_look_reads_what_came_and_not_what_was_there(postgres_url: str, statis
         before = [Period(0.1, begin, _at(6_000))]
         looks: dict[str, Callable[[], Any]] = {
             "part": lambda: part_end(engine, "r1", since=since, until=until),
+            "earliest": lambda: earliest_moment(engine, "r1", since=since, until=until),
             "first": lambda: first_requests(engine, "r1", since=since, until=until),
             "scores": lambda: list(first_scores(engine, "r1", since=since, until=until)),
             "arms": lambda: arm_counts(

@@ -131,6 +131,45 @@ def test_a_row_that_is_refused_does_not_take_the_others_with_it(ledger_url: str)
         assert {row.customer_id for row in ledger.predictions()} == {"first", "fine"}
 
 
+class _Vanishing(PostgresSink):
+    """Its machine is lost between the key and what the key stands for; nobody hangs up."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url, timeout_seconds=0.5, erasures=Nobody())
+        self.vanished, self.back = asyncio.Event(), asyncio.Event()
+
+    async def _insert(self, connection: object, parts: Sequence[PredictionColumns]) -> None:
+        self.vanished.set()
+        await self.back.wait()
+        await super()._insert(connection, parts)  # type: ignore[arg-type]
+
+
+def test_a_lost_replica_does_not_hold_its_key_for_ever(postgres_url: str) -> None:
+    async def work() -> None:
+        lost = _Vanishing(postgres_url)
+        group = [Entry([_columns("once")], _answer("k"), asyncio.Future(), 1)]
+        vanished = asyncio.create_task(lost.commit(group))
+        await lost.vanished.wait()
+        there = PostgresSink(postgres_url, timeout_seconds=0.5, erasures=Nobody())
+        again = Entry([_columns("once")], _answer("k"), asyncio.Future(), 1)
+        end = asyncio.get_running_loop().time() + 5
+        while True:
+            try:
+                assert await there.commit([again]) == []
+            except StorageUnreachable:  # it waited as long as it may
+                assert asyncio.get_running_loop().time() < end, "the key is still held"
+                continue
+            break
+        lost.back.set()
+        with pytest.raises(StorageUnreachable):  # nothing is acknowledged twice
+            await vanished
+        await there.close()
+
+    with Ledger.open(postgres_url) as ledger:
+        asyncio.run(work())
+        assert [row.customer_id for row in ledger.predictions()] == ["once"]
+
+
 class _Away:
     """A sink whose database is away until it is told otherwise."""
 

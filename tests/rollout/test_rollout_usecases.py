@@ -19,6 +19,7 @@ from churnkit.rollout.plan import attempt_share
 from churnkit.usecases.models.verbs import journal, list_models, verify_models
 from churnkit.usecases.models.verbs import promote as promote_model
 from churnkit.usecases.rollouts.arms import running_arms
+from churnkit.usecases.rollouts.replaying import replay_rollout
 from churnkit.usecases.rollouts.start import start_rollout
 from churnkit.usecases.rollouts.verbs import (
     abort_rollout,
@@ -203,6 +204,20 @@ def test_what_the_models_may_have_learnt_from_is_no_evidence(project: Project) -
     record_outcomes(project.ledger.engine, told, now=now)
     advance_rollout(project, now=now + timedelta(hours=1))
     assert rollout_status(project).evidence.live.n == 2  # of four
+    assert replay_rollout(project, now=now + timedelta(hours=1)).n_pairs == 2
+
+
+def test_what_can_be_no_evidence_keeps_nothing_else_waiting(project: Project) -> None:
+    """A day is taken in when the days before are whole: one of long ago may never become whole."""
+    world = World(project, noise=1.0, per_day=20)
+    start_rollout(project, plan=PLAN, now=world.now)
+    fresh_from = rollout_status(project).evidence.fresh_from
+    assert fresh_from is not None
+    old = prediction("p", "c", world.now, as_of=fresh_from - timedelta(days=99), rollout_id="r1")
+    project.ledger.record_predictions([old])
+    for now in world.days(HORIZON + 3):
+        advance_rollout(project, now=now)
+    assert rollout_status(project).evidence.live.n == 2 * world.per_day
 
 
 def test_a_person_moves_it_with_a_reason_and_twice_is_once(project: Project) -> None:

@@ -106,6 +106,57 @@ def test_two_replicas_do_the_work_once(served_folder: Path, postgres_url: str) -
             assert _n(one, f"both-{i}") == 1
 
 
+def test_what_another_replica_did_meanwhile_is_no_refusal(
+    served_folder: Path, postgres_url: str
+) -> None:
+    """Both see no answer under the key; for the second one the first has gone back already."""
+    looked, done = threading.Event(), threading.Event()
+
+    def late(service: Service) -> None:
+        run = service.queries.run
+
+        async def held(call: Any, *arguments: Any, **named: Any) -> Any:
+            found = await run(call, *arguments, **named)
+            if call is online.find_answer and not looked.is_set():
+                looked.set()
+                await asyncio.to_thread(done.wait, 20)
+            return found
+
+        service.queries.run = held  # type: ignore[method-assign]
+
+    with (
+        live(served_folder, postgres_url) as one,
+        live(served_folder, postgres_url, change=late) as other,
+    ):
+        key = one.keys["all"]
+
+        def back(served: Live, name: str) -> Told:
+            return served.ask(
+                "POST",
+                "/v1/models/aliases/champion/rollback",
+                {"why": "worse", "expected_previous": "v2"},
+                key=key,
+                headers={"Idempotency-Key": name},
+            )
+
+        told = one.ask(
+            "PUT", "/v1/models/aliases/champion", {"version": "v2", "why": "better"}, key=key
+        )
+        assert told.status == 200
+
+        def first() -> Told:
+            assert looked.wait(20)
+            told = back(one, "k")
+            done.set()
+            return told
+
+        mine, theirs = in_threads([first, lambda: back(other, "k")])
+        assert (mine.status, theirs.status) == (200, 200), theirs.json
+        assert mine.content == theirs.content
+        told = back(other, "another")
+        assert (told.status, told.kind) == (409, "alias-moved")
+
+
 def test_it_survives_a_restart(served_folder: Path, postgres_url: str) -> None:
     with live(served_folder, postgres_url) as served:
         first = _send(served, "k", item("again"))

@@ -13,7 +13,12 @@ from churnkit.domain.rollouts import RolloutRow, RolloutStep
 from churnkit.errors import EvidenceInvalid
 from churnkit.ledger import rollout_counts
 from churnkit.ledger.rollout_arms import Period, arm_counts
-from churnkit.ledger.rollout_arrivals import exposed_customers, first_requests, part_end
+from churnkit.ledger.rollout_arrivals import (
+    earliest_moment,
+    exposed_customers,
+    first_requests,
+    part_end,
+)
 from churnkit.ledger.rollout_counts import outcomes_since
 from churnkit.project import Project
 from churnkit.rollout.controller import Evidence, Signal
@@ -53,7 +58,7 @@ def gather(
     steps : what was done with the rollout so far; they say when which share began
     past : ask the log about past dates, where the plan accepts them
     """
-    known = Gathered.model_validate(row.evidence)
+    known = _with_earliest(project, row, Gathered.model_validate(row.evidence))
     try:
         known = _outcomes(project, row, plan, known, now)
         has_log = project.settings.events is not None and project.database.exists()
@@ -125,6 +130,23 @@ def _outcomes(
     mark = Watermark(predicted_at_us=to_us(found.until) - 1, customer_id=_LAST)
     live = live.model_copy(update={"watermark": mark})
     return known.model_copy(update={"live": live, "outcomes_until": found.until})
+
+
+def _with_earliest(project: Project, row: RolloutRow, known: Gathered) -> Gathered:
+    """The first moment, asked for where requests were counted before it was kept.
+
+    Without it the days of those requests would wait for those that come from now on.
+    """
+    if known.earliest is not None or known.requests_until is None:
+        return known
+    engine, settled = project.ledger.engine, known.requests_until
+    since, found = None, []
+    while since is None or since < settled:
+        end = part_end(engine, row.rollout_id, since=since, until=settled)
+        found.append(earliest_moment(engine, row.rollout_id, since=since, until=end))
+        since = end
+    moments = [one for one in found if one is not None]
+    return known.model_copy(update={"earliest": min(moments, default=None)})
 
 
 def _may_be_due(project: Project, row: RolloutRow, known: Gathered, now: datetime) -> bool:

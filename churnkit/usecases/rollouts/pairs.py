@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-import numpy as np
-
 from churnkit.domain.rollouts import RolloutRow
 from churnkit.ledger.rollout_counts import any_prediction
 from churnkit.project import Project
 from churnkit.rollout.pairs import Pairs
 from churnkit.rollout.plan import Plan
 from churnkit.usecases.outcomes.maturing import MaturedPairs, matured_pairs
+
+_INSTANT = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +41,10 @@ def new_days(
     Parameters
     ----------
     since : the end of the last day that was taken in
-    fresh_from : predictions that look from before are left out: their outcomes may have been
-        learnt from
+    fresh_from : predictions that look from before are left out, and waited for neither: their
+        outcomes may have been learnt from
     """
+    since = max((one for one in (since, _behind(fresh_from)) if one is not None), default=None)
     due = now - timedelta(days=row.days_to_mature)
     if not any_prediction(project.ledger.engine, row.rollout_id, since=since, until=due):
         return Days(None, None, "")
@@ -58,24 +59,27 @@ def new_days(
     last, waiting_for = _whole(table)
     if last is None:
         return Days(None, None, waiting_for)
-    pairs = table.pairs()
-    if fresh_from is not None:
-        fresh = np.datetime64(fresh_from.replace(tzinfo=None), "us")
-        pairs = pairs.take(pairs.predicted_at > fresh)
     zone = ZoneInfo(project.settings.project.zone)
     until = datetime.combine(last + timedelta(days=1), time(), zone)
-    return Days(pairs, until, waiting_for)
+    return Days(table.pairs(), until, waiting_for)
 
 
-def all_pairs(project: Project, row: RolloutRow, plan: Plan, *, now: datetime) -> Pairs:
-    """Every matured pair of a rollout, for a replay."""
+def all_pairs(
+    project: Project, row: RolloutRow, plan: Plan, *, fresh_from: datetime | None, now: datetime
+) -> Pairs:
+    """Every matured pair of a rollout that may be evidence, for a replay; see ``new_days``."""
     return matured_pairs(
         project,
         now=now,
         rollout_id=row.rollout_id,
+        since=_behind(fresh_from),
         counting=plan.outcomes,
         smallest_propensity=plan.smallest_propensity,
     ).pairs()
+
+
+def _behind(fresh_from: datetime | None) -> datetime | None:
+    return None if fresh_from is None else fresh_from + _INSTANT
 
 
 def _whole(table: MaturedPairs) -> tuple[date | None, str]:

@@ -108,7 +108,8 @@ def replay_rollout(
     if path is not None and path.suffix not in _KINDS:
         raise PlanInvalid("a plot is a .png or .svg file.", fix="Name it so.", file=path)
     at = now or datetime.now(UTC)
-    pairs = all_pairs(project, row, chosen, now=at)
+    known = Gathered.model_validate(row.evidence)
+    pairs = all_pairs(project, row, chosen, fresh_from=known.fresh_from, now=at)
     if not len(pairs):
         raise NothingMatured(
             f"no pair of {row.rollout_id} has matured.",
@@ -124,7 +125,7 @@ def replay_rollout(
             salt=row.salt,
             days_to_mature=row.days_to_mature,
             looks=looks,
-            history=Gathered.model_validate(row.evidence).history,
+            history=known.history,
         )
     except EvidenceInvalid as error:
         raise PlanInvalid(f"this plan cannot be judged: {error.what}", fix=error.fix) from error
