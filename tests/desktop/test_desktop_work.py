@@ -156,9 +156,28 @@ def test_kill_9_in_the_middle_of_a_training_loses_no_entry_and_leaves_no_process
     assert place.get("train.why") == "the reason that must not be los"
     bench = _bench(folder, Memory(memory.folder))
     assert [action.verb for action in bench.interrupted] == ["train"]
+    assert not _bench(folder, Memory(memory.folder)).interrupted, "it is told once"
     with ck.open_project(folder) as project, project.lease("looking whether it is free"):
         pass
     bench.close()
+
+
+def test_what_another_window_does_is_not_interrupted(folder: Path, memory: Memory) -> None:
+    first = _bench(folder, memory)
+    first.start(Action("train", {"budget_seconds": 60.0, "why": "long"}))
+    for kept in (memory, Memory(memory.folder)):
+        second = _bench(folder, kept)
+        assert not second.interrupted, "the other window's training goes on"
+        second.close()
+    memory.settle()
+    assert len(list(memory.folder.glob("running-*.lock"))) == 1
+    first.close()
+    third = _bench(folder, Memory(memory.folder))
+    assert not third.interrupted, "the first window ended in order"
+    third.close()
+    memory.settle()
+    assert not list(memory.folder.glob("running-*.lock"))
+    assert not [key for key in memory.place(str(folder)).names() if key.startswith("running")]
 
 
 def test_the_child_speaks_only_json(folder: Path, tmp_path: Path) -> None:

@@ -103,6 +103,10 @@ class PlaceMemory:
         """What was kept under a name."""
         return self._document.get(key, default)
 
+    def names(self) -> tuple[str, ...]:
+        """The names under which something was kept."""
+        return tuple(self._document)
+
     def put(self, key: str, value: Any) -> None:
         """Keep plain data under a name; it is on its way to the disk when this returns."""
         if self._document.get(key) == value:

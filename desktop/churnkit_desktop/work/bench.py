@@ -15,8 +15,7 @@ from churnkit_desktop.notice import Notice
 from churnkit_desktop.session.memory import PlaceMemory
 from churnkit_desktop.session.script import Script
 from churnkit_desktop.work.child_process import ChildProcess
-
-_RUNNING = "running"
+from churnkit_desktop.work.running_mark import RunningMark
 
 
 class WorkFailed(ChurnkitError):
@@ -86,17 +85,14 @@ class Workbench(QObject):
         super().__init__()
         self.place = place
         self.changed = Notice()
-        self.interrupted: list[Action] = [
-            Action.from_json(document) for document in memory.get(_RUNNING, [])
-        ]
-        """What ran when the console was killed; nothing of it is half-written."""
-        self._memory = memory
+        self._mark = RunningMark(memory)
+        self.interrupted = self._mark.take_interrupted()
+        """What ran when a console was killed; nothing of it is half-written."""
         self._script = script
         self._jobs: dict[str, Job] = {}
         self._children: dict[int, ChildProcess] = {}
         self._closed = False
         self._came.connect(self._take)
-        memory.drop(_RUNNING)
 
     def job(self, verb: str) -> Job | None:
         """The latest job of a verb, running or done."""
@@ -159,7 +155,7 @@ class Workbench(QObject):
         for child in self._children.values():
             child.join()
         self._children.clear()
-        self._memory.drop(_RUNNING)
+        self._mark.drop()
 
     def _tell(self, message: tuple[Job, dict[str, Any]]) -> None:
         """In a child's thread: hand over to the event loop."""
@@ -212,4 +208,4 @@ class Workbench(QObject):
         self.changed()
 
     def _keep_running(self) -> None:
-        self._memory.put(_RUNNING, [job.action.to_json() for job in self.running()])
+        self._mark.put([job.action for job in self.running()])
