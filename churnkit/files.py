@@ -46,6 +46,24 @@ def storage_errors(path: Path | str) -> Iterator[None]:
         raise
 
 
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """Let a file be written beside its place, under the same ending; it gets there when it is done.
+
+    Raises
+    ------
+    DiskFull, FolderReadOnly, StorageError : it cannot be written; an earlier one is unchanged
+    """
+    with storage_errors(path):
+        temporary = path.with_name(f".{path.stem}.new{path.suffix}")
+        try:
+            yield temporary
+            temporary.replace(path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+
+
 def write_whole(path: Path, content: bytes) -> None:
     """Write a file in one step, and its folder where there is none.
 
@@ -55,10 +73,5 @@ def write_whole(path: Path, content: bytes) -> None:
     """
     with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.new")
-        try:
-            temporary.write_bytes(content)
-            temporary.replace(path)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
+    with whole_file(path) as temporary:
+        temporary.write_bytes(content)

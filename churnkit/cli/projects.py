@@ -243,7 +243,7 @@ def demo(
 ) -> None:
     """The main job on the shipped Telco data: from a CSV to scores with reasons and a report."""
     # Loads what trains: no other command of this module waits for that.
-    from churnkit.usecases.demo import verbs as demonstration
+    from churnkit.usecases.demonstration import verbs as demonstration
 
     session = Session.begin(ctx, None, json)
     console = Console(highlight=False)

@@ -33,21 +33,6 @@ class Runs(Protocol):
         """
 
 
-class InlineRunner:
-    """Runs at once, in the same thread: for scripts and for tests of presenters."""
-
-    def run(
-        self, lane: str, work: Callable[[], T], done: Callable[[T], None], failed: Failed
-    ) -> None:
-        """Run it now."""
-        try:
-            result = work()
-        except ChurnkitError as error:
-            failed(error)
-        else:
-            done(result)
-
-
 class Runner(QObject):
     """Threads that live as long as the window.
 

@@ -197,7 +197,7 @@ def _picture(window: Any, shot: Shot, places: dict[str, Path], path: Path) -> bo
 def _prepare(snapshot: Path, rollout: Path) -> None:
     """Scores for the customers' table, and an experiment of some simulated weeks."""
     import churnkit
-    from churnkit.usecases.demo.experiment import demo_experiment
+    from churnkit.usecases.demonstration.experiment import demo_experiment
 
     with churnkit.open_project(snapshot) as project:
         scores = project.store / "latest-scores.parquet"

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 from churnkit_service.answered import Answered
 from churnkit_service.answering import answer, at_once
 from churnkit_service.auth import Caller
+from churnkit_service.door import Door
 from churnkit_service.endpoint import parse_json
 from churnkit_service.guard import (
     body_late,
@@ -20,9 +21,6 @@ from churnkit_service.guard import (
 )
 from churnkit_service.plain_requests import END, START, Head
 from churnkit_service.reading import Asked, read_request
-
-if TYPE_CHECKING:
-    from churnkit_service.door import Door
 
 
 class Connection(asyncio.Protocol):

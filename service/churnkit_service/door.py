@@ -12,12 +12,12 @@ from __future__ import annotations
 import asyncio
 import time
 from email.utils import formatdate
+from typing import Protocol
 
 from aiohttp import web
 
 from churnkit_service.auth import Caller
 from churnkit_service.behind import Behind
-from churnkit_service.connection import Connection
 from churnkit_service.plain_requests import Head, read_head
 from churnkit_service.service import Service
 
@@ -26,8 +26,18 @@ _MOST_HEADS = 256
 _LONGEST_LOOK_SECONDS = 1.0
 
 
+class Visitor(Protocol):
+    """A connection that stands at the door."""
+
+    def look(self, now: float) -> None:
+        """See that nobody keeps the connection for nothing."""
+
+    def end(self, *, now: bool) -> None:
+        """Close it, if nothing is being answered, or at once."""
+
+
 class Door:
-    """Makes the protocol of each connection; belongs to one event loop.
+    """What all connections share that ask for predictions; belongs to one event loop.
 
     Parameters
     ----------
@@ -37,7 +47,7 @@ class Door:
     def __init__(self, service: Service, server: web.Server) -> None:
         self.service = service
         self.watch = service.watch("POST", PATH)
-        self.connections: set[Connection] = set()
+        self.connections: set[Visitor] = set()
         self._server = server
         self._behind: set[Behind] = set()
         vary = "Vary: Origin\r\n" if service.settings.cors_origins else ""
@@ -63,10 +73,6 @@ class Door:
         """When the door last looked; to ask for the time with each request costs more."""
         service.at_the_door = lambda: len(self.connections)
         self._look()
-
-    def __call__(self) -> asyncio.Protocol:
-        """The protocol of a new connection."""
-        return Connection(self)
 
     def behind(self) -> Behind:
         """The protocol of a connection that is handed over to aiohttp."""

@@ -17,6 +17,7 @@ from aiohttp import web
 from churnkit.project import Project
 from churnkit.settings.service import ServiceTable
 from churnkit_service.app import make_app
+from churnkit_service.connection import Connection
 from churnkit_service.door import Door
 from churnkit_service.service import Service
 
@@ -75,7 +76,7 @@ async def answering(service: Service, listener: socket.socket) -> AsyncIterator[
         assert runner.server is not None
         door = Door(service, runner.server)
         loop = asyncio.get_running_loop()
-        server = await loop.create_server(door, sock=listener, backlog=_BACKLOG)
+        server = await loop.create_server(lambda: Connection(door), sock=listener, backlog=_BACKLOG)
         door.start()
         try:
             yield

@@ -14,7 +14,7 @@ from pyarrow import csv
 import churnkit as ck
 from churnkit.data.samples.locate import telco_path
 from churnkit.ledger.tables import predictions, rollout_failures
-from churnkit.usecases.demo.rollouts import demo_rollout
+from churnkit.usecases.demonstration.rollouts import demo_rollout
 from churnkit.usecases.rollouts.arms import running_arms
 
 Cli = Callable[..., tuple[int, str, str]]

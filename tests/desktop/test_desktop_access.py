@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from churnkit_desktop.plots.frame import Plot
 from churnkit_desktop.screens.catalog import SCREENS
 from churnkit_desktop.widgets.empty import Empty
 from PySide6.QtCore import Qt
@@ -76,3 +78,33 @@ def test_tab_stops_at_every_input_and_each_has_a_name(
     inputs = [w for w in stops if isinstance(w, QAbstractSpinBox | QLineEdit)]
     places = [w.mapTo(view, w.rect().topLeft()).y() for w in inputs]
     assert places == sorted(places), "from the top to the bottom"
+
+
+def test_what_is_made_late_has_its_place_in_the_order(
+    qtbot: Any, console: Open, folder: Any
+) -> None:
+    window = console(folder)
+    window.go("models")
+    models: Any = window._views["models"]
+    qtbot.waitUntil(
+        lambda: any(plot.isVisible() for plot in models.findChildren(Plot)), timeout=WAIT_MS
+    )
+    stops = _stops(models)
+    chart = next(stop for stop in stops if isinstance(stop, Plot))
+    assert stops.index(models.tabs.tabBar()) < stops.index(chart) < stops.index(models.why)
+    window.go("score_one")
+    view: Any = window._views["score_one"]
+    qtbot.waitUntil(lambda: view.form.is_whole, timeout=WAIT_MS)
+    behind = QLineEdit()
+    view.entry.body.addWidget(behind)
+    view.presenter.fields = view.presenter.fields[:3]
+    view.show_state()
+    qtbot.waitUntil(lambda: view.form.is_whole, timeout=WAIT_MS)
+    places = [w.mapTo(view, w.rect().center()).y() // 10 for w in _stops(view)[2:]]
+    assert len(places) > 3 and places == sorted(places), "from the top to the bottom"
+    last: Any = view.presenter.fields[-1]
+    narrow = replace(last, categories=("only",), kind="category")
+    view.presenter.fields = (*view.presenter.fields[:-1], narrow)
+    view.show_state()
+    qtbot.waitUntil(lambda: view.form.is_whole, timeout=WAIT_MS)
+    assert view.form.field(last.name).findData("only") > 0, "another model has learnt other words"

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ast
 import json
+import os
 import threading
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 import pyarrow as pa
@@ -13,6 +15,8 @@ import pyarrow.parquet as pq
 import pytest
 from churnkit_desktop.actions import Action, repeating
 from churnkit_desktop.backend.facts import CustomerQuery, Money
+from churnkit_desktop.backend.remote.experiments import assign
+from churnkit_desktop.backend.remote.line import Line
 from churnkit_desktop.backend.score_table import ScoreTable
 from churnkit_desktop.palette import Command, matching
 from churnkit_desktop.screens.customers.state import KEPT_PAGES, PAGE, Campaign, Pages, Scores
@@ -26,7 +30,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from churnkit.domain.progress import Step
-from churnkit.errors import DataUnreadable
+from churnkit.errors import ChurnkitError, DataUnreadable
 from churnkit.measures.profit import contact_profit
 
 plain = st.one_of(
@@ -104,6 +108,30 @@ def test_a_disk_that_is_busy_stops_nobody(tmp_path: Path, monkeypatch: pytest.Mo
     assert Memory(tmp_path).place("/a").get("typed") == 99
     assert Memory(tmp_path).general() == {"theme": "dark"}
     assert not [thread for thread in threading.enumerate() if thread.name == "memory"]
+
+
+def test_two_windows_on_one_place_keep_what_the_other_remembers(tmp_path: Path) -> None:
+    one, other = Memory(tmp_path).place("/a"), Memory(tmp_path).place("/a")
+    one.put("draft", {"why": "more recall"})
+    other.put("screen", "models")
+    one.put("gone", 1)
+    other.put("gone", 2)
+    other.drop("gone")
+    again = Memory(tmp_path).place("/a")
+    assert (again.get("draft"), again.get("screen")) == ({"why": "more recall"}, "models")
+    assert again.get("gone") is None
+    Memory(tmp_path).settle()
+
+
+def test_a_name_that_is_no_text_is_remembered_and_what_comes_after_it(tmp_path: Path) -> None:
+    memory = Memory(tmp_path)
+    folder = os.fsdecode(b"/caf\xe9")
+    memory.place(folder).put("typed", "\ud83d")
+    memory.settle()
+    memory.opened(folder)
+    memory.settle()
+    assert Memory(tmp_path).place(folder).get("typed") == "\ud83d"
+    assert Memory(tmp_path).recent() == (folder,) and not memory.trouble
 
 
 def test_a_damaged_memory_is_set_aside_and_the_console_starts(tmp_path: Path) -> None:
@@ -247,3 +275,16 @@ def test_damaged_scores_are_named(tmp_path: Path) -> None:
     with pytest.raises(DataUnreadable) as caught:
         ScoreTable(path).view(CustomerQuery())
     assert caught.value.where["file"] == path
+
+
+def test_a_draw_that_the_service_does_not_answer_leaves_no_file(tmp_path: Path) -> None:
+    class Lost(Line):
+        def __init__(self) -> None: ...
+
+        def ask(self, *_call: object, **_how: object) -> NoReturn:
+            raise ChurnkitError("the service does not answer", fix="Try again.")
+
+    (tmp_path / "customers.csv").write_text("customer_id\nc1\n")
+    with pytest.raises(ChurnkitError, match="does not answer"):
+        assign(Lost(), "e1", str(tmp_path / "customers.csv"), str(tmp_path / "arms.csv"))
+    assert [path.name for path in tmp_path.iterdir()] == ["customers.csv"]

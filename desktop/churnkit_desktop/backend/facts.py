@@ -83,8 +83,6 @@ class DataFacts:
 
     profile: TableProfile | None
     """None: there is nothing to show; ``why`` says so."""
-    settings_file: str
-    """Where a person may change roles by hand; empty: nowhere."""
     why: str = ""
 
 

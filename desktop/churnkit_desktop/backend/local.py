@@ -142,7 +142,6 @@ class LocalBackend:
         """See the protocol."""
         return DataFacts(
             profile=churnkit.profile(self._project).profile,
-            settings_file=str(self._project.folder / "churnkit.toml"),
         )
 
     def models(self) -> ModelList:

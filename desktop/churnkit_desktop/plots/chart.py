@@ -27,9 +27,11 @@ from churnkit_desktop.plots import saving
 from churnkit_desktop.plots.actions import add_actions
 from churnkit_desktop.plots.frame import Plot, make_frame, make_plot, paint_frame
 from churnkit_desktop.plots.hover import Hover
+from churnkit_desktop.plots.legend import Legend
 from churnkit_desktop.plots.seen import Turns, when_seen
 from churnkit_desktop.plots.series import Series
 from churnkit_desktop.theme.style import Theme
+from churnkit_desktop.widgets.tab_order import take_place
 from churnkit_desktop.words import figure
 
 _turns = Turns()
@@ -103,10 +105,11 @@ class Chart(QWidget):
         plot.setUpdatesEnabled(False)  # until it is whole
         plot.setAccessibleName(tr("Chart: {name}").format(name=self.name))
         self.setFocusProxy(plot)
-        self.legend = frame.addLegend(offset=(-10, 10))
+        self.legend = Legend(frame)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(plot)
+        take_place(self, (plot,))
         self._hover = Hover(plot, self._series, self._say)
         self.actions_of_chart = add_actions(self, plot)
         theme = self._theme
@@ -252,7 +255,7 @@ class Chart(QWidget):
 
     def names(self) -> tuple[str, ...]:
         """The series that are drawn."""
-        return (*self._series, *dict.fromkeys(name for _, name in self.later if name))
+        return tuple(dict.fromkeys((*self._series, *(name for _, name in self.later if name))))
 
     def _add(self, name: str, made: Series) -> Series:
         self.plot.addItem(made.item)
@@ -305,6 +308,7 @@ class Chart(QWidget):
 
     def image(self) -> QImage:
         """The chart as it stands, at twice the size of the screen's points."""
+        self.make_plot()
         return saving.image_of(self.plot, self._theme.tokens.surface)
 
     def copy_picture(self) -> None:

@@ -1,4 +1,4 @@
-"""The frame of a chart: axes, their words, the grid and the legend's ground."""
+"""The frame of a chart: axes, their words and the grid."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QColor, QWheelEvent
 
 from churnkit_desktop.plots.axes import DateAxis, NumberAxis
+from churnkit_desktop.plots.legend import Legend
 from churnkit_desktop.theme.tokens import Tokens
 
 _SIDES = ("bottom", "left")
@@ -53,7 +54,7 @@ def make_plot(frame: pg.PlotItem) -> Plot:
     return plot
 
 
-def paint_frame(plot: Plot, legend: pg.LegendItem, tokens: Tokens) -> None:
+def paint_frame(plot: Plot, legend: Legend, tokens: Tokens) -> None:
     """Use the colours of a theme."""
     plot.setBackground(tokens.surface)
     for side in _SIDES:
@@ -61,9 +62,4 @@ def paint_frame(plot: Plot, legend: pg.LegendItem, tokens: Tokens) -> None:
         axis.ground = QColor(tokens.surface)
         axis.setPen(pg.mkPen(tokens.line))
         axis.setTextPen(pg.mkPen(tokens.faint))
-    legend.setLabelTextColor(tokens.text)
-    for _, words in legend.items:
-        words.setText(words.text, color=tokens.text)  # those that stand there already
-    behind = QColor(tokens.surface)
-    behind.setAlpha(215)
-    legend.setBrush(pg.mkBrush(behind))
+    legend.paint_names(tokens.text)

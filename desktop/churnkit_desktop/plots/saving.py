@@ -12,7 +12,7 @@ from PySide6.QtSvg import QSvgGenerator
 from PySide6.QtWidgets import QGraphicsView
 
 from churnkit.errors import ChurnkitError
-from churnkit.files import storage_errors
+from churnkit.files import whole_file
 from churnkit_desktop.language import tr
 
 KINDS = tr("PNG (*.png);;SVG (*.svg);;CSV (*.csv)")
@@ -47,26 +47,22 @@ def save(
     DiskFull, FolderReadOnly : it cannot be written
     """
     kind = path.suffix.casefold()
-    temporary = path.with_name(f".{path.stem}.new{kind}")
-    with storage_errors(path):
-        try:
-            if kind == ".csv":
-                with temporary.open("w", newline="", encoding="utf-8") as stream:
-                    csv.writer(stream).writerows(table)
-            elif kind == ".svg":
-                _write_svg(temporary, plot)
-            elif not image_of(plot, background).save(str(temporary)):
-                raise ChurnkitError(
-                    tr(
-                        "'{suffix}' is no kind of picture that can be written, or the "
-                        "folder cannot be written to."
-                    ).format(suffix=path.suffix),
-                    fix=tr("End the name with .png, .svg or .csv."),
-                    file=path,
-                )
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
+    with whole_file(path) as temporary:
+        temporary.touch()  # Qt does not say why it cannot write; this does
+        if kind == ".csv":
+            with temporary.open("w", newline="", encoding="utf-8") as stream:
+                csv.writer(stream).writerows(table)
+        elif kind == ".svg":
+            _write_svg(temporary, plot)
+        elif not image_of(plot, background).save(str(temporary)):
+            raise ChurnkitError(
+                tr(
+                    "'{suffix}' is no kind of picture that can be written, or the "
+                    "folder cannot be written to."
+                ).format(suffix=path.suffix),
+                fix=tr("End the name with .png, .svg or .csv."),
+                file=path,
+            )
 
 
 def _write_svg(path: Path, plot: QGraphicsView) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from functools import partial, wraps
+from inspect import signature
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 import shiboken6
@@ -35,14 +36,18 @@ Draw = Callable[Concatenate[S, P], None]
 
 
 def when_seen(draw: Draw[S, P]) -> Draw[S, P]:
-    """Draw now where somebody has looked; else when somebody does, and then the latest of each."""
+    """Draw now where somebody has looked; else when somebody does, and then the latest of each.
+
+    What has a name as its first argument is a series; there is one of it for each name.
+    """
+    of_series = list(signature(draw).parameters)[1:2] == ["name"]
 
     @wraps(draw)
     def drawn(chart: S, /, *given: P.args, **named: P.kwargs) -> None:
         if chart.is_made:
             draw(chart, *given, **named)
             return
-        name = str(given[0]) if given and isinstance(given[0], str) else ""
+        name = str(given[0]) if of_series else ""
         chart.later[draw.__name__, name] = partial(draw, chart, *given, **named)
 
     return drawn
@@ -61,10 +66,11 @@ class Turns:
             QTimer.singleShot(_PAUSE_MS, self._next)
 
     def _next(self) -> None:
-        chart = self._waiting[0]
-        if shiboken6.isValid(chart) and chart.isVisible() and chart.make_part():
-            QTimer.singleShot(_BREATH_MS, self._next)
-            return
-        self._waiting.popleft()
-        if self._waiting:
-            QTimer.singleShot(_PAUSE_MS, self._next)
+        chart, goes_on = self._waiting[0], False
+        try:
+            goes_on = shiboken6.isValid(chart) and chart.isVisible() and chart.make_part()
+        finally:  # the charts behind one that cannot be drawn still get their turn
+            if not goes_on:
+                self._waiting.popleft()
+            if self._waiting:
+                QTimer.singleShot(_BREATH_MS if goes_on else _PAUSE_MS, self._next)

@@ -4,20 +4,12 @@ from __future__ import annotations
 
 import importlib
 from dataclasses import dataclass
-from typing import Protocol
 
 from PySide6.QtWidgets import QWidget
 
 from churnkit_desktop.desk import Desk
 from churnkit_desktop.language import tr
-from churnkit_desktop.screens.presenter import Presenter
 from churnkit_desktop.theme.style import Theme
-
-
-class Screen(Protocol):
-    """A view: a widget and the presenter that it holds."""
-
-    presenter: Presenter
 
 
 @dataclass(frozen=True)

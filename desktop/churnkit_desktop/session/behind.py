@@ -35,9 +35,10 @@ def write_soon(path: Path, text: str, told: Callable[[OSError | None], None]) ->
     """
     with _lock:
         _waiting[path] = _Text(text, told)
-        if not _writers:
-            _writers.append(threading.Thread(target=_write_all, name=_NAME))
-            _writers[0].start()
+        if not any(writer.is_alive() for writer in _writers):
+            thread = threading.Thread(target=_write_all, name=_NAME)
+            thread.start()  # it waits for the lock; one that cannot start is not in the list
+            _writers[:] = [thread]
 
 
 def waiting(path: Path) -> str | None:

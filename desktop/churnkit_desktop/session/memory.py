@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 from pathlib import Path
@@ -54,7 +53,7 @@ class Memory:
 
     def place(self, place: str) -> PlaceMemory:
         """What belongs to one place."""
-        name = hashlib.sha256(place.encode()).hexdigest()[:20]
+        name = hashlib.sha256(place.encode("utf-8", "surrogatepass")).hexdigest()[:20]
         return PlaceMemory(self, f"place-{name}.json", place)
 
     def read(self, name: str) -> dict[str, Any]:
@@ -68,7 +67,8 @@ class Memory:
 
     def write(self, name: str, document: dict[str, Any]) -> None:
         """Replace a file, soon."""
-        text = json.dumps(document, ensure_ascii=False, indent=1)
+        # In ASCII: a folder's name, or half of a pasted sign, may be no text that UTF-8 can write.
+        text = json.dumps(document, indent=1)
         behind.write_soon(self.folder / name, text, self._written)
 
     def settle(self) -> None:
@@ -108,10 +108,19 @@ class PlaceMemory:
         if self._document.get(key) == value:
             return
         self._document[key] = value
-        self._memory.write(self._name, self._document)
+        written = self._written()
+        written[key] = value
+        self._memory.write(self._name, written)
 
     def drop(self, key: str) -> None:
         """Keep it no longer."""
-        with contextlib.suppress(KeyError):
-            del self._document[key]
-            self._memory.write(self._name, self._document)
+        if key not in self._document:
+            return
+        del self._document[key]
+        written = self._written()
+        written.pop(key, None)
+        self._memory.write(self._name, written)
+
+    def _written(self) -> dict[str, Any]:
+        """What stands in the file: what another window on this place keeps there stays."""
+        return self._memory.read(self._name) or dict(self._document)

@@ -19,6 +19,7 @@ from churnkit_desktop.backend.facts import FormField
 from churnkit_desktop.language import tr
 from churnkit_desktop.widgets.layout import label
 from churnkit_desktop.widgets.number_box import ShortNumberBox
+from churnkit_desktop.widgets.tab_order import take_place
 from churnkit_desktop.words import figure
 
 _MISSING = tr("(missing)")
@@ -42,7 +43,7 @@ class RowForm(QWidget):
         self._layout.setHorizontalSpacing(14)
         self._layout.setVerticalSpacing(6)
         self._layout.setRowWrapPolicy(QFormLayout.RowWrapPolicy.WrapLongRows)
-        self._names: tuple[str, ...] = ()
+        self._filled: tuple[FormField, ...] = ()
         self._fields: dict[str, Any] = {}
         self._coming: deque[FormField] = deque()
         self._row: Mapping[str, object] = {}
@@ -52,16 +53,24 @@ class RowForm(QWidget):
 
     def fill(self, fields: Sequence[FormField], row: Mapping[str, object]) -> None:
         """Show these values; the widgets are made when the fields are others than before."""
-        names = tuple(field.name for field in fields)
         self._row = row
-        if names != self._names:
-            self._names = names
+        if tuple(fields) != self._filled:
+            self._filled = tuple(fields)
             while self._layout.rowCount():
                 self._layout.removeRow(0)
             self._fields, self._coming = {}, deque(fields)
             self._turn.start()
         for name, made in self._fields.items():
             made.show_value(row.get(name))
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all fields are there."""
+        return bool(self._fields) and not self._coming
+
+    def field(self, name: str) -> Any:
+        """The widget of a column."""
+        return self._fields[name]
 
     def _make_some(self) -> None:
         for _ in range(min(_AT_ONCE, len(self._coming))):
@@ -70,6 +79,7 @@ class RowForm(QWidget):
             made.show_value(self._row.get(field.name))
         if not self._coming:
             self._turn.stop()
+            take_place(self, [stop for made in self._fields.values() for stop in made.stops])
 
     def _make(self, field: FormField) -> Any:
         def changed(value: object) -> None:
@@ -120,6 +130,8 @@ class NumberField(QWidget):
         line.addWidget(self.box)
         self.box.setFixedWidth(120)
         self.setFocusProxy(self.box)
+        self.stops = (self.slider, self.box)
+        """Where Tab stops."""
         self.box.valueChanged.connect(self._typed)
         self.slider.valueChanged.connect(self._slid)
         self._tell = changed
@@ -160,6 +172,7 @@ class ChoiceField(QComboBox):
         self, field: FormField, changed: Callable[[object], None], parent: QWidget
     ) -> None:
         super().__init__(parent)
+        self.stops = (self,)
         self._truth = field.kind == "boolean"
         words = ("no", "yes") if self._truth else field.categories
         self.addItem(_MISSING, None)

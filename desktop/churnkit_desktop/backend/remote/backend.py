@@ -150,18 +150,17 @@ class RemoteBackend(NoFeatures):
         """See the protocol."""
         found = self._newest_dataset()
         if found is None:
-            return DataFacts(None, "", tr("Nothing was uploaded to this service yet."))
+            return DataFacts(None, tr("Nothing was uploaded to this service yet."))
         if found.kind == "events":
             return DataFacts(
                 None,
-                "",
                 tr(
                     "“{name}” is a log of {n_rows} events; models learn from the "
                     "features that the service computes of it."
                 ).format(name=found.name, n_rows=whole(found.n_rows or 0)),
             )
         profile = self.line.ask(learning.profile(found.id))
-        return DataFacts(telling.table_profile(found.name, profile), "")
+        return DataFacts(telling.table_profile(found.name, profile))
 
     def _newest_dataset(self) -> Dataset | None:
         page = self.line.ask(DATASETS.listed(state="finished", cursor=None, limit=1))

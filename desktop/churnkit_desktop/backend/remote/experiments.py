@@ -10,7 +10,7 @@ from typing import Any
 from churnkit.client.calls import experiments as calls
 from churnkit.client.messages.experiments import MOST_CUSTOMERS, ExperimentAssigned
 from churnkit.errors import DataUnreadable
-from churnkit.files import storage_errors
+from churnkit.files import whole_file
 from churnkit_desktop.backend.experiment_facts import (
     ExperimentFacts,
     ExperimentLine,
@@ -49,19 +49,18 @@ def assign(line: Line, experiment_id: str, customers: str, output: str) -> Mappi
     DataUnreadable : the file has no column with customers
     """
     n = n_new = 0
-    path = Path(output)
-    temporary = path.with_name(f".{path.name}.new")
-    with storage_errors(path):
-        with temporary.open("w", newline="", encoding="utf-8") as stream:
-            writer = csv.writer(stream)
-            writer.writerow(("customer_id", "arm"))
-            for names in _parts(Path(customers)):
-                told: ExperimentAssigned = line.ask(
-                    calls.assign_experiment(experiment_id, names), keep=True
-                )
-                n, n_new = n + told.n, n_new + told.n_new
-                writer.writerows((one.customer_id, one.arm) for one in told.entries)
-        temporary.replace(path)
+    with (
+        whole_file(Path(output)) as temporary,
+        temporary.open("w", newline="", encoding="utf-8") as stream,
+    ):
+        writer = csv.writer(stream)
+        writer.writerow(("customer_id", "arm"))
+        for names in _parts(Path(customers)):
+            told: ExperimentAssigned = line.ask(
+                calls.assign_experiment(experiment_id, names), keep=True
+            )
+            n, n_new = n + told.n, n_new + told.n_new
+            writer.writerows((one.customer_id, one.arm) for one in told.entries)
     return {"experiment_id": experiment_id, "n": n, "n_new": n_new, "output": output}
 
 

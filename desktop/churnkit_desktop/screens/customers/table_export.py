@@ -8,7 +8,7 @@ from pathlib import Path
 from threading import Event
 
 from churnkit.errors import ChurnkitError
-from churnkit.files import storage_errors
+from churnkit.files import whole_file
 from churnkit_desktop.actions import Action, Argument
 from churnkit_desktop.backend.facts import CustomerQuery
 from churnkit_desktop.backend.protocol import Backend
@@ -99,12 +99,5 @@ def write_csv(path: Path, lines: Iterable[Sequence[object]]) -> None:
     ------
     DiskFull, FolderReadOnly : it cannot be written
     """
-    temporary = path.with_name(f".{path.name}.new")
-    with storage_errors(path):
-        try:
-            with temporary.open("w", newline="", encoding="utf-8") as stream:
-                csv.writer(stream).writerows(lines)
-            temporary.replace(path)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
+    with whole_file(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as stream:
+        csv.writer(stream).writerows(lines)

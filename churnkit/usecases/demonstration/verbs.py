@@ -16,8 +16,8 @@ from churnkit.domain.progress import Cancel, Progress, silent
 from churnkit.errors import ProjectExists
 from churnkit.project import Project, open_project
 from churnkit.settings.file import FILE_NAME
-from churnkit.usecases.demo.events import EventsDemonstrated, demo_events
-from churnkit.usecases.demo.rollouts import RolloutDemonstrated, demo_rollout
+from churnkit.usecases.demonstration.events import EventsDemonstrated, demo_events
+from churnkit.usecases.demonstration.rollouts import RolloutDemonstrated, demo_rollout
 from churnkit.usecases.models.reports import write_report
 from churnkit.usecases.models.verbs import list_models
 from churnkit.usecases.projects.create import create_project
