@@ -14,6 +14,7 @@ from filelock import FileLock
 import churnkit as ck
 from churnkit.cli.main import run
 from churnkit.data.samples.locate import telco_path
+from tests.copies import copy_project
 
 ROWS = 2_000
 """Enough customers for a model, few enough for a test."""
@@ -57,7 +58,7 @@ def trained_folder(tmp_path_factory: pytest.TempPathFactory, customers: Path) ->
 def project(trained_folder: Path, tmp_path: Path) -> Iterator[ck.Project]:
     """A copy of the trained project that a test may change."""
     folder = tmp_path / "project"
-    shutil.copytree(trained_folder, folder)
+    copy_project(trained_folder, folder)
     with ck.open_project(folder) as opened:
         yield opened
 

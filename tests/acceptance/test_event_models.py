@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,6 +17,7 @@ from churnkit.data.samples.locate import cdnow_path
 from churnkit.errors import AsOfInvalid, BadValue, MomentTooOld, NoOnlineState, UnknownCustomer
 from churnkit.settings.file import write_settings
 from tests.acceptance.conftest import Answer
+from tests.copies import copy_project
 from tests.features.test_features_offline import assert_same
 
 CUSTOMERS = 3_000
@@ -57,7 +57,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def project(made: Path, tmp_path: Path) -> Iterator[ck.Project]:
     """A copy of it."""
     folder = tmp_path / "project"
-    shutil.copytree(made, folder)
+    copy_project(made, folder)
     with ck.open_project(folder) as opened:
         yield opened
 

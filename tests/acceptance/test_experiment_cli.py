@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import pytest
 from pyarrow import csv
 
 from churnkit.data.samples.locate import telco_path
+from tests.copies import copy_project
 
 Cli = Callable[..., tuple[int, str, str]]
 PLAN = """
@@ -35,7 +35,7 @@ cost = 2.0
 def folder(served_folder: Path, tmp_path: Path) -> Path:
     """A project with a champion and a challenger."""
     target = tmp_path / "project"
-    shutil.copytree(served_folder, target)
+    copy_project(served_folder, target)
     return target
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from churnkit.data.samples.locate import telco_path
 from churnkit.ledger.tables import predictions, rollout_failures
 from churnkit.usecases.demonstration.rollouts import demo_rollout
 from churnkit.usecases.rollouts.arms import running_arms
+from tests.copies import copy_project
 
 Cli = Callable[..., tuple[int, str, str]]
 ROWS = 300
@@ -25,7 +25,7 @@ ROWS = 300
 def folder(served_folder: Path, tmp_path: Path) -> Path:
     """A project with a champion and a challenger."""
     target = tmp_path / "project"
-    shutil.copytree(served_folder, target)
+    copy_project(served_folder, target)
     return target
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import shutil
 import signal
 from collections.abc import Coroutine, Iterator
 from datetime import UTC, datetime, timedelta
@@ -22,6 +21,7 @@ import churnkit as ck
 from churnkit.errors import SettingsInvalid
 from churnkit.usecases.operating.online import open_for_service
 from tests.broker.broker import consumer, consuming, jetstream, send, settled, take
+from tests.copies import copy_project
 from tests.live import item, prepare
 from tests.nats import Nats, own_nats
 from tests.postgres import own_postgres
@@ -139,7 +139,7 @@ def test_a_message_that_comes_twice_is_answered_the_same_and_scored_once(
 def test_events_change_the_features_that_requests_are_scored_by(
     online_folder: Path, tmp_path: Path, postgres_url: str, broker: Nats
 ) -> None:
-    folder = Path(shutil.copytree(online_folder, tmp_path / "project"))
+    folder = copy_project(online_folder, tmp_path / "project")
     with open_for_service(folder, postgres_url) as project:
         prepare(folder, postgres_url)
         ck.rebuild_online(project)

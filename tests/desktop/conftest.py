@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,6 +18,8 @@ from churnkit_desktop.main_window import MainWindow
 from churnkit_desktop.session.memory import Memory
 from churnkit_desktop.theme.style import Theme
 from PySide6.QtCore import QCoreApplication, QEvent
+
+from tests.copies import copy_project
 
 WAIT_MS = 60_000
 
@@ -45,7 +46,7 @@ def garbage(qapp: Any) -> Iterator[Garbage]:
 def folder(served_folder: Path, tmp_path: Path) -> Path:
     """A project with a champion and a challenger that a test may change."""
     copy = tmp_path / "project"
-    shutil.copytree(served_folder, copy)
+    copy_project(served_folder, copy)
     return copy
 
 

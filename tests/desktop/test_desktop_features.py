@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QLabel
 
 import churnkit as ck
+from tests.copies import copy_project
 from tests.desktop.conftest import WAIT_MS, Open
 
 
@@ -21,7 +21,7 @@ from tests.desktop.conftest import WAIT_MS, Open
 def events(online_folder: Path, tmp_path: Path) -> Path:
     """A project of events that a test may change."""
     copy = tmp_path / "events"
-    shutil.copytree(online_folder, copy)
+    copy_project(online_folder, copy)
     return copy
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from datetime import timedelta
 from operator import itemgetter
@@ -23,12 +22,13 @@ from churnkit.errors import (
 from churnkit.project import Project
 from churnkit.usecases.features.editing import check_definitions
 from churnkit.usecases.features.timelines import log_customers
+from tests.copies import copy_project
 
 
 @pytest.fixture
 def project(online_folder: Path, tmp_path: Path) -> Iterator[Project]:
     """A project of events that a test may change."""
-    shutil.copytree(online_folder, tmp_path / "events")
+    copy_project(online_folder, tmp_path / "events")
     with ck.open_project(tmp_path / "events") as opened:
         yield opened
 

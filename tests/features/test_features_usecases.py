@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from churnkit.usecases.features.feature_set import list_features, suggest_featur
 from churnkit.usecases.features.showing import show_features
 from churnkit.usecases.projects.create_events import create_event_project
 from churnkit.usecases.projects.log_settings import LogOptions
+from tests.copies import copy_project
 
 LOG = """customer,time,kind,amount,channel
 ann,2024-01-05 10:00,buy,12.50,web
@@ -48,7 +48,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def project(made: Path, tmp_path: Path) -> Any:
-    shutil.copytree(made, tmp_path / "p")
+    copy_project(made, tmp_path / "p")
     with open_project(tmp_path / "p") as project:
         yield project
 

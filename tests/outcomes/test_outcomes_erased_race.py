@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import csv
 import json
-import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -44,6 +43,7 @@ from churnkit.usecases.operating.online import open_for_service, open_writer
 from churnkit.usecases.outcomes import treatments
 from churnkit.usecases.outcomes import verbs as outcomes
 from churnkit.usecases.rollouts.start import start_rollout
+from tests.copies import copy_project
 from tests.experiments.trials import OFFER
 from tests.online_project import END
 from tests.outcomes.projects import MARCH, bare_project, prediction
@@ -64,7 +64,7 @@ def project(tmp_path: Path, ledger_url: str) -> Iterator[Project]:
 @pytest.fixture
 def served(served_folder: Path, tmp_path: Path) -> Iterator[Project]:
     """A project with models."""
-    with ck.open_project(shutil.copytree(served_folder, tmp_path / "served")) as opened:
+    with ck.open_project(copy_project(served_folder, tmp_path / "served")) as opened:
         yield opened
 
 
@@ -265,7 +265,7 @@ def _customers(n: int) -> pa.Table:
 def test_a_batch_of_the_service(
     served_folder: Path, ledger_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder = shutil.copytree(served_folder, tmp_path / "served")
+    folder = copy_project(served_folder, tmp_path / "served")
     url = "" if ledger_url.startswith("sqlite") else ledger_url
     with open_for_service(folder, url) as project:
         if url:
@@ -300,7 +300,7 @@ def test_events_and_features(
     online_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     name, other = "00001", "00002"
-    with ck.open_project(shutil.copytree(online_folder, tmp_path / "online")) as project:
+    with ck.open_project(copy_project(online_folder, tmp_path / "online")) as project:
         with project.ledger.reading() as connection:
             table = metadata.tables["online_state"]
             name, other = sorted(connection.execute(sa.select(table.c.customer_id)).scalars())[:2]

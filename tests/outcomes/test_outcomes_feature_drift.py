@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,6 +15,7 @@ from churnkit.data.samples.locate import telco_path
 from churnkit.project import Project
 from churnkit.usecases.monitoring.monitored import VersionMonitor
 from churnkit.usecases.monitoring.verbs import monitor
+from tests.copies import copy_project
 from tests.live import ROWS
 
 NOW = datetime(2031, 3, 2, tzinfo=UTC)
@@ -23,7 +23,7 @@ NOW = datetime(2031, 3, 2, tzinfo=UTC)
 
 @pytest.fixture
 def project(served_folder: Path, tmp_path: Path) -> Iterator[Project]:
-    shutil.copytree(served_folder, tmp_path / "project")
+    copy_project(served_folder, tmp_path / "project")
     with ck.open_project(tmp_path / "project") as opened:
         yield opened
 

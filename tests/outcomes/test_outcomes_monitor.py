@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-import shutil
 import socket
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -27,6 +26,7 @@ from churnkit.project import Project
 from churnkit.settings.file import write_settings
 from churnkit.usecases.monitoring.notifying import send_alerts
 from churnkit.usecases.monitoring.verbs import monitor
+from tests.copies import copy_project
 from tests.outcomes.projects import DAY, prediction
 from tests.outcomes.servers import mailbox, webhook
 
@@ -39,7 +39,7 @@ N = 500
 def folder(served_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two versions, six months: v1 is calibrated until May; in May concepts change."""
     path = tmp_path_factory.mktemp("monitor") / "project"
-    shutil.copytree(served_folder, path)
+    copy_project(served_folder, path)
     rng = np.random.default_rng(11)
     with ck.open_project(path) as project:
         churn = project.settings.churn.model_copy(update={"horizon_days": 30})
@@ -76,7 +76,7 @@ def folder(served_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
 @pytest.fixture
 def project(folder: Path, tmp_path: Path) -> Iterator[Project]:
     own = tmp_path / "project"
-    shutil.copytree(folder, own)
+    copy_project(folder, own)
     with ck.open_project(own) as opened:
         yield opened
 

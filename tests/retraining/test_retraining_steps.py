@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -30,6 +29,7 @@ from churnkit.monitoring.triggers import TriggerFacts, TriggerRules, triggers
 from churnkit.usecases.rollouts.verbs import running_rollout
 from churnkit.usecases.training import retraining
 from churnkit.usecases.training.comparing import Comparison
+from tests.copies import copy_project
 from tests.live import live
 
 NOW = datetime(2026, 11, 25, tzinfo=UTC)
@@ -39,7 +39,7 @@ NOW = datetime(2026, 11, 25, tzinfo=UTC)
 def project(served_folder: Path, tmp_path: Path) -> Iterator[ck.Project]:
     """A project with a champion and a challenger that a test may change."""
     folder = tmp_path / "project"
-    shutil.copytree(served_folder, folder)
+    copy_project(served_folder, folder)
     with ck.open_project(folder) as opened:
         yield opened
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -19,6 +18,7 @@ from churnkit.project import Project, open_project
 from churnkit.usecases.models.publishing import publish
 from churnkit.usecases.operating.online import open_for_service
 from churnkit.usecases.rollouts.arms import CHALLENGER, CHAMPION, running_arms
+from tests.copies import copy_project
 
 START = datetime(2031, 3, 1, 9, tzinfo=UTC)
 """After the models were made: what they may have learnt from is no evidence."""
@@ -27,7 +27,7 @@ HORIZON = 10
 
 def world_project(served: Path, folder: Path, ledger_url: str = "") -> Project:
     """A project with a champion (v1) and a challenger (v2) whose horizon is 10 days."""
-    shutil.copytree(served, folder)
+    copy_project(served, folder)
     if ledger_url and not ledger_url.startswith("sqlite"):
         with open_for_service(folder, ledger_url) as target:
             publish(folder, target)

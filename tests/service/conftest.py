@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.copies import copy_project
 from tests.live import Live, live, two_replicas
 
 
@@ -34,7 +34,7 @@ def served(
     """A running service; the tests of a module share it."""
     if request.param == "sqlite":
         folder = tmp_path_factory.mktemp("served") / "project"
-        shutil.copytree(served_folder, folder)
+        copy_project(served_folder, folder)
         with live(folder) as running:
             yield running
         return

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 
 import pytest
@@ -11,6 +10,7 @@ import sqlalchemy as sa
 
 from churnkit.client.blocking import Client
 from churnkit.ledger.tables import predictions
+from tests.copies import copy_project
 from tests.live import Live, item, live
 
 
@@ -21,7 +21,7 @@ def test_each_customer_is_answered_by_his_arm(
     folder, url = served_folder, ""
     if engine == "sqlite":
         folder = tmp_path / "project"
-        shutil.copytree(served_folder, folder)
+        copy_project(served_folder, folder)
     else:
         url = str(request.getfixturevalue("postgres_url"))
     names = ["A", *(f"c{i}" for i in range(30))]

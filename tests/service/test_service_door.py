@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +11,7 @@ from churnkit_service.answering import answer, at_once
 from churnkit_service.plain_requests import END, Head, read_head
 from churnkit_service.reading import Asked
 
+from tests.copies import copy_project
 from tests.live import FEATURES, Live, item, live
 from tests.raw_http import body, connect, receive, request, told
 
@@ -91,7 +91,7 @@ def test_any_other_head_is_left_to_aiohttp(changed: bytes) -> None:
 def quick(served_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
     """A service that does not wait long for anybody."""
     folder = tmp_path_factory.mktemp("door") / "project"
-    shutil.copytree(served_folder, folder)
+    copy_project(served_folder, folder)
     with live(folder, body_timeout_seconds=0.5, idle_timeout_seconds=1.2) as running:
         yield running
 
@@ -244,7 +244,7 @@ def test_too_many_requests_and_too_large_ones_are_refused(
     served_folder: Path, tmp_path: Path
 ) -> None:
     folder = tmp_path / "project"
-    shutil.copytree(served_folder, folder)
+    copy_project(served_folder, folder)
     with live(
         folder, rate_per_second=3.0, max_body_bytes=2_000, cors_origins=("https://x.example",)
     ) as served:
@@ -262,7 +262,7 @@ def test_what_is_being_answered_is_answered_when_the_service_ends(
     served_folder: Path, tmp_path: Path
 ) -> None:
     folder = tmp_path / "project"
-    shutil.copytree(served_folder, folder)
+    copy_project(served_folder, folder)
     with live(folder) as served:
         idle, busy = connect(served), connect(served)
         idle.sendall(request(body(), served.keys["all"]))

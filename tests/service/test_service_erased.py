@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import threading
 import time
 from collections.abc import Iterator
@@ -22,6 +21,7 @@ from churnkit.project import Project
 from churnkit.usecases.erasing.verbs import erase
 from churnkit.usecases.operating.online import open_for_service
 from churnkit.usecases.suppressing import KnownErasures
+from tests.copies import copy_project
 from tests.live import Live, item, live
 from tests.service.test_service_batches import as_csv, customers, ended, lines, result, upload
 
@@ -34,7 +34,7 @@ def running(
 ) -> Iterator[tuple[Live, Project]]:
     """A service, and its project as somebody on another machine opens it."""
     folder = tmp_path / "project"
-    shutil.copytree(served_folder, folder)
+    copy_project(served_folder, folder)
     url = str(request.getfixturevalue("postgres_url")) if request.param == "postgresql" else ""
     with live(folder, url, reload_seconds=0.2) as served, open_for_service(folder, url) as project:
         table = project.settings.service.model_copy(update={"reload_seconds": 0.2})

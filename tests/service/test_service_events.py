@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,6 +15,7 @@ from churnkit.client.asynchronous import AsyncClient
 from churnkit.client.blocking import Client
 from churnkit.usecases.online.receiving import receive_once
 from churnkit.usecases.operating.online import open_for_service
+from tests.copies import copy_project
 from tests.live import Live, Told, in_threads, live, two_replicas
 
 
@@ -30,7 +30,7 @@ def running(
     fresh_database: str,
 ) -> Iterator[Live]:
     """A service of a project of events, on each database."""
-    folder = shutil.copytree(online_folder, tmp_path_factory.mktemp("events") / "project")
+    folder = copy_project(online_folder, tmp_path_factory.mktemp("events") / "project")
     url = "" if request.param == "sqlite" else fresh_database
     if url:
         with open_for_service(folder, url) as project:
@@ -204,6 +204,6 @@ def test_what_became_of_events_is_counted(running: Live) -> None:
 
 
 def test_a_project_without_events_says_so(served_folder: Path, tmp_path: Path) -> None:
-    with live(Path(shutil.copytree(served_folder, tmp_path / "plain"))) as served:
+    with live(copy_project(served_folder, tmp_path / "plain")) as served:
         told = _send(served, _event("e-11"))
     assert (told.status, told.kind) == (422, "no-online-state")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -17,6 +16,7 @@ from churnkit import errors
 from churnkit.client.asynchronous import AsyncClient
 from churnkit.client.blocking import Client
 from churnkit.ledger.tables import predictions, treatments
+from tests.copies import copy_project
 from tests.live import Live, item, live
 
 OFFER = {
@@ -39,7 +39,7 @@ def tried(request: pytest.FixtureRequest, served_folder: Path, tmp_path: Path) -
     """A service whose experiments are this test's own."""
     if request.param == "sqlite":
         folder = tmp_path / "project"
-        shutil.copytree(served_folder, folder)
+        copy_project(served_folder, folder)
         with live(folder, reload_seconds=0.05) as running:
             yield running
     else:
@@ -132,7 +132,7 @@ def test_customers_are_answered_by_the_model_of_their_arm(tried: Live) -> None:
 
 def test_the_asynchronous_client_says_the_same(served_folder: Path, tmp_path: Path) -> None:
     folder = tmp_path / "project"
-    shutil.copytree(served_folder, folder)
+    copy_project(served_folder, folder)
 
     async def ask(served: Live) -> None:
         async with AsyncClient(served.url, key=served.keys["all"]) as client:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import shutil
 import socket
 import time
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ from pathlib import Path
 import pytest
 from churnkit_service.plain_requests import END
 
+from tests.copies import copy_project
 from tests.live import Live, item, live
 from tests.raw_http import body, connect, receive, request
 
@@ -23,7 +23,7 @@ PATIENCE_SECONDS = 1.0
 def strict(served_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
     """A service that does not wait long for anybody."""
     folder = tmp_path_factory.mktemp("strict") / "project"
-    shutil.copytree(served_folder, folder)
+    copy_project(served_folder, folder)
     with live(
         folder,
         idle_timeout_seconds=1.0,
@@ -175,7 +175,7 @@ def test_half_a_request_behind_another_does_not_hold_the_end_up(
     served_folder: Path, tmp_path: Path
 ) -> None:
     folder = tmp_path / "project"
-    shutil.copytree(served_folder, folder)
+    copy_project(served_folder, folder)
     with live(folder) as served:
         key = served.keys["all"]
         slow = request(body(*[item(f"h{i}") for i in range(400)], reasons=1), key)

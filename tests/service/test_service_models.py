@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import shutil
 import threading
 import time
 from datetime import UTC, datetime
@@ -17,6 +16,7 @@ import sqlalchemy as sa
 from churnkit.client.asynchronous import AsyncClient
 from churnkit.client.blocking import Client
 from churnkit.errors import ServiceRefused
+from tests.copies import copy_project
 from tests.live import Live, Told, in_threads, item, live
 
 REPLICAS = True
@@ -251,7 +251,7 @@ def test_no_request_fails_while_who_serves_changes(served_folder: Path, postgres
 
 def test_damaged_files_may_not_serve(served_folder: Path, tmp_path: Path) -> None:
     folder = tmp_path / "project"
-    shutil.copytree(served_folder, folder)
+    copy_project(served_folder, folder)
     trees = folder / "store" / "bundles" / "v2" / "compiled" / "compiled.json"
     trees.write_bytes(trees.read_bytes()[:-10])
     with live(folder) as served:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -12,6 +11,7 @@ import pytest
 
 import churnkit as ck
 from churnkit.client.blocking import Client
+from tests.copies import copy_project
 from tests.live import Live, live
 from tests.online_project import END
 
@@ -19,7 +19,7 @@ from tests.online_project import END
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory, online_folder: Path) -> Path:
     """A project of the first customers of CDNOW, with a champion and online states."""
-    return Path(shutil.copytree(online_folder, tmp_path_factory.mktemp("online") / "project"))
+    return copy_project(online_folder, tmp_path_factory.mktemp("online") / "project")
 
 
 @pytest.fixture(scope="module")

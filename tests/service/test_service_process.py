@@ -29,6 +29,7 @@ from churnkit.client.blocking import Client
 from churnkit.errors import SettingsInvalid
 from churnkit.registry.journal import seal
 from churnkit.usecases.operating.online import open_for_service
+from tests.copies import copy_project
 from tests.live import Live, command, item, live, make_served_project, prepare
 
 
@@ -61,7 +62,7 @@ def test_a_damaged_successor_leaves_the_old_model_serving(
     served_folder: Path, postgres_url: str, tmp_path: Path
 ) -> None:
     folder = tmp_path / "project"
-    shutil.copytree(served_folder, folder)
+    copy_project(served_folder, folder)
     with live(folder, postgres_url, reload_seconds=0.1) as served:
         trees = folder / "store" / "bundles" / "v2" / "compiled" / "compiled.json"
         trees.write_bytes(trees.read_bytes()[:-10])
@@ -313,7 +314,7 @@ def test_make_serve_prints_a_request_that_works_and_ctrl_c_ends_it(
 ) -> None:
     """What ``make serve`` runs: a PostgreSQL of its own, a key, a line for the shell."""
     folder = tmp_path / "project"
-    shutil.copytree(served_folder, folder)
+    copy_project(served_folder, folder)
     home = home_for(folder)
     lines: list[str] = []
     options = ["--port", "0", "--local-postgres", "--example"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -18,6 +17,7 @@ from churnkit.client.asynchronous import AsyncClient
 from churnkit.client.blocking import Client
 from churnkit.ledger.tables import predictions, rollout_failures, rollout_windows
 from churnkit.usecases.rollouts.arms import running_arms
+from tests.copies import copy_project
 from tests.live import Live, item, live
 from tests.service.test_service_batches import as_csv, customers, ended, lines, result, upload
 
@@ -31,7 +31,7 @@ def rolled(request: pytest.FixtureRequest, served_folder: Path, tmp_path: Path) 
     """A service whose rollouts are this test's own."""
     if request.param == "sqlite":
         folder = tmp_path / "project"
-        shutil.copytree(served_folder, folder)
+        copy_project(served_folder, folder)
         with live(folder, **QUICK) as running:
             yield running
     else:
@@ -44,7 +44,7 @@ def rolled(request: pytest.FixtureRequest, served_folder: Path, tmp_path: Path) 
 def embedded(served_folder: Path, tmp_path: Path) -> Iterator[Live]:
     """The same on SQLite only."""
     folder = tmp_path / "project"
-    shutil.copytree(served_folder, folder)
+    copy_project(served_folder, folder)
     with live(folder, **QUICK) as running:
         yield running
 
@@ -233,7 +233,7 @@ def test_a_slow_silent_model_keeps_nobody_waiting_and_is_shed(
     served_folder: Path, tmp_path: Path
 ) -> None:
     folder = tmp_path / "project"
-    shutil.copytree(served_folder, folder)
+    copy_project(served_folder, folder)
     text = (folder / "churnkit.toml").read_text().replace("shadow_rows = 2000", "shadow_rows = 5")
     assert "shadow_rows = 5" in text
     (folder / "churnkit.toml").write_text(text)
@@ -268,7 +268,7 @@ def test_a_slow_silent_model_keeps_nobody_waiting_and_is_shed(
 
 def test_what_was_counted_is_kept_at_the_end(served_folder: Path, tmp_path: Path) -> None:
     folder = tmp_path / "project"
-    shutil.copytree(served_folder, folder)
+    copy_project(served_folder, folder)
     with live(folder, **QUICK) as served:
         _started(served)
         for i in range(3):
@@ -287,7 +287,7 @@ def test_the_service_looks_by_itself_and_another_replica_follows(
     served_folder: Path, tmp_path: Path, postgres_url: str
 ) -> None:
     folder = tmp_path / "project"
-    shutil.copytree(served_folder, folder)
+    copy_project(served_folder, folder)
     text = (folder / "churnkit.toml").read_text()
     text = text.replace("look_seconds = 60.0", "look_seconds = 0.1")
     text = text.replace("minimum_customers = 1000", "minimum_customers = 4")

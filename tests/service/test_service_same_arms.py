@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import shutil
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,6 +16,7 @@ from churnkit.client.blocking import Client
 from churnkit.rollout.assignment import CHALLENGER, rollout_assignment
 from churnkit.usecases.rollouts.start import start_rollout
 from churnkit.usecases.rollouts.verbs import advance_rollout
+from tests.copies import copy_project
 from tests.live import item, live
 from tests.service.test_service_batches import as_csv, customers, ended, lines, result, upload
 
@@ -29,7 +29,7 @@ PLAN = {
 
 def test_every_way_gives_a_customer_the_same_arm(served_folder: Path, tmp_path: Path) -> None:
     folder = tmp_path / "project"
-    shutil.copytree(served_folder, folder)
+    copy_project(served_folder, folder)
     rows = customers(N)
     names = [row["customerID"] for row in rows]
     forced = names[0]

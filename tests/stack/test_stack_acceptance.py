@@ -31,6 +31,7 @@ from churnkit_stack.soak import soak
 from churnkit_stack.stack import Stack
 
 import churnkit as ck
+from tests.copies import copy_project
 from tests.live import FEATURES
 from tests.online_project import make_online_project
 from tests.stack.queries import ask, dashboards, rules
@@ -147,7 +148,7 @@ def _until(holds: object, seconds: float = 60) -> None:
 def recorded_folder(served_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The shared project with one more version, whose run MLflow knows."""
     folder = tmp_path_factory.mktemp("recorded") / "project"
-    shutil.copytree(served_folder, folder)
+    copy_project(served_folder, folder)
     with ck.open_project(folder) as project:
         ck.train(project, seed=2, max_trials=1)
     return folder

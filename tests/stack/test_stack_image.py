@@ -21,6 +21,7 @@ import pytest
 import urllib3
 from churnkit_stack.finding import Ports
 
+from tests.copies import copy_project
 from tests.live import item
 from tests.postgres import own_postgres
 from tests.stack.image import SYSTEM, Built, build, excluded, instructions
@@ -71,7 +72,7 @@ def built() -> Iterator[Built]:
 def test_the_steps_give_a_service_that_answers(built: Built, served_folder: Path) -> None:
     # Each step that was not done here is one that only a fresh system may need.
     assert [one.split()[0] for one in built.left_out] == ["apt-get", "groupadd"]
-    shutil.copytree(served_folder, built.base / "project")
+    copy_project(served_folder, built.base / "project")
     for path in (built.base, *built.base.rglob("*")):
         if path != built.base / "tmp" and not path.is_symlink():
             path.chmod((path.stat().st_mode | 0o444 | (0o111 if path.is_dir() else 0)) & ~0o022)

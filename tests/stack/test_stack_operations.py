@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 import time
@@ -30,6 +29,7 @@ from churnkit.ledger.store import Ledger
 from churnkit.ledger.tables import Moment, metadata
 from churnkit.usecases.models.publishing import publish
 from churnkit.usecases.operating.online import open_for_service, serving_version
+from tests.copies import copy_project
 from tests.live import item, live, prepare
 from tests.postgres import Postgres, own_postgres
 from tests.stack.queries import rules
@@ -68,7 +68,7 @@ def server() -> Iterator[Postgres]:
 def test_the_guides_commands_run_in_their_order_and_a_restored_ledger_goes_on(
     served_folder: Path, server: Postgres, tmp_path: Path
 ) -> None:
-    folder = Path(shutil.copytree(served_folder, tmp_path / "project"))
+    folder = copy_project(served_folder, tmp_path / "project")
     url = server.url
     prepare(folder, url)
     with live(folder, url) as served:
@@ -269,7 +269,7 @@ def _tables(engine: sa.Engine) -> dict[str, set[str]]:
 def test_the_command_shows_the_version_and_asks_before_it_goes_back(
     served_folder: Path, tmp_path: Path
 ) -> None:
-    folder = Path(shutil.copytree(served_folder, tmp_path / "project"))
+    folder = copy_project(served_folder, tmp_path / "project")
 
     def call(*words: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
