@@ -86,8 +86,13 @@ class CustomerFilter:
             # Sorted by bytes, nothing that begins so comes after the last character that exists.
             found.append(table.customer_id < self.prefix + "\U0010ffff")
         if self.search is not None:
-            place = sa.func.strpos if dialect == "postgresql" else sa.func.instr
-            found.append(place(sa.func.lower(table.customer_id), sa.func.lower(self.search)) > 0)
+            where: sa.ColumnElement[str] = table.customer_id
+            place = sa.func.instr
+            if dialect == "postgresql":
+                # The ids are sorted by bytes; what is a capital is for the database's locale to
+                # say, of the ids as of what is looked for.
+                where, place = sa.collate(where, "default"), sa.func.strpos
+            found.append(place(sa.func.lower(where), sa.func.lower(self.search)) > 0)
         return found
 
 

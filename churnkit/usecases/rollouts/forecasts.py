@@ -124,7 +124,10 @@ def expected_load(
     for value, what in ((customers, "customers"), (per_day, "predictions_per_day")):
         if value is not None and not (value > 0 and math.isfinite(value)):
             raise PlanInvalid(f"{what} must be above 0.", key=what)
-    seen, n = recent_load(project.ledger.engine, since=now - timedelta(days=LOAD_DAYS), until=now)
+    seen = n = 0
+    if customers is None or per_day is None:
+        since = now - timedelta(days=LOAD_DAYS)
+        seen, n = recent_load(project.ledger.engine, since=since, until=now)
     return {
         "customers": customers or seen or None,
         "predictions_per_day": per_day or (n / LOAD_DAYS if n else None),
