@@ -234,6 +234,7 @@ def _check_once_each(answers: list[Any], url: str, requests: int) -> None:
     assert {one["message_id"][2:] for one in told} == {c[2:] for _, c, _ in kept}
 
 
+@pytest.mark.long
 def test_a_consumer_that_is_killed_loses_nothing_and_does_nothing_twice(
     served_folder: Path, postgres_url: str, broker: Nats
 ) -> None:

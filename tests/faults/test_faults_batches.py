@@ -90,6 +90,7 @@ def claims(url: str, name: str) -> int:
     return int(n)
 
 
+@pytest.mark.long
 def test_the_service_is_killed_and_another_one_goes_on(
     served_folder: Path, postgres_url: str
 ) -> None:
@@ -110,6 +111,7 @@ def test_the_service_is_killed_and_another_one_goes_on(
     assert claims(postgres_url, name) == 2
 
 
+@pytest.mark.long
 def test_a_jobs_process_is_killed_and_the_same_service_goes_on(
     served_folder: Path, postgres_url: str
 ) -> None:

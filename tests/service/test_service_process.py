@@ -183,6 +183,7 @@ def test_sigterm_finishes_what_was_accepted(served_folder: Path, postgres_url: s
         assert connection.execute(sa.text("select count(*) from predictions")).scalar() == n
 
 
+@pytest.mark.long
 def test_a_rolling_restart_under_load_has_no_failed_request(
     served_folder: Path, postgres_url: str
 ) -> None:

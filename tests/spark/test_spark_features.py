@@ -25,9 +25,10 @@ from tests.features.event_logs import Log, at, fill, us
 from tests.features.random_logs import Case, cases
 from tests.features.sets import EVERYTHING
 
-pytestmark = pytest.mark.filterwarnings(
-    "ignore:PySpark does not yet fully support pandas:FutureWarning"
-)
+pytestmark = [
+    pytest.mark.long,  # it starts a JVM
+    pytest.mark.filterwarnings("ignore:PySpark does not yet fully support pandas:FutureWarning"),
+]
 ZONE = "Europe/Berlin"
 
 

@@ -28,9 +28,10 @@ CONF = (
     "--master local[1] --conf spark.sql.shuffle.partitions=1 --conf spark.ui.enabled=false "
     "--conf spark.sql.codegen.wholeStage=false pyspark-shell"
 )
-pytestmark = pytest.mark.filterwarnings(
-    "ignore:PySpark does not yet fully support pandas:FutureWarning"
-)
+pytestmark = [
+    pytest.mark.long,  # it starts a JVM
+    pytest.mark.filterwarnings("ignore:PySpark does not yet fully support pandas:FutureWarning"),
+]
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +74,6 @@ def test_a_damaged_bundle_is_refused_before_anything_is_sent(
         score_frame(frame, project.bundle("v1"), manifest_hash="0" * 64)
 
 
-@pytest.mark.long  # a second JVM
 def test_the_command_for_a_cluster_builds_the_same_features(tmp_path: Path) -> None:
     if not has_java():
         pytest.skip(NO_JAVA)
